@@ -1,0 +1,173 @@
+package ctim
+
+import (
+	"slices"
+	"strconv"
+)
+
+// roomy is more bytes than most documents take.
+const roomy = 8 << 10
+
+// Bundle is the "data" of an observe or deliberate answer while it grows. Entities are encoded on the way in, so that its size is known at each
+// moment and an answer of 30 MiB is held once, as bytes. It is not safe for concurrent use.
+type Bundle struct {
+	max   int
+	lists [len(kinds)]docs
+	ids   []string            // in the order of arrival, to take the latest back
+	seen  map[string]struct{} // the same ids
+}
+
+// docs is the documents of one kind: JSON values with commas between them.
+type docs struct {
+	count int
+	json  []byte
+}
+
+// kinds is the order of a bundle's members. Their names are plurals.
+var kinds = [...]struct {
+	kind   Kind
+	member string
+}{
+	{KindSighting, "sightings"},
+	{KindIndicator, "indicators"},
+	{KindJudgement, "judgements"},
+	{KindRelationship, "relationships"},
+	{KindVerdict, "verdicts"},
+}
+
+// NewBundle makes an empty bundle that never grows beyond maxBytes of JSON; 0 or less sets no limit.
+func NewBundle(maxBytes int) *Bundle {
+	return &Bundle{max: maxBytes, seen: make(map[string]struct{})}
+}
+
+// Add takes in what one event gave. It is all or nothing: where the bundle would pass its limit, nothing is added and Add says false. An entity whose
+// id is there already is the same entity and is skipped.
+func (b *Bundle) Add(e Entities) bool {
+	before := b.mark()
+	if e.Sighting != nil {
+		b.add(KindSighting, e.Sighting.ID, e.Sighting)
+	}
+	if e.Indicator != nil {
+		b.add(KindIndicator, e.Indicator.ID, e.Indicator)
+	}
+	for _, j := range e.Judgements {
+		b.add(KindJudgement, j.ID, j)
+	}
+	for _, r := range e.Relationships {
+		b.add(KindRelationship, r.ID, r)
+	}
+	return b.fits(before)
+}
+
+// AddVerdict takes in a verdict and the judgement that it comes from, either of which may be nil, all or nothing as [Bundle.Add] does. There is one
+// verdict for an observable: a second one is skipped.
+func (b *Bundle) AddVerdict(v *Verdict, j *Judgement) bool {
+	before := b.mark()
+	if v != nil {
+		// A verdict has no id; this cannot be one, for ids begin with "transient:".
+		b.add(KindVerdict, string(KindVerdict)+" "+string(v.Observable.Type)+" "+v.Observable.Value, v)
+	}
+	if j != nil {
+		b.add(KindJudgement, j.ID, j)
+	}
+	return b.fits(before)
+}
+
+// Empty says that nothing was added yet.
+func (b *Bundle) Empty() bool { return len(b.ids) == 0 }
+
+// Count is the number of documents of a kind.
+func (b *Bundle) Count(k Kind) int {
+	for i := range kinds {
+		if kinds[i].kind == k {
+			return b.lists[i].count
+		}
+	}
+	return 0
+}
+
+// Len is the number of bytes that [Bundle.AppendJSON] appends.
+func (b *Bundle) Len() int {
+	n := len("{}")
+	members := 0
+	for i := range b.lists {
+		if l := &b.lists[i]; l.count > 0 {
+			members++
+			n += len(`"":{"count":,"docs":[]}`) + len(kinds[i].member) + digits(l.count) + len(l.json)
+		}
+	}
+	return n + max(0, members-1) // commas
+}
+
+// AppendJSON appends {"sightings":{"count":1,"docs":[…]},…}; kinds without documents are left out, so an empty bundle is {}.
+func (b *Bundle) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	for i := range b.lists {
+		l := &b.lists[i]
+		if l.count == 0 {
+			continue
+		}
+		dst = append(key(dst, kinds[i].member), '{')
+		dst = intField(dst, "count", int64(l.count))
+		dst = append(key(dst, "docs"), '[')
+		dst = append(dst, l.json...)
+		dst = append(dst, "]}"...)
+	}
+	return append(dst, '}')
+}
+
+func (b *Bundle) add(k Kind, id string, doc interface{ AppendJSON([]byte) []byte }) {
+	if _, ok := b.seen[id]; ok {
+		return
+	}
+	for i := range kinds {
+		if kinds[i].kind != k {
+			continue
+		}
+		l := &b.lists[i]
+		if n := len(l.json); cap(l.json)-n < roomy {
+			l.json = slices.Grow(l.json, n/2+roomy) // append alone would grow, and copy, by a quarter each time
+		}
+		if l.count > 0 {
+			l.json = append(l.json, ',')
+		}
+		l.json = doc.AppendJSON(l.json)
+		l.count++
+	}
+	b.seen[id] = struct{}{}
+	b.ids = append(b.ids, id)
+}
+
+// state is how much of a bundle there is.
+type state struct {
+	counts, lens [len(kinds)]int
+	ids          int
+}
+
+func (b *Bundle) mark() state {
+	s := state{ids: len(b.ids)}
+	for i := range b.lists {
+		s.counts[i], s.lens[i] = b.lists[i].count, len(b.lists[i].json)
+	}
+	return s
+}
+
+// fits says whether the bundle is within its limit, and where it is not takes it back to what it was before.
+func (b *Bundle) fits(before state) bool {
+	if b.max <= 0 || b.Len() <= b.max {
+		return true
+	}
+	for i := range b.lists {
+		b.lists[i].count, b.lists[i].json = before.counts[i], b.lists[i].json[:before.lens[i]]
+	}
+	for _, id := range b.ids[before.ids:] {
+		delete(b.seen, id)
+	}
+	b.ids = b.ids[:before.ids]
+	return false
+}
+
+func digits(n int) int {
+	var scratch [20]byte
+	return len(strconv.AppendInt(scratch[:0], int64(n), 10))
+}

@@ -1,0 +1,195 @@
+package ctim_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"qualysrelay.example/ctim"
+	"qualysrelay.example/ctim/ctimschema"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func base(k ctim.Kind, name string) ctim.Base {
+	const page = "https://qualysguard.example/ioc/#/hunting?search=x"
+	return ctim.Base{
+		ID: ctim.NewID(k, name), Type: k, SchemaVersion: ctim.SchemaVersion, ExternalIDs: []string{name},
+		ExternalReferences: []ctim.ExternalReference{{SourceName: "Qualys IOC", Description: "d", URL: page, ExternalID: name}},
+		Timestamp:          ctim.TimeOf(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)), TLP: ctim.TLPAmber, Source: "Qualys IOC", SourceURI: page,
+	}
+}
+
+// fullEntities uses every field that an entity has.
+func fullEntities() ctim.Entities {
+	start := ctim.TimeOf(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC))
+	seen := ctim.ObservedTime{Start: start, End: start}
+	hash := ctim.Observable{Type: ctim.ObservableSHA256, Value: strings.Repeat("ab", 32)}
+	name := ctim.Observable{Type: ctim.ObservableFileName, Value: "invoice.exe"}
+	by := func(t ctim.ContextType) ctim.ContextBase {
+		return ctim.ContextBase{Type: t, Time: seen, ProcessID: 7, ProcessName: "p.exe", ProcessUsername: "u"}
+	}
+	file := func(t ctim.ContextType) []ctim.FileEvent {
+		return []ctim.FileEvent{{ContextBase: by(t), FileName: "f", FilePath: `C:\f`}}
+	}
+	e := ctim.Entities{
+		Sighting: &ctim.Sighting{
+			Base: base(ctim.KindSighting, "e1"), Title: "t", Description: "d", ShortDescription: "s", Confidence: ctim.ConfidenceHigh, Count: 1,
+			Internal: true, Severity: ctim.SeverityHigh, Resolution: ctim.ResolutionDetected, Sensor: ctim.SensorEndpoint, ObservedTime: seen,
+			Observables: []ctim.Observable{hash},
+			Targets:     []ctim.Target{{Type: ctim.SensorEndpoint, Observables: []ctim.Observable{{Type: ctim.ObservableHostname, Value: "WS-07"}}, ObservedTime: seen, OS: "Windows"}},
+			Relations:   []ctim.Relation{{Origin: "Qualys IOC", OriginURI: "https://o.example/", Relation: ctim.RelationFileNameOf, Source: name, Related: hash}},
+			Data:        &ctim.DataTable{Columns: []ctim.Column{{Name: "Active", Type: "string"}}, Rows: [][]string{{"True"}}, RowCount: 1},
+			Context: &ctim.Context{
+				ProcessCreate: []ctim.ProcessCreateEvent{{ContextBase: by(ctim.ContextProcessCreate), ProcessArgs: "a", ProcessHash: "h", ParentProcessID: 1}},
+				FileCreate:    file(ctim.ContextFileCreate),
+				FileDelete:    file(ctim.ContextFileDelete),
+				FileModify:    file(ctim.ContextFileModify),
+				Netflow: []ctim.NetflowEvent{{
+					ContextBase: by(ctim.ContextNetflow), ProcessPath: "p", ProcessArgs: "a", ProcessHash: "h", ParentProcessID: 1,
+					Traffic: ctim.Traffic{Protocol: 6, SourceIP: "192.0.2.1", SourcePort: 1, DestinationIP: "198.51.100.1", DestinationPort: 443, Direction: ctim.DirectionOutgoing, DestinationHostName: "c.example"},
+				}},
+				RegistryCreate: []ctim.RegistryEvent{{ContextBase: by(ctim.ContextRegistryCreate), RegistryKey: "k"}},
+				RegistrySet:    []ctim.RegistrySetEvent{{ContextBase: by(ctim.ContextRegistrySet), RegistryKey: "k", RegistryValue: "v", RegistryData: "d"}},
+				RegistryDelete: []ctim.RegistryEvent{{ContextBase: by(ctim.ContextRegistryDelete), RegistryKey: "k"}},
+			},
+		},
+		Indicator: &ctim.Indicator{
+			Base: base(ctim.KindIndicator, "e1"), Title: "t", Description: "d", ShortDescription: "s", Producer: "Qualys IOC", Severity: ctim.SeverityHigh,
+			Confidence: ctim.ConfidenceHigh, ValidTime: ctim.ValidTime{Start: start}, Tags: []string{"Win32.Worm.Example"},
+		},
+		Judgements: []*ctim.Judgement{{
+			Base: base(ctim.KindJudgement, "e1"), Observable: hash, Disposition: ctim.DispositionMalicious, DispositionName: ctim.DispositionMalicious.Name(),
+			Priority: 90, Confidence: ctim.ConfidenceHigh, Severity: ctim.SeverityHigh, Reason: "r", ValidTime: ctim.ValidTime{Start: start, End: ctim.Forever()},
+		}},
+	}
+	e.Relationships = []*ctim.Relationship{{
+		Base: base(ctim.KindRelationship, "e1"), RelationshipType: ctim.RelationshipSightingOf, SourceRef: e.Sighting.ID, TargetRef: e.Indicator.ID,
+	}}
+	return e
+}
+
+func fullVerdict() *ctim.Verdict {
+	j := fullEntities().Judgements[0]
+	return &ctim.Verdict{
+		Type: ctim.KindVerdict, Disposition: j.Disposition, DispositionName: j.DispositionName, Observable: j.Observable, JudgementID: j.ID, ValidTime: j.ValidTime,
+	}
+}
+
+func TestBundleWithEveryFieldIsCTIM(t *testing.T) {
+	b := ctim.NewBundle(0)
+	require.True(t, b.Add(fullEntities()))
+	require.True(t, b.AddVerdict(fullVerdict(), nil))
+	doc := append(b.AppendJSON([]byte(`{"data":`)), '}')
+	require.NoError(t, ctimschema.Validate("RelayProfileObserveResponse", doc))
+
+	var pretty bytes.Buffer
+	require.NoError(t, json.Indent(&pretty, doc, "", " "))
+	pretty.WriteByte('\n')
+	golden := filepath.Join("testdata", "bundle.golden.json")
+	if *update {
+		require.NoError(t, os.WriteFile(golden, pretty.Bytes(), 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	require.Equal(t, string(want), pretty.String())
+}
+
+func TestBundleIsEmptyAtFirst(t *testing.T) {
+	b := ctim.NewBundle(100)
+	assert.True(t, b.Empty())
+	assert.Equal(t, "{}", string(b.AppendJSON(nil)))
+	assert.Equal(t, 2, b.Len())
+	assert.True(t, b.Add(ctim.Entities{}), "nothing fits everywhere")
+	assert.True(t, b.AddVerdict(nil, nil))
+	assert.True(t, b.Empty())
+	assert.Zero(t, b.Count("no such kind"))
+}
+
+func TestBundleTakesAnIDOnce(t *testing.T) {
+	b := ctim.NewBundle(0)
+	e := fullEntities()
+	require.True(t, b.Add(e))
+	once := string(b.AppendJSON(nil))
+	e.Sighting.Title = "the same sighting, found for another reason"
+	require.True(t, b.Add(e))
+	require.True(t, b.AddVerdict(nil, e.Judgements[0]))
+	assert.Equal(t, once, string(b.AppendJSON(nil)))
+
+	v := fullVerdict()
+	require.True(t, b.AddVerdict(v, e.Judgements[0]))
+	v.Disposition = ctim.DispositionClean
+	require.True(t, b.AddVerdict(v, nil))
+	assert.Equal(t, 1, b.Count(ctim.KindVerdict), "one verdict for an observable")
+	assert.Equal(t, 1, b.Count(ctim.KindJudgement))
+}
+
+func TestBundleCountsWhatItHolds(t *testing.T) {
+	b := ctim.NewBundle(0)
+	for i := range 12 {
+		name := fmt.Sprint(i)
+		require.True(t, b.Add(ctim.Entities{
+			Sighting:      &ctim.Sighting{Base: base(ctim.KindSighting, name)},
+			Judgements:    []*ctim.Judgement{{Base: base(ctim.KindJudgement, name)}, {Base: base(ctim.KindJudgement, name+"b")}},
+			Relationships: []*ctim.Relationship{{Base: base(ctim.KindRelationship, name)}},
+		}))
+		assert.Equal(t, b.Len(), len(b.AppendJSON(nil)), "with %d", i+1)
+	}
+	assert.Equal(t, 12, b.Count(ctim.KindSighting))
+	assert.Equal(t, 24, b.Count(ctim.KindJudgement))
+	assert.Equal(t, 12, b.Count(ctim.KindRelationship))
+	assert.Zero(t, b.Count(ctim.KindIndicator))
+	var got map[string]struct {
+		Count int   `json:"count"`
+		Docs  []any `json:"docs"`
+	}
+	require.NoError(t, json.Unmarshal(b.AppendJSON(nil), &got))
+	assert.Len(t, got, 3, "kinds without documents are left out")
+	for kind, l := range got {
+		assert.Len(t, l.Docs, l.Count, kind)
+	}
+}
+
+func TestBundleAddsAllOrNothing(t *testing.T) {
+	probe := ctim.NewBundle(0)
+	require.True(t, probe.Add(fullEntities()))
+	exact := probe.Len()
+
+	b := ctim.NewBundle(exact)
+	require.True(t, b.Add(fullEntities()), "the limit itself is allowed")
+	before := string(b.AppendJSON(nil))
+	more := ctim.Entities{Sighting: &ctim.Sighting{Base: base(ctim.KindSighting, "e2")}, Indicator: &ctim.Indicator{Base: base(ctim.KindIndicator, "e2")}}
+	require.False(t, b.Add(more))
+	require.False(t, b.AddVerdict(fullVerdict(), nil))
+	assert.Equal(t, before, string(b.AppendJSON(nil)))
+	assert.Equal(t, 1, b.Count(ctim.KindSighting))
+
+	b = ctim.NewBundle(exact - 1)
+	require.False(t, b.Add(fullEntities()), "one byte too many")
+	assert.True(t, b.Empty())
+	assert.Equal(t, "{}", string(b.AppendJSON(nil)))
+	e := fullEntities()
+	require.True(t, b.Add(ctim.Entities{Indicator: e.Indicator}), "what was refused is not taken for known")
+	assert.Equal(t, 1, b.Count(ctim.KindIndicator))
+}
+
+func ExampleBundle() {
+	b := ctim.NewBundle(30 << 20)
+	b.AddVerdict(&ctim.Verdict{
+		Type:            ctim.KindVerdict,
+		Disposition:     ctim.DispositionClean,
+		DispositionName: ctim.DispositionClean.Name(),
+		Observable:      ctim.Observable{Type: ctim.ObservableMD5, Value: "0123456789abcdef0123456789abcdef"},
+	}, nil)
+	fmt.Printf("%s\n", b.AppendJSON(nil))
+	// Output: {"verdicts":{"count":1,"docs":[{"type":"verdict","disposition":1,"disposition_name":"Clean","observable":{"type":"md5","value":"0123456789abcdef0123456789abcdef"},"valid_time":{}}]}}
+}

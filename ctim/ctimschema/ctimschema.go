@@ -1,0 +1,98 @@
+// Package ctimschema checks documents against the JSON Schema of CTIM. It stands apart from package ctim so that the schema library is linked into
+// tests and tools only, never into the deployed function.
+package ctimschema
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"qualysrelay.example/ctim"
+)
+
+const (
+	url      = "urn:ctim:relay-observe-response" // the schema's own $id
+	maxLines = 10                                // of an error: a broken answer repeats itself
+	maxValue = 300                               // characters of one such line
+)
+
+// compiled is every definition of the schema by name, compiled at the first call.
+var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(ctim.Schema()))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	c.UseLoader(jsonschema.SchemeURLLoader{}) // nothing is ever fetched
+	c.AssertFormat()
+	if err := c.AddResource(url, doc); err != nil {
+		return nil, err
+	}
+	root, _ := doc.(map[string]any)
+	defs, _ := root["$defs"].(map[string]any)
+	all := make(map[string]*jsonschema.Schema, len(defs))
+	for name := range defs {
+		if all[name], err = c.Compile(url + "#/$defs/" + name); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+})
+
+// Validate checks a JSON document against a definition of the schema, such as "ObserveResponse", "DeliberateResponse", "HealthResponse" or
+// "ReferResponse". Formats are asserted. The error has one line for each violation, a JSON pointer and what is wrong there, and names ten at most.
+func Validate(def string, doc []byte) error {
+	all, err := compiled()
+	if err != nil {
+		return fmt.Errorf("compile the CTIM schema: %w", err)
+	}
+	s, ok := all[def]
+	if !ok {
+		return fmt.Errorf("the CTIM schema has no definition %q", def)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
+	if err != nil {
+		return fmt.Errorf("not JSON: %w", err)
+	}
+	err = s.Validate(v)
+	var invalid *jsonschema.ValidationError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	lines := violations(nil, invalid, message.NewPrinter(language.English))
+	if more := len(lines) - maxLines; more > 0 {
+		lines = append(lines[:maxLines], fmt.Sprintf("and %d more", more))
+	}
+	return errors.New("not a CTIM " + def + ": " + strings.Join(lines, "\n"))
+}
+
+// violations collects the leaves of an error: a violation of "anyOf the following" says nothing, its causes do.
+func violations(lines []string, e *jsonschema.ValidationError, p *message.Printer) []string {
+	if len(e.Causes) > 0 {
+		for _, c := range e.Causes {
+			lines = violations(lines, c, p)
+		}
+		return lines
+	}
+	var b strings.Builder
+	for _, token := range e.InstanceLocation {
+		b.WriteByte('/')
+		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(token))
+	}
+	if b.Len() == 0 {
+		b.WriteString("the document") // its own pointer is empty
+	}
+	b.WriteString(": ")
+	what := []rune(e.ErrorKind.LocalizedString(p))
+	if len(what) > maxValue {
+		what = append(what[:maxValue], '…')
+	}
+	b.WriteString(string(what))
+	return append(lines, b.String())
+}

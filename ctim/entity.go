@@ -1,0 +1,130 @@
+package ctim
+
+// Base is what every entity with an id carries. Type, ID and SchemaVersion are required.
+type Base struct {
+	ID                 string              `json:"id"`
+	Type               Kind                `json:"type"`
+	SchemaVersion      string              `json:"schema_version"`
+	ExternalIDs        []string            `json:"external_ids,omitempty"`
+	ExternalReferences []ExternalReference `json:"external_references,omitempty"`
+	Timestamp          Time                `json:"timestamp,omitzero"`
+	TLP                string              `json:"tlp,omitempty"`
+	Source             string              `json:"source,omitempty"`     // at most 2048 characters; a judgement requires it
+	SourceURI          string              `json:"source_uri,omitempty"` // as [URI] returns it
+}
+
+// Sighting says that something was seen at a time on an endpoint.
+type Sighting struct {
+	Base
+	Title            string       `json:"title,omitempty"`             // at most 1024 characters
+	Description      string       `json:"description,omitempty"`       // Markdown, at most 5000 characters
+	ShortDescription string       `json:"short_description,omitempty"` // at most 2048 characters
+	Confidence       Confidence   `json:"confidence"`
+	Count            int          `json:"count"`
+	Internal         bool         `json:"internal"`
+	Severity         Severity     `json:"severity,omitempty"`
+	Resolution       string       `json:"resolution,omitempty"`
+	Sensor           string       `json:"sensor,omitempty"`
+	ObservedTime     ObservedTime `json:"observed_time"`
+	Observables      []Observable `json:"observables,omitempty"`
+	Targets          []Target     `json:"targets,omitempty"`
+	Relations        []Relation   `json:"relations,omitempty"`
+	Data             *DataTable   `json:"data,omitempty"`
+	Context          *Context     `json:"context,omitempty"`
+}
+
+// Indicator is the pattern that a sighting saw: here, what Qualys rated and how.
+type Indicator struct {
+	Base
+	Title            string     `json:"title,omitempty"`
+	Description      string     `json:"description,omitempty"`
+	ShortDescription string     `json:"short_description,omitempty"`
+	Producer         string     `json:"producer"` // at most 1024 characters
+	Severity         Severity   `json:"severity,omitempty"`
+	Confidence       Confidence `json:"confidence,omitempty"`
+	ValidTime        ValidTime  `json:"valid_time"`
+	Tags             []string   `json:"tags,omitempty"` // each at most 1024 characters
+}
+
+// Judgement is what a source thinks of one observable. It has neither title nor description.
+type Judgement struct {
+	Base
+	Observable      Observable  `json:"observable"`
+	Disposition     Disposition `json:"disposition"`
+	DispositionName string      `json:"disposition_name"`
+	Priority        int         `json:"priority"` // 0 to 100; by custom at most 90 for an automatic source
+	Confidence      Confidence  `json:"confidence"`
+	Severity        Severity    `json:"severity"`
+	Reason          string      `json:"reason"` // at most 1024 characters; may be empty
+	ValidTime       ValidTime   `json:"valid_time"`
+}
+
+// Relationship joins two entities of the same answer by their ids.
+type Relationship struct {
+	Base
+	RelationshipType string `json:"relationship_type"`
+	SourceRef        string `json:"source_ref"`
+	TargetRef        string `json:"target_ref"`
+}
+
+// Verdict is the judgement that counts for an observable. It is no entity of its own: it has no id.
+type Verdict struct {
+	Type            Kind        `json:"type"`
+	Disposition     Disposition `json:"disposition"`
+	DispositionName string      `json:"disposition_name,omitempty"`
+	Observable      Observable  `json:"observable"`
+	JudgementID     string      `json:"judgement_id,omitempty"`
+	ValidTime       ValidTime   `json:"valid_time"`
+}
+
+// Observable is a thing that can be seen and asked about. CTIM sets no limit on the length of its value.
+type Observable struct {
+	Type  ObservableType `json:"type"`
+	Value string         `json:"value"`
+}
+
+// ExternalReference points at more about an entity outside CTIM.
+type ExternalReference struct {
+	SourceName  string `json:"source_name"`
+	Description string `json:"description,omitempty"`
+	URL         string `json:"url,omitempty"`
+	ExternalID  string `json:"external_id,omitempty"`
+}
+
+// Target is the endpoint on which a sighting happened (CTIM IdentitySpecification).
+type Target struct {
+	Type         string       `json:"type"`
+	Observables  []Observable `json:"observables"`
+	ObservedTime ObservedTime `json:"observed_time"`
+	OS           string       `json:"os,omitempty"`
+}
+
+// Relation is a fact that joins two observables: Source Relation Related, as in "a.exe File_Name_Of 0123…" (CTIM ObservedRelation).
+type Relation struct {
+	Origin    string     `json:"origin"`
+	OriginURI string     `json:"origin_uri,omitempty"`
+	Relation  string     `json:"relation"`
+	Source    Observable `json:"source"`
+	Related   Observable `json:"related"`
+}
+
+// DataTable is extra data of a sighting, one list for each row (CTIM SightingDataTable). Ours holds strings only.
+type DataTable struct {
+	Columns  []Column   `json:"columns"`
+	Rows     [][]string `json:"rows"`
+	RowCount int        `json:"row_count"`
+}
+
+// Column names one column of a [DataTable]. CTIM has no boolean type.
+type Column struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// Entities is what one event gives. A nil entity is one that the event could not fill.
+type Entities struct {
+	Sighting      *Sighting
+	Indicator     *Indicator
+	Judgements    []*Judgement
+	Relationships []*Relationship
+}
