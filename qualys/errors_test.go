@@ -1,0 +1,149 @@
+package qualys
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNetworkErrors(t *testing.T) {
+	tests := []struct {
+		name    string
+		err     error
+		kind    Kind
+		message string
+	}{
+		{"refused", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, KindConnect,
+			"dial tcp: connect: connection refused"},
+		{"connect timeout", &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}, KindConnect, "dial tcp: i/o timeout"},
+		{"unknown host", &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "gateway.example", IsNotFound: true}}, KindConnect,
+			"dial tcp: lookup gateway.example: no such host"},
+		{"DNS timeout", &net.DNSError{Err: "i/o timeout", Name: "gateway.example", IsTimeout: true}, KindConnect, "lookup gateway.example: i/o timeout"},
+		{"proxy", &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("refused")}, KindConnect, "proxyconnect tcp: refused"},
+		{"TLS handshake timeout", errors.New("net/http: TLS handshake timeout"), KindConnect, "net/http: TLS handshake timeout"},
+		{"expired certificate", &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired, Detail: "since 2025"}}, KindTLS,
+			"x509: certificate has expired or is not yet valid: since 2025"},
+		{"TLS alert", &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}, KindTLS, "remote error: tls: handshake failure"},
+		{"header timeout", headerTimeout{}, KindTimeout, "net/http: timeout awaiting response headers"},
+		{"reset", &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, KindReset, "read tcp: read: connection reset by peer"},
+		{"broken pipe", &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}, KindReset, "write tcp: write: broken pipe"},
+		{"closed", io.EOF, KindReset, "EOF"},
+		{"HTTP/2", errors.New("http2: client connection lost"), KindReset, "http2: client connection lost"},
+		{"idle", errors.New("http: server closed idle connection"), KindReset, "http: server closed idle connection"},
+		{"anything else", errors.New(`malformed HTTP response "220 <b>mail</b>"`), KindUnexpected, `malformed HTTP response "220 mail "`},
+		{"nothing to say", errors.New(""), KindUnexpected, "connection failed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, err := range []error{tt.err, fmt.Errorf("%w", tt.err)} {
+				e := networkError(OpEvents, err)
+				assert.Equal(t, tt.kind, e.Kind)
+				assert.Equal(t, tt.message, e.Message)
+				require.ErrorIs(t, e, err)
+				assert.Equal(t, tt.kind == KindReset, e.Transient())
+			}
+		})
+	}
+}
+
+type headerTimeout struct{}
+
+func (headerTimeout) Error() string { return "net/http: timeout awaiting response headers" }
+func (headerTimeout) Timeout() bool { return true }
+
+func TestRateLimitHeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UTC()
+		tests := []struct {
+			name    string
+			headers []string
+			want    RateLimits
+		}{
+			{"none", nil, RateLimits{Remaining: -1}},
+			{"all", []string{"X-RateLimit-Limit", "300", "X-RateLimit-Remaining", "12", "X-RateLimit-Window-Sec", "3600", "X-RateLimit-ToWait-Sec", "7",
+				"X-ConcurrencyLimit-Limit", "2"}, RateLimits{Limit: 300, Remaining: 12, Window: time.Hour, Wait: 7 * time.Second, Concurrency: 2, Known: true}},
+			{"the other spelling", []string{"X-Concurrency-Limit-Limit", " 4 "}, RateLimits{Remaining: -1, Concurrency: 4, Known: true}},
+			{"nothing left", []string{"X-RateLimit-Remaining", "0"}, RateLimits{Known: true}},
+			{"Retry-After in seconds", []string{"Retry-After", "2"}, RateLimits{Remaining: -1, Wait: 2 * time.Second, Known: true}},
+			{"Retry-After as a date", []string{"Retry-After", now.Add(9 * time.Second).Format(http.TimeFormat)},
+				RateLimits{Remaining: -1, Wait: 9 * time.Second, Known: true}},
+			{"Retry-After as a date on the server's clock", []string{"Retry-After", now.Add(time.Hour).Format(http.TimeFormat), "Date",
+				now.Add(time.Hour - time.Second).Format(http.TimeFormat)}, RateLimits{Remaining: -1, Wait: time.Second, Known: true}},
+			{"Retry-After in the past", []string{"Retry-After", now.Add(-time.Hour).Format(http.TimeFormat)}, RateLimits{Remaining: -1, Known: true}},
+			{"the longer wait counts", []string{"Retry-After", "2", "X-RateLimit-ToWait-Sec", "5"}, RateLimits{Remaining: -1, Wait: 5 * time.Second, Known: true}},
+			{"zero", []string{"X-RateLimit-ToWait-Sec", "0"}, RateLimits{Remaining: -1, Known: true}},
+			{"absurd", []string{"Retry-After", "1e300"}, RateLimits{Remaining: -1, Wait: 7 * 24 * time.Hour, Known: true}},
+			{"words", []string{"Retry-After", "soon", "X-RateLimit-Limit", "many", "X-RateLimit-Remaining", "-1", "X-RateLimit-ToWait-Sec", "NaN"},
+				RateLimits{Remaining: -1}},
+		}
+		for _, tt := range tests {
+			h := make(http.Header)
+			for i := 0; i < len(tt.headers); i += 2 {
+				h.Set(tt.headers[i], tt.headers[i+1])
+			}
+			assert.Equal(t, tt.want, rateLimits(h), tt.name)
+		}
+	})
+}
+
+func TestReason(t *testing.T) {
+	long := strings.Repeat("word ", 100)
+	tests := []struct{ name, body, want string }{
+		{"empty", "", ""},
+		{"exceptions of a login", `{"authentication_exceptions":["InvalidCredentialsException"]}`, "InvalidCredentialsException"},
+		{"message", `{"errorCode":7,"message":" No  such\ntoken "}`, "No such token"},
+		{"_error as a string", `{"_error":"no"}`, "no"},
+		{"_error as an object", `{"_error":{"code":5,"message":"no"}}`, "no"},
+		{"error with a description", `{"error":"invalid_request","error_description":"no user"}`, "no user"},
+		{"a list of them", `[{"message":"a"},{"message":"b"}]`, "a, b"},
+		{"a string", `"no"`, "no"},
+		{"JSON without a reason", `{"code":5}`, `{"code":5}`},
+		{"message of another type", `{"message":5}`, `{"message":5}`},
+		{"broken JSON", `{"message":"no`, `{"message":"no`},
+		{"plain text", "  too\tmany\r\n\r\nrequests ", "too many requests"},
+		{"HTML", "<html><head><style>p{}</style><script>alert('x<y')</script></head><body><!-- a > b --><p class=\"a\">Service&nbsp;down</p><br/>sorry", "Service down sorry"},
+		{"escaped HTML", "&lt;script&gt;alert(1)&lt;/script&gt;no", "no"},
+		{"an open tag", "no <script", "no"},
+		{"no tags", "a < b and c <3 d", "a < b and c <3 d"},
+		{"control characters", "a\x00b\x1b[31mc\u202ed\u200be\x7f", "a b [31mcde"},
+		{"not UTF-8", "a\xffb", "a\ufffdb"},
+		{"long", long, long[:299] + "…"},
+		{"long in other letters", strings.Repeat("ü", 400), strings.Repeat("ü", 299) + "…"},
+		{"a secret", "user hunter2 failed", "user [redacted] failed"},
+		{"a secret, encoded", "password=a%26b%2Bc", "password=[redacted]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, reason([]byte(tt.body), "hunter2", "a&b+c", ""))
+		})
+	}
+}
+
+func FuzzReason(f *testing.F) {
+	for _, s := range []string{"", "<p>hunter2</p>", `{"message":"hunter2"}`, "<scr<b>ipt>", "&lt;hunter&#50;", "hun<b>ter2", "\xff\u202e", `{"_error":[["hunter2"]]}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got := reason(body, "hunter2")
+		assert.True(t, utf8.ValidString(got))
+		assert.LessOrEqual(t, utf8.RuneCountInString(got), 300)
+		assert.NotContains(t, got, "hunter2")
+		assert.False(t, strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r == 0x7f }))
+		assert.Equal(t, strings.TrimSpace(got), got)
+		assert.NotContains(t, strings.ToLower(got), "<script")
+	})
+}

@@ -1,0 +1,89 @@
+package qualys
+
+import (
+	"encoding/base64"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func jwt(payload string) string {
+	return "eyJhbGciOiJIUzUxMiJ9." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2lnbmF0dXJl"
+}
+
+func TestLifeOfAToken(t *testing.T) {
+	tests := []struct {
+		name, claims string
+		want         time.Duration
+	}{
+		{"as it says, less five minutes", `{"exp":%d}`, 2*time.Hour - 5*time.Minute},
+		{"a fraction", `{"exp":%d.5}`, 2*time.Hour - 5*time.Minute + 500*time.Millisecond},
+		{"silent: four hours, less five minutes", `{"sub":"x"}`, 4*time.Hour - 5*time.Minute},
+		{"no JSON", `nothing`, 4*time.Hour - 5*time.Minute},
+		{"a word", `{"exp":"tomorrow"}`, 4*time.Hour - 5*time.Minute},
+		{"zero", `{"exp":0}`, 4*time.Hour - 5*time.Minute},
+		{"negative", `{"exp":-1}`, 4*time.Hour - 5*time.Minute},
+		{"over already", `{"exp":1}`, 54 * time.Second},
+		{"far away", `{"exp":1e300}`, 24*time.Hour - 5*time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				claims := tt.claims
+				if len(claims) > 9 && claims[7:9] == "%d" {
+					claims = fmt.Sprintf(claims, time.Now().Add(2*time.Hour).Unix())
+				}
+				assert.Equal(t, tt.want, life(jwt(claims)))
+			})
+		})
+	}
+	assert.Equal(t, 4*time.Hour-5*time.Minute, life("a.!.c"), "not base64")
+}
+
+func TestATokenEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewClient(Options{})
+		tenant := Tenant{Gateway: "https://gateway.example", User: "ana", Password: "secret"}
+		assert.False(t, c.LoggedIn(tenant))
+		c.tokens.put(tenant.Key(), token{text: "t", until: wallClock().Add(time.Hour)})
+		assert.True(t, c.LoggedIn(tenant))
+		time.Sleep(time.Hour - time.Nanosecond) // of the bubble's clock
+		assert.True(t, c.LoggedIn(tenant))
+		time.Sleep(time.Nanosecond)
+		assert.False(t, c.LoggedIn(tenant))
+	})
+}
+
+func TestTokensAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := tokens{held: make(map[TenantKey]token)}
+		held := func() int { return len(ts.held) } // assert.Len would print a thousand tokens
+		key := func(i int) TenantKey { return Tenant{User: fmt.Sprint(i)}.Key() }
+		for i := range maxTenants {
+			ts.put(key(i), token{until: wallClock().Add(time.Hour + time.Duration(i)*time.Minute)})
+		}
+		ts.put(key(0), token{text: "again", until: wallClock().Add(time.Hour)})
+		assert.Equal(t, maxTenants, held(), "a new token of the same tenant needs no room")
+		ts.put(key(-1), token{until: wallClock().Add(time.Hour)})
+		assert.Equal(t, maxTenants, held())
+		assert.Empty(t, ts.held[key(0)], "the one that ends soonest went")
+		assert.NotEmpty(t, ts.held[key(1)])
+		time.Sleep(time.Hour + 100*time.Minute)
+		ts.put(key(-2), token{until: wallClock().Add(time.Hour)})
+		assert.Equal(t, maxTenants-101+1, held(), "what is over went: the first hundred and -1; one came")
+		assert.NotEmpty(t, ts.held[key(101)])
+	})
+}
+
+func TestOnlyTheSameTokenIsDropped(t *testing.T) {
+	ts := tokens{held: make(map[TenantKey]token)}
+	key := Tenant{User: "ana"}.Key()
+	ts.put(key, token{text: "new", until: wallClock().Add(time.Hour)})
+	ts.drop(key, "old")
+	assert.Contains(t, ts.held, key)
+	ts.drop(key, "new")
+	assert.NotContains(t, ts.held, key)
+}
