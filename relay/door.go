@@ -1,0 +1,124 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+// payload is the data of an answer. It appends itself as JSON.
+type payload interface{ AppendJSON([]byte) []byte }
+
+// statusError is a failure that does not answer HTTP 200: the request reached no endpoint.
+type statusError struct {
+	status          int
+	message, reason string
+}
+
+func (e *statusError) Error() string { return e.message }
+
+// panicError is a panic of a handler, with its stack for the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// serve is the door that every request passes: it sets the limits, runs the endpoint, writes the answer once, and logs one line.
+func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
+	if !s.drain.enter() {
+		write(w, http.StatusServiceUnavailable, encodeStatus(&statusError{http.StatusServiceUnavailable, "The relay is shutting down.", "Try again."}))
+		return
+	}
+	defer s.drain.leave()
+
+	rec := newRecord(r, e.name)
+	ctx, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
+	defer cancel()
+	ctx, span := s.telemetry.request(ctx, r, rec)
+	r = r.WithContext(ctx)
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+
+	data, err := s.run(r, e, rec)
+	status, body := s.answer(data, err, rec)
+	w.Header().Set("Server-Timing", rec.serverTiming())
+	write(w, status, body)
+	rec.finish(status, len(body))
+	span.end(rec)
+	rec.log(ctx, s.log)
+	s.telemetry.flush()
+}
+
+// run calls the endpoint. A panic in it becomes an error.
+func (s *Service) run(r *http.Request, e endpoint, rec *record) (data payload, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			data, err = nil, &panicError{value, debug.Stack()}
+		}
+	}()
+	if r.Method != e.method {
+		return nil, &statusError{http.StatusMethodNotAllowed, "This endpoint takes " + e.method + " requests only.", r.Method + " is not allowed."}
+	}
+	return e.handle(s, r, rec)
+}
+
+// answer makes the one envelope. Data that is there stays, whatever failed beside it.
+func (s *Service) answer(data payload, err error, rec *record) (int, []byte) {
+	if e, ok := errors.AsType[*statusError](err); ok {
+		return e.status, encodeStatus(e)
+	}
+	if bare, ok := data.(bareJSON); ok {
+		return http.StatusOK, bare
+	}
+	rec.problems = errorsOf(err, rec.gateway)
+	body := []byte{'{'}
+	if data != nil {
+		body = data.AppendJSON(append(body, `"data":`...))
+	}
+	if len(rec.problems) > 0 {
+		if data != nil {
+			body = append(body, ',')
+		}
+		body = append(append(body, `"errors":`...), encode(rec.problems)...)
+	}
+	return http.StatusOK, append(body, '}')
+}
+
+func encodeStatus(e *statusError) []byte {
+	return encode(map[string]any{"code": e.status, "message": e.message, "reason": e.reason})
+}
+
+// encode writes what cannot fail to encode: our own structs and maps of strings.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic(err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// write sends the whole answer. It is flushed, so that a shutdown right after it loses nothing.
+func write(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil {
+		return // the caller went away
+	}
+	_ = http.NewResponseController(w).Flush() // where it cannot, the server does so itself
+}
+
+// milliseconds as Server-Timing and the log have them.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,76 @@
+package relay
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"qualysrelay.example/qualys"
+)
+
+// health is the module's status. Quotas are there where Qualys tells its rate limits.
+type health struct {
+	Status string           `json:"status"`
+	Quotas map[string]quota `json:"quotas,omitempty"`
+}
+
+// quota is one of Qualys's limits, in the shape of Cisco's ModuleHealthStatus.
+type quota struct {
+	Description string      `json:"description"`
+	Values      quotaValues `json:"values"`
+}
+
+type quotaValues struct {
+	Unit        string `json:"bucket_unit"`
+	Limit       int    `json:"bucket_limit"`
+	Consumption int    `json:"current_bucket_consumption"`
+}
+
+// health logs in to Qualys and makes the smallest search there is: what an observe needs, and nothing else.
+func (s *Service) health(r *http.Request, rec *record) (payload, error) {
+	claims, err := s.authorize(r, rec)
+	if err != nil {
+		return nil, err
+	}
+	limits, stats, err := s.searcher.Check(r.Context(), claims.Tenant)
+	rec.cost(stats)
+	if err != nil {
+		return nil, err
+	}
+	return jsonPayload{health{Status: "ok", Quotas: quotasOf(limits)}}, nil
+}
+
+func quotasOf(limits qualys.RateLimits) map[string]quota {
+	if limits.Limit < 1 || limits.Remaining < 0 {
+		return nil
+	}
+	unit := "hour" // Qualys's usual window
+	switch {
+	case limits.Window > 0 && limits.Window <= time.Minute:
+		unit = "minute"
+	case limits.Window > time.Hour:
+		unit = "day"
+	}
+	description := "Calls to the Qualys API"
+	if limits.Window > 0 {
+		description += fmt.Sprintf(" in %s", limits.Window)
+	}
+	return map[string]quota{"qualys-api": {
+		Description: description,
+		Values:      quotaValues{Unit: unit, Limit: limits.Limit, Consumption: max(0, limits.Limit-limits.Remaining)},
+	}}
+}
+
+// version tells the relay's version. It needs no token, so that a deployment can be checked from outside.
+func (s *Service) version(*http.Request, *record) (payload, error) {
+	return bareJSON(encode(map[string]string{"version": Version})), nil
+}
+
+// watchdog gives back the Health-Check header, as Cisco's relays do for their own monitoring.
+func (s *Service) watchdog(r *http.Request, _ *record) (payload, error) {
+	value := r.Header.Get("Health-Check")
+	if value == "" {
+		return nil, &Error{Severity: Fatal, Code: CodeHealthCheck, Message: "Invalid Health Check: the Health-Check header is missing."}
+	}
+	return jsonPayload{value}, nil
+}

@@ -1,0 +1,60 @@
+package relay
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The rooms and the one way in which they may know each other. A room that is not listed may know any.
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	const module = "qualysrelay.example"
+	rooms := map[string]struct {
+		ours   []string // rooms of this module that it may import
+		others []string // modules beside the standard library; nil: any
+	}{
+		"/ctim":              {nil, []string{"github.com/google/uuid"}},
+		"/qualys":            {nil, []string{"golang.org/x/"}},
+		"/qualys/qualystest": {[]string{"/qualys"}, []string{"golang.org/x/"}},
+		"/relay/auth":        {[]string{"/qualys"}, nil},
+		"/relay/search":      {[]string{"/qualys"}, nil},
+		"/relay/mapping":     {[]string{"/qualys", "/ctim"}, []string{"github.com/google/uuid"}},
+		"/relay":             {[]string{"/relay/auth", "/relay/search", "/relay/mapping", "/qualys", "/ctim"}, nil},
+		"":                   {[]string{"/relay"}, []string{"github.com/GoogleCloudPlatform/functions-framework-go"}},
+	}
+	for room, may := range rooms {
+		t.Run("room"+room, func(t *testing.T) {
+			t.Parallel()
+			for _, imported := range imports(t, module+room) {
+				inside, isOurs := strings.CutPrefix(imported, module)
+				switch {
+				case isOurs:
+					assert.Contains(t, may.ours, inside, "%s imports %s", module+room, imported)
+				case strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") && may.others != nil:
+					allowed := false
+					for _, other := range may.others {
+						allowed = allowed || strings.HasPrefix(imported, other)
+					}
+					assert.True(t, allowed, "%s imports %s", module+room, imported)
+				}
+			}
+		})
+	}
+	t.Run("relayctl does not start the service", func(t *testing.T) {
+		t.Parallel()
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"/cmd/relayctl").Output()
+		require.NoError(t, err)
+		assert.NotContains(t, strings.Fields(string(out)), module)
+	})
+}
+
+func imports(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, pkg).Output()
+	require.NoError(t, err, "go list %s", pkg)
+	return strings.Fields(string(out))
+}

@@ -1,0 +1,58 @@
+package relay
+
+import (
+	"flag"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"qualysrelay.example/qualys/qualystest"
+)
+
+// update rewrites the golden files: go test ./relay -update
+func update() bool { return flag.Lookup("update").Value.String() == "true" }
+
+// TestTheLogLines holds the lines of a good, a partial and a refused request, but for times, sizes and addresses.
+func TestTheLogLines(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, []qualystest.Event{badFile(1), badFile(2).Current()})
+	r.relay.log = newLogger(r.log, r.relay.config.LogLevel, "some-project")
+	ask := func(token, body string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+"/observe/observables", strings.NewReader(body))
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+token)
+		request.Header.Set("X-Module-Instance-Id", "0f5d7a52-6a0e-4bd0-9a51-9a5a8a2f9b11")
+		request.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+		request.Header.Set("User-Agent", "XDR")
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	ask(r.token, `[{"type":"sha256","value":"`+sha(1)+`"},{"type":"md5","value":"00000000000000000000000000000003"},{"type":"url","value":"https://c2.example"}]`)
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.Status(http.StatusForbidden, `{"message":"no access to the history"}`)})
+	ask(r.token, `[{"type":"sha256","value":"`+sha(2)+`"}]`)
+	ask("nonsense", `[]`)
+
+	got := r.log.String()
+	for pattern, instead := range map[string]string{
+		`"time":"[^"]+"`: `"time":"2026-03-17T10:00:00Z"`, `in \d+ ms`: `in 52 ms`, `"latency":"[^"]+"`: `"latency":"0.052000s"`,
+		`"responseSize":"\d+"`: `"responseSize":"8412"`, `"milliseconds":[\d.]+`: `"milliseconds":101.5`, `http://127.0.0.1:\d+`: `https://gateway.qg1.apps.qualys.com`,
+	} {
+		got = regexp.MustCompile(pattern).ReplaceAllString(got, instead)
+	}
+	path := filepath.Join("testdata", "log.golden.jsonl")
+	if update() {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), got)
+	assert.NotContains(t, got, sha(1), "values are for the debug level")
+}

@@ -1,0 +1,71 @@
+package relay
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"qualysrelay.example/relay/search"
+)
+
+func TestDecodeObservables(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		body    string
+		want    []search.Observable
+		problem string // as in the message
+	}{
+		"a list":                     {body: `[{"type":"ip","value":"192.0.2.1"}]`, want: []search.Observable{{Type: "ip", Value: "192.0.2.1"}}},
+		"an empty list":              {body: `[]`, want: []search.Observable{}},
+		"further keys":               {body: `[{"type":"ip","value":"192.0.2.1","x":[1]}]`, want: []search.Observable{{Type: "ip", Value: "192.0.2.1"}}},
+		"nothing":                    {body: "", problem: `{"body":"is empty, not a list of observables"}`},
+		"an object":                  {body: `{"type":"ip"}`, problem: `{"body":"must be a list of observables, not a JSON object"}`},
+		"a string":                   {body: `"x"`, problem: `{"body":"must be a list of observables, not a JSON string"}`},
+		"null":                       {body: `null`, problem: `{"body":"must be a list of observables, not null"}`},
+		"not JSON":                   {body: `[{]`, problem: `{"body":"is not JSON: `},
+		"two values":                 {body: `[] []`, problem: `{"body":"is not JSON: `},
+		"a missing value":            {body: `[{"type":"ip"}]`, problem: `{"0":{"value":"is missing"}}`},
+		"a blank value":              {body: `[{"type":"ip","value":" \t"}]`, problem: `{"0":{"value":"must not be blank"}}`},
+		"a numeric value":            {body: `[{"type":"ip","value":7}]`, problem: `{"0":{"value":"must be a string"}}`},
+		"a null value":               {body: `[{"type":"ip","value":null}]`, problem: `{"0":{"value":"must be a string"}}`},
+		"a missing type":             {body: `[{"type":"ip","value":"a"},{"value":"a"}]`, problem: `{"1":{"type":"is missing"}}`},
+		"entries that are no object": {body: `[null,"x"]`, problem: `{"0":"must be an object with a type and a value","1":"must be an object with a type and a value"}`},
+		"10,000 nested brackets":     {body: strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000), problem: `{"0":"must be an object`},
+		"100,000 nested brackets":    {body: strings.Repeat("[", 100_000), problem: `{"body":"is not JSON: `},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := decodeObservables(httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(test.body)))
+			if test.problem == "" {
+				require.NoError(t, err)
+				assert.Equal(t, test.want, got)
+				return
+			}
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), "Invalid JSON payload received. "+test.problem)
+		})
+	}
+}
+
+func FuzzDecodeObservables(f *testing.F) {
+	for _, seed := range []string{`[{"type":"ip","value":"192.0.2.1"}]`, `{}`, `[[[`, `[{"type":1}]`, "[{\"type\":\"\xff\",\"value\":\"\\u0000\"}]"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		observables, err := decodeObservables(httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(body)))
+		if err != nil {
+			list := errorsOf(err, "")
+			require.Len(t, list, 1)
+			assert.Equal(t, CodeInvalidArgument, list[0].Code)
+			return
+		}
+		for _, o := range observables {
+			assert.NotEmpty(t, strings.TrimSpace(o.Type))
+			assert.NotEmpty(t, strings.TrimSpace(o.Value))
+		}
+	})
+}
