@@ -114,7 +114,7 @@ func write(w http.ResponseWriter, status int, body []byte) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	if _, err := w.Write(body); err != nil {
+	if _, err := w.Write(body); err != nil { //nolint:gosec // it is JSON, and says so
 		return // the caller went away
 	}
 	_ = http.NewResponseController(w).Flush() // where it cannot, the server does so itself

@@ -16,6 +16,7 @@ import (
 // Code is the cause of a failure in the words that Cisco's relays use.
 type Code string
 
+// The codes of the error table.
 const (
 	CodeAuthorization   Code = "authorization error"
 	CodeInvalidArgument Code = "invalid argument"
@@ -32,6 +33,7 @@ const (
 // Severity is the type of an error on the wire. Cisco's enrich API (ModuleErrorMessage) knows these three only.
 type Severity string
 
+// The severities.
 const (
 	Fatal   Severity = "fatal"   // the module cannot work until somebody changes its settings
 	Failure Severity = "error"   // this time it did not work

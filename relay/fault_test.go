@@ -319,5 +319,5 @@ func TestEqualErrorsAreSaidOnceAndTheListIsBounded(t *testing.T) {
 		size += len(e.Message)
 	}
 	assert.LessOrEqual(t, size, maxErrorBytes)
-	assert.Equal(t, 1, len(slices.DeleteFunc(list, func(e *Error) bool { return e.Code != CodeTimeout })))
+	assert.Len(t, slices.DeleteFunc(list, func(e *Error) bool { return e.Code != CodeTimeout }), 1)
 }

@@ -94,7 +94,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serve(w, r, endpoint{name: "none", method: r.Method, handle: notFound})
 }
 
-func notFound(_ *Service, r *http.Request, _ *record) (payload, error) {
+func notFound(_ *Service, _ *http.Request, _ *record) (payload, error) {
 	var paths []string
 	for _, e := range endpoints() {
 		paths = append(paths, e.path)

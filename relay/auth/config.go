@@ -21,7 +21,7 @@ const (
 	// the hash has (RFC 7518, section 3.2).
 	MinKeyLength = 32
 
-	// NoJWKSHosts, as the only entry of [Config.JWKSHosts], closes the RS256 door.
+	// NoJWKSHosts as the only entry of [Config.JWKSHosts], closes the RS256 door.
 	NoJWKSHosts = "none"
 
 	defaultLimit = 100

@@ -37,7 +37,7 @@ func checkAnswer(t *testing.T, claims Claims, err error) {
 			require.True(t, r < unicode.MaxASCII && unicode.IsPrint(r), "%q in a message", r)
 		}
 		requireNoCanary(t, refused.Message)
-		require.True(t, claims == Claims{}, "claims beside an error")
+		require.Equal(t, Claims{}, claims, "claims beside an error")
 		return
 	}
 	assert.NotEmpty(t, claims.Tenant.User)

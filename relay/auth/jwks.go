@@ -169,7 +169,7 @@ func (h *jwksHost) get(ctx context.Context) (*keySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // all that matters was read
 	switch {
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return nil, errRedirect

@@ -102,7 +102,7 @@ func TestJWKSHostFailures(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name    string
-		break_  func(*world, *Config)
+		spoil   func(*world, *Config)
 		message string
 		cause   string
 	}{
@@ -114,7 +114,9 @@ func TestJWKSHostFailures(t *testing.T) {
 		{"empty", respond(200, ""), "did not answer with a key set", "not the JSON"},
 		{"too long", respond(200, `{"keys":[],"x":"`+strings.Repeat("x", maxJWKS)+`"}`), "did not answer with a key set", "longer than"},
 		{"redirect to itself", func(w *world, _ *Config) {
-			w.keys.instead(func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/.well-known/jwks", 302) })
+			w.keys.instead(func(rw http.ResponseWriter, r *http.Request) {
+				http.Redirect(rw, r, "/.well-known/jwks", http.StatusFound)
+			})
 		}, "answered with a redirect, which is not followed", "redirect"},
 		{"cut off", func(w *world, _ *Config) {
 			w.keys.instead(func(rw http.ResponseWriter, _ *http.Request) {
@@ -135,7 +137,7 @@ func TestJWKSHostFailures(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			c := w.config
-			tt.break_(w, &c)
+			tt.spoil(w, &c)
 			v := w.verifier(t, c)
 			_, err := v.Verify(t.Context(), rsToken())
 			requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com "+tt.message)
@@ -167,7 +169,7 @@ func TestJWKSHostThatHangs(t *testing.T) {
 func TestCallerThatGivesUpOnAJWKSHostGetsItsOwnError(t *testing.T) {
 	w := newWorld(t)
 	asked, release := make(chan struct{}), make(chan struct{})
-	w.keys.instead(func(rw http.ResponseWriter, _ *http.Request) {
+	w.keys.instead(func(http.ResponseWriter, *http.Request) {
 		close(asked)
 		<-release
 	})
@@ -179,7 +181,7 @@ func TestCallerThatGivesUpOnAJWKSHostGetsItsOwnError(t *testing.T) {
 	}()
 	_, err := v.Verify(ctx, rsToken())
 	require.ErrorIs(t, err, context.Canceled)
-	assert.False(t, errors.As(err, new(*Error)), "the host has not failed")
+	assert.NotErrorAs(t, err, new(*Error), "the host has not failed")
 	close(release)
 }
 

@@ -260,11 +260,11 @@ func sameFile(a, b os.FileInfo) bool {
 
 // readKeyFile reads no more than a key can be long, whatever the path leads to.
 func readKeyFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // the operator names it
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	raw, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
 	if err == nil && len(raw) > maxKeyFile {
 		err = fmt.Errorf("the file is longer than %d bytes", maxKeyFile)

@@ -2,11 +2,11 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,7 +61,7 @@ func TestRegionalSecretIsReadFromItsRegion(t *testing.T) {
 	dialled := make(chan string, 10)
 	c := w.config
 	c.SecretKeySecrets = []string{"projects/p/locations/europe-west3/secrets/s"}
-	c.SecretManagerOptions = append(w.secrets.options()[1:], option.WithGRPCDialOption(
+	c.SecretManagerOptions = append(slices.Clone(w.secrets.options()[1:]), option.WithGRPCDialOption(
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 			dialled <- addr
 			return (&net.Dialer{}).DialContext(ctx, "tcp", w.secrets.addr)
@@ -186,7 +186,7 @@ func TestSecretManagerFailures(t *testing.T) {
 				}
 				require.ErrorIs(t, err, ErrKeyUnavailable)
 				require.ErrorContains(t, err, tt.cause)
-				assert.False(t, errors.As(err, new(*Error)), "not the caller's fault")
+				assert.NotErrorAs(t, err, new(*Error), "not the caller's fault")
 				assert.Zero(t, claims)
 				assert.Contains(t, w.logs.String(), tt.cause)
 

@@ -11,6 +11,7 @@ import (
 // Match says whether an event is about an observable.
 type Match int
 
+// What Matches can tell.
 const (
 	No      Match = iota // the event's own field says something else
 	Unknown              // the event does not show the field

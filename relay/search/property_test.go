@@ -28,7 +28,7 @@ func TestBatchingIsNeverVisible(t *testing.T) {
 	for seed := range rounds {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
-			compare(t, uint64(seed)) //nolint:gosec // a small count
+			compare(t, uint64(seed))
 		})
 	}
 }

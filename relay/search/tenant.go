@@ -23,8 +23,8 @@ var lanes = [...]lane{currentState, history}
 
 // caller is one request to the relay.
 type caller struct {
-	ctx   context.Context
-	stats Stats // under the tenant's mutex
+	ctx   context.Context //nolint:containedctx // a caller is one call of Search
+	stats Stats           // under the tenant's mutex
 }
 
 // ask is the search for one observable in one lane, for one caller.
