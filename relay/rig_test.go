@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"io"
@@ -155,3 +156,19 @@ const (
 	testPatience = 10 * time.Second // for what happens at once on any machine
 	testTick     = time.Millisecond
 )
+
+// postStatus posts and reads the answer to its end.
+func postStatus(ctx context.Context, url, token, body string) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
+}
