@@ -25,7 +25,8 @@ type Claims struct {
 	// Tenant is whom to ask and as whom.
 	Tenant qualys.Tenant
 	// PlatformURL is the base of links into the Qualys user interface, without a
-	// trailing slash. Empty when neither the token nor the environment has it.
+	// trailing slash. Empty when neither the token nor the environment has it, and
+	// the gateway is of no shared platform.
 	PlatformURL string
 	// Limit is the most entities of a kind for one observable, 1 to 1000.
 	Limit int
@@ -67,7 +68,7 @@ func (r *rules) checkClaims(t token, req *http.Request, now func() time.Time) (C
 	if err := checkTimes(t.claims, now); err != nil {
 		return Claims{}, err
 	}
-	c := Claims{PlatformURL: r.platformURL, Limit: r.limit}
+	c := Claims{Limit: r.limit}
 	var err error
 	if c.Tenant.User, err = credential(t.claims, "user"); err != nil {
 		return Claims{}, err
@@ -82,6 +83,7 @@ func (r *rules) checkClaims(t token, req *http.Request, now func() time.Time) (C
 	if err != nil {
 		return Claims{}, err
 	}
+	c.PlatformURL = r.console(c.Tenant.Gateway)
 	if platform != "" {
 		b, err := parseBase(platform, false)
 		if err != nil {
@@ -215,6 +217,21 @@ func (r *rules) gateway(claims object) (string, error) {
 		return "", refuse(refused, shown(b.host())+" is not on the relay's list API_HOSTS")
 	}
 	return b.String(), nil
+}
+
+// console returns the user interface that goes with a gateway. That of the
+// environment goes with the gateway of the environment: to another one's tenant
+// its links would lead nowhere.
+func (r *rules) console(gateway string) string {
+	if r.platformURL != "" && (r.apiURL == "" || gateway == r.apiURL) {
+		return r.platformURL
+	}
+	for _, platform := range qualys.Platforms() {
+		if platform.Gateway == gateway {
+			return platform.UI
+		}
+	}
+	return ""
 }
 
 // limitClaim returns CTR_ENTITIES_LIMIT: Cisco's module types send integers, a

@@ -47,7 +47,11 @@ func TestClaimsOverrideTheEnvironment(t *testing.T) {
 		PlatformURL: "https://qualysguard.qualys.com", Limit: 200,
 	}
 	limit := func(n int) Claims { c := environment; c.Limit = n; return c }
-	api := func(url string) Claims { c := environment; c.Tenant.Gateway = url; return c }
+	api := func(url string) Claims { // with the user interface that goes with it
+		c := environment
+		c.Tenant.Gateway, c.PlatformURL = url, "https://qualysguard.qualys.eu"
+		return c
+	}
 	ui := func(url string) Claims { c := environment; c.PlatformURL = url; return c }
 	const eu = "https://gateway.qg1.apps.qualys.eu"
 	for _, tt := range []struct {
@@ -218,4 +222,14 @@ func TestSecretsShowNowhere(t *testing.T) {
 		assert.NotContains(t, text, fmt.Sprintf("%x", canary))
 	}
 	assert.Contains(t, text, gateway)
+}
+
+// A private platform's user interface is known only from its own token: the environment's would lead into another platform.
+func TestLinksDoNotLeadIntoAnotherPlatform(t *testing.T) {
+	w := newWorld(t)
+	c := w.config
+	c.SecretKey, c.APIHosts, c.PlatformURL = canaryKey, []string{"private.example"}, "https://qualysguard.qualys.com"
+	claims, err := w.verifier(t, c).Verify(t.Context(), bearing(signHS(canaryKey, hsHeader(), with(hsClaims(), fields{"API_URL": "https://private.example"}))))
+	require.NoError(t, err)
+	assert.Empty(t, claims.PlatformURL)
 }
