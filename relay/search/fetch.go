@@ -110,6 +110,13 @@ func (t *tenant) noteLimit(err error) bool {
 		t.blockedUntil = until
 	}
 	t.blocked = e
+	for l := range t.waiting { // what has no time for the wait is told at once
+		for _, a := range t.waiting[l].all() {
+			if refusal := t.refusal(a); refusal != nil {
+				t.end(a, answer{err: refusal})
+			}
+		}
+	}
 	return true
 }
 

@@ -465,6 +465,24 @@ func TestRateLimits(t *testing.T) {
 		assert.Equal(t, qualys.KindRateLimited, e.Kind)
 		assert.Equal(t, calls, r.fake.Calls())
 	})
+	t.Run("what waits behind a full lane is told at once", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, Options{Concurrency: 2})
+		r.warm(t)
+		release := make(chan struct{})
+		r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.Hold(release)})
+		r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.CurrentState, Times: 1, Do: limited("3600")})
+		for range 3 { // the first one meets the limit, while the history of all is held
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			go r.searcher.Search(ctx, r.fake.Tenant(), []Observable{{"sha256", sha(1)}}, 100)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		require.NoError(t, r.fake.Wait(ctx, func(s qualystest.Stats) bool { return s.Current == 1 && s.History == 1 && s.InFlight == 1 }))
+		require.Eventually(t, func() bool { return r.waiting() == 0 }, patience, time.Millisecond)
+		close(release)
+	})
 	t.Run("a login can be limited too", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, Options{}, file(1))
@@ -472,6 +490,14 @@ func TestRateLimits(t *testing.T) {
 		results, _ := r.search(t, 100, Observable{"sha256", sha(1)})
 		assert.Empty(t, results[0].Errs)
 		assert.Len(t, results[0].Events, 1)
+	})
+	t.Run("a login without a word on how long is tried a few times", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, Options{})
+		r.fake.Inject(qualystest.Fault{On: qualystest.Login, Do: qualystest.Status(http.StatusTooManyRequests, "")})
+		results, _ := r.search(t, 100, Observable{"sha256", sha(1)})
+		require.Len(t, results[0].Errs, 1)
+		assert.Equal(t, 1+maxRateTries, r.fake.Logins())
 	})
 	t.Run("without a word on how long, it is tried a few times", func(t *testing.T) {
 		t.Parallel()

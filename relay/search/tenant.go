@@ -36,8 +36,9 @@ type ask struct {
 	lane       lane
 	limit      int
 
-	query *query // under way for it
-	ended bool
+	query  *query // under way for it
+	logins int    // that it waited for and that Qualys's rate limit refused
+	ended  bool
 
 	done   chan struct{} // closed when answer is there
 	answer answer
@@ -303,7 +304,7 @@ func (t *tenant) failWaiting(err error) {
 	limited := t.noteLimit(err)
 	for l := range t.waiting {
 		for _, a := range t.waiting[l].all() {
-			if !limited || t.refusal(a) != nil {
+			if a.logins++; !limited || a.logins > maxRateTries {
 				t.end(a, answer{err: err})
 			}
 		}
