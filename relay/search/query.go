@@ -14,7 +14,7 @@ import (
 //
 // A joined query whose answer cannot be given to its observables for certain, or that failed for a reason that one of the values may have caused,
 // is asked again in two halves, down to single observables. For n observables that costs at most 2n-1 queries, when every value is at fault, and one
-// value at fault costs about two for each halving. Where Qualys itself is at fault (every query fails, and not for its text), it ends after seven: one,
+// value at fault costs about two for each halving. What is uncertain of fewer than half of them is first asked again together: at most log2 n more. Where Qualys itself is at fault (every query fails, and not for its text), it ends after seven: one,
 // two and four.
 type query struct {
 	asks   []*ask
@@ -155,7 +155,7 @@ func (t *tenant) runJoined(ctx context.Context, q *query, callers []*caller, gro
 	defer t.mu.Unlock()
 	q.family.answered = true
 	if page.Full {
-		t.split(q, q.asks)
+		t.split(q, q.asks, len(groups))
 		return
 	}
 	unsettled := unsettledGroups(groups, events)
@@ -173,7 +173,7 @@ func (t *tenant) runJoined(ctx context.Context, q *query, callers []*caller, gro
 		}
 		t.give(g.asks, about, true)
 	}
-	t.split(q, again)
+	t.split(q, again, len(groups))
 }
 
 // unsettledGroups marks the groups whose share of the events is not certain: the event does not show the searched field, and may hold it or fits no
@@ -236,14 +236,14 @@ func (t *tenant) failed(q *query, err error) {
 		t.sendBack(q, err)
 		return
 	}
-	suspect := suspicionOf(err)
+	suspect, n := suspicionOf(err), len(groupsOf(q.asks))
 	switch {
-	case suspect == nobody || len(groupsOf(q.asks)) < 2:
+	case suspect == nobody || n < 2:
 		t.refuse(q, err)
 	case suspect == valueOrQualys && q.depth >= wideDepth && !q.family.answered:
 		q.family.doubtful = append(q.family.doubtful, doubt{q, err})
 	default:
-		t.split(q, q.asks)
+		t.split(q, q.asks, n)
 	}
 }
 
@@ -264,7 +264,7 @@ func (t *tenant) finished(q *query) {
 	f.doubtful = nil
 	for _, d := range doubtful {
 		if f.answered {
-			t.split(d.query, d.query.asks)
+			t.split(d.query, d.query.asks, len(groupsOf(d.query.asks)))
 		} else {
 			t.refuse(d.query, d.err)
 		}
@@ -294,14 +294,15 @@ func suspicionOf(err error) suspicion {
 	}
 }
 
-// split queues the asks again as two queries of half the observables each.
-func (t *tenant) split(q *query, asks []*ask) {
+// split queues asks of the query again. Where they are the smaller part of its n observables they stay together, since what was in their way is gone;
+// else they become two queries of half the observables each.
+func (t *tenant) split(q *query, asks []*ask, n int) {
 	groups := groupsOf(asks)
-	if len(groups) == 0 {
-		return
+	parts := [][]*group{groups}
+	if half := (len(groups) + 1) / 2; 2*len(groups) > n {
+		parts = [][]*group{groups[:half], groups[half:]}
 	}
-	half := (len(groups) + 1) / 2
-	for _, part := range [][]*group{groups[:half], groups[half:]} {
+	for _, part := range parts {
 		if len(part) == 0 {
 			continue
 		}
