@@ -1,0 +1,117 @@
+package console
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"errors"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"time"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// Reply is the relay's answer to one request.
+type Reply struct {
+	Body     []byte
+	Header   http.Header
+	Duration time.Duration // from the request to the last byte of the answer
+	Status   int           // of HTTP
+}
+
+// Options is what a console needs to know.
+type Options struct {
+	// Ask posts body to path of the relay, with the token, which never leaves the process. It must bound the time and the size of the answer.
+	// Its errors are shown on the page, so they must not hold a secret. It is called from several goroutines at once.
+	Ask func(ctx context.Context, path string, body []byte) (Reply, error)
+
+	RelayURL string    // shown on the page
+	Examples []Example // offered under the text field; may be empty
+}
+
+// Example is a text that the page offers to investigate.
+type Example struct {
+	Label string
+	Text  string
+}
+
+// New returns the console's handler. It serves the page at / and the page's requests under /api/, so it must stand at the root of a listener on a
+// loopback address. Each handler has a token of its own: a page of an earlier process cannot use it.
+func New(o Options) (http.Handler, error) {
+	if o.Ask == nil {
+		return nil, errors.New("console: no way to ask the relay")
+	}
+	page, err := template.ParseFS(assets, "assets/index.html")
+	if err != nil {
+		return nil, err
+	}
+	c := &console{options: o, page: page, token: rand.Text()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", c.servePage)
+	mux.HandleFunc("POST /api/find", c.find)
+	mux.HandleFunc("POST /api/investigate", c.investigate)
+	if err := serveAssets(mux); err != nil {
+		return nil, err
+	}
+	return c.guard(mux), nil
+}
+
+type console struct {
+	options Options
+	page    *template.Template
+	token   string
+}
+
+func (c *console) servePage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	err := c.page.Execute(w, struct {
+		Token    string
+		RelayURL string
+		Examples []Example
+	}{c.token, c.options.RelayURL, c.options.Examples})
+	if err != nil {
+		panic(http.ErrAbortHandler) // the connection broke, or the page is half written: there is nothing to mend
+	}
+}
+
+// serveAssets registers each embedded file by its name, so that no path reaches the file system and a directory is not listed.
+func serveAssets(mux *http.ServeMux) error {
+	return fs.WalkDir(assets, "assets", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || name == "assets/index.html" {
+			return err
+		}
+		content, err := assets.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		kind := contentType(name)
+		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			w.Header().Set("Cache-Control", "no-cache")
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+			_, _ = w.Write(content)
+		})
+		return nil
+	})
+}
+
+// contentType does not ask the machine's own table, which knows .mjs in some places only.
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".js", ".mjs":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	case ".json":
+		return "application/json"
+	}
+	return "text/plain; charset=utf-8"
+}

@@ -1,0 +1,386 @@
+package console_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"qualysrelay.example/cmd/relayctl/console"
+	"qualysrelay.example/cmd/relayctl/console/consoletest"
+)
+
+// ask is the way to a relay.
+type ask = func(ctx context.Context, path string, body []byte) (console.Reply, error)
+
+// page is a console that runs, and the token of its page.
+type page struct {
+	url, host, token string
+}
+
+func open(t *testing.T, to ask) page {
+	t.Helper()
+	handler, err := console.New(console.Options{
+		Ask: to, RelayURL: "https://relay.example/<b>", Examples: []console.Example{{Label: `A "mail"`, Text: "hxxp://evil[.]example\n<script>"}},
+	})
+	require.NoError(t, err)
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	status, _, body := page{url: server.URL}.send(t, http.MethodGet, "/", "", nil)
+	require.Equal(t, http.StatusOK, status)
+	token := regexp.MustCompile(`name="console-token" content="([A-Z2-7]{20,})"`).FindStringSubmatch(body)
+	require.Len(t, token, 2, "the page holds its token")
+	return page{url: server.URL, host: strings.TrimPrefix(server.URL, "http://"), token: token[1]}
+}
+
+// send sends a request as the page would; header changes that. The header Host sets the name that the page is asked under.
+func (p page) send(t *testing.T, method, path, body string, header map[string]string) (int, http.Header, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, p.url+path, strings.NewReader(body))
+	require.NoError(t, err)
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("X-Console-Token", p.token)
+		request.Header.Set("Origin", p.url)
+		request.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	for name, value := range header {
+		switch {
+		case name == "Host":
+			request.Host = value
+		case value == "":
+			request.Header.Del(name)
+		default:
+			request.Header.Set(name, value)
+		}
+	}
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, response.Header, string(got)
+}
+
+// silent is a relay that must not be asked.
+func silent(t *testing.T) ask {
+	return func(context.Context, string, []byte) (console.Reply, error) {
+		t.Error("the relay was asked")
+		return console.Reply{}, errors.New("asked")
+	}
+}
+
+func relay(t *testing.T, a consoletest.Answers) ask {
+	server := httptest.NewServer(a.Handler())
+	t.Cleanup(server.Close)
+	return consoletest.Ask(server.URL)
+}
+
+func TestNewNeedsAWayToAskTheRelay(t *testing.T) {
+	_, err := console.New(console.Options{})
+	assert.EqualError(t, err, "console: no way to ask the relay")
+}
+
+func TestPage(t *testing.T) {
+	p := open(t, silent(t))
+	status, header, body := p.send(t, http.MethodGet, "/", "", nil)
+	require.Equal(t, http.StatusOK, status)
+
+	assert.Contains(t, body, "<bdi>https://relay.example/&lt;b&gt;</bdi>")
+	assert.Contains(t, body, "data-text=\"hxxp://evil[.]example\n&lt;script&gt;\"")
+	assert.Contains(t, body, "A &#34;mail&#34;")
+	assert.Equal(t, "no-store", header.Get("Cache-Control"))
+	assert.Equal(t, "text/html; charset=utf-8", header.Get("Content-Type"))
+	assert.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
+	assert.Equal(t, "no-referrer", header.Get("Referrer-Policy"))
+	assert.Equal(t, "same-origin", header.Get("Cross-Origin-Opener-Policy"))
+	assert.Equal(t, "same-origin", header.Get("Cross-Origin-Resource-Policy"))
+	assert.Equal(t, "DENY", header.Get("X-Frame-Options"))
+	policy := header.Get("Content-Security-Policy")
+	for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"} {
+		assert.Contains(t, policy, part)
+	}
+	assert.NotContains(t, policy, "unsafe")
+	assert.Empty(t, header.Values("Access-Control-Allow-Origin"))
+}
+
+func TestAPageOfAnotherProcessHasAnotherToken(t *testing.T) {
+	first, second := open(t, silent(t)), open(t, silent(t))
+	assert.NotEqual(t, first.token, second.token)
+}
+
+func TestAssets(t *testing.T) {
+	p := open(t, silent(t))
+	for path, kind := range map[string]string{
+		"/assets/main.js": "text/javascript; charset=utf-8", "/assets/style.css": "text/css; charset=utf-8", "/assets/icon.svg": "image/svg+xml",
+		"/assets/vendor/cytoscape.esm.min.mjs": "text/javascript; charset=utf-8", "/assets/vendor/cytoscape.LICENSE": "text/plain; charset=utf-8",
+	} {
+		status, header, body := p.send(t, http.MethodGet, path, "", nil)
+		assert.Equal(t, http.StatusOK, status, path)
+		assert.Equal(t, kind, header.Get("Content-Type"), path)
+		assert.NotEmpty(t, body, path)
+	}
+	for _, path := range []string{"/assets/", "/assets/vendor/", "/assets/index.html", "/assets/..%2fconsole.go", "/assets/nothing.js", "/index.html"} {
+		status, _, _ := p.send(t, http.MethodGet, path, "", nil)
+		assert.Equal(t, http.StatusNotFound, status, path)
+	}
+}
+
+func TestGuard(t *testing.T) {
+	const find = `{"text":"203.0.113.7"}`
+	p := open(t, silent(t))
+	_, port, err := net.SplitHostPort(p.host)
+	require.NoError(t, err)
+	other := open(t, silent(t))
+
+	for name, c := range map[string]struct {
+		header map[string]string
+		want   int
+	}{
+		"the page itself":                            {nil, http.StatusOK},
+		"a tool without browser headers":             {map[string]string{"Origin": "", "Sec-Fetch-Site": ""}, http.StatusOK},
+		"the page as localhost":                      {map[string]string{"Host": "localhost:" + port, "Origin": "http://localhost:" + port}, http.StatusOK},
+		"the page as [::1]":                          {map[string]string{"Host": "[::1]:" + port, "Origin": "http://[::1]:" + port}, http.StatusOK},
+		"a name that points here":                    {map[string]string{"Host": "rebound.example:" + port, "Origin": ""}, http.StatusForbidden},
+		"a name that points here, with its origin":   {map[string]string{"Host": "rebound.example:" + port, "Origin": "http://rebound.example:" + port}, http.StatusForbidden},
+		"a name that begins like loopback":           {map[string]string{"Host": "127.0.0.1.example:" + port, "Origin": ""}, http.StatusForbidden},
+		"a name under localhost":                     {map[string]string{"Host": "evil.localhost:" + port, "Origin": ""}, http.StatusForbidden},
+		"another port":                               {map[string]string{"Host": "localhost:1", "Origin": ""}, http.StatusForbidden},
+		"no port":                                    {map[string]string{"Host": "localhost", "Origin": ""}, http.StatusForbidden},
+		"another address":                            {map[string]string{"Host": "192.0.2.1:" + port, "Origin": ""}, http.StatusForbidden},
+		"another origin":                             {map[string]string{"Origin": "https://evil.example"}, http.StatusForbidden},
+		"an origin without a name":                   {map[string]string{"Origin": "null"}, http.StatusForbidden},
+		"another service of this machine":            {map[string]string{"Origin": "http://localhost:8080"}, http.StatusForbidden},
+		"the same name over TLS":                     {map[string]string{"Origin": "https://" + p.host}, http.StatusForbidden},
+		"localhost from 127.0.0.1":                   {map[string]string{"Origin": "http://localhost:" + port}, http.StatusForbidden},
+		"another site":                               {map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": ""}, http.StatusForbidden},
+		"the same site, which ignores ports":         {map[string]string{"Sec-Fetch-Site": "same-site", "Origin": ""}, http.StatusForbidden},
+		"no token":                                   {map[string]string{"X-Console-Token": ""}, http.StatusForbidden},
+		"a wrong token":                              {map[string]string{"X-Console-Token": p.token[1:]}, http.StatusForbidden},
+		"the token of another console":               {map[string]string{"X-Console-Token": other.token}, http.StatusForbidden},
+		"the token, but from another origin":         {map[string]string{"Origin": "https://evil.example"}, http.StatusForbidden},
+		"the token, but under a name that was bound": {map[string]string{"Host": "rebound.example", "Origin": "http://rebound.example"}, http.StatusForbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, header, body := p.send(t, http.MethodPost, "/api/find", find, c.header)
+			assert.Equal(t, c.want, status)
+			assert.NotEmpty(t, header.Get("Content-Security-Policy"))
+			if status != http.StatusOK {
+				assert.NotContains(t, body, "203.0.113.7")
+				assert.NotContains(t, body, p.token)
+			}
+		})
+	}
+
+	t.Run("the page and its files are guarded alike", func(t *testing.T) {
+		for _, path := range []string{"/", "/assets/main.js"} {
+			for _, header := range []map[string]string{{"Host": "rebound.example:" + port}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}} {
+				status, _, body := p.send(t, http.MethodGet, path, "", header)
+				assert.Equal(t, http.StatusForbidden, status)
+				assert.NotContains(t, body, p.token)
+			}
+		}
+	})
+	t.Run("other methods do not reach anything", func(t *testing.T) {
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodOptions} {
+			status, header, _ := p.send(t, method, "/api/investigate", "", map[string]string{"X-Console-Token": p.token})
+			assert.Equal(t, http.StatusMethodNotAllowed, status, method)
+			assert.Empty(t, header.Get("Access-Control-Allow-Origin"))
+		}
+	})
+	t.Run("without a listener nothing is answered", func(t *testing.T) {
+		handler, err := console.New(console.Options{Ask: silent(t)})
+		require.NoError(t, err)
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "http://localhost:80/", nil))
+		assert.Equal(t, http.StatusForbidden, recorder.Code)
+	})
+}
+
+func TestFind(t *testing.T) {
+	p := open(t, silent(t))
+	t.Run("finds what the text holds", func(t *testing.T) {
+		status, header, body := p.send(t, http.MethodPost, "/api/find", `{"text":"hxxp://evil[.]example/a 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12"}`, nil)
+		assert.Equal(t, http.StatusOK, status)
+		assert.Equal(t, "no-store", header.Get("Cache-Control"))
+		assert.JSONEq(t, `{"observables":[{"type":"domain","value":"evil.example"},{"type":"sha1","value":"2fd4e1c67a2d28fced849ee1bb76e7391b93eb12","unsupported":true}]}`, body)
+	})
+	t.Run("finds nothing in nothing", func(t *testing.T) {
+		_, _, body := p.send(t, http.MethodPost, "/api/find", `{"text":""}`, nil)
+		assert.JSONEq(t, `{"observables":[]}`, body)
+	})
+	t.Run("cuts what does not fit into one investigation", func(t *testing.T) {
+		var text strings.Builder
+		for i := range 510 {
+			fmt.Fprintf(&text, "host-%d.example ", i)
+		}
+		_, _, body := p.send(t, http.MethodPost, "/api/find", `{"text":"`+text.String()+`"}`, nil)
+		var got struct {
+			Observables []any
+			More        int
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &got))
+		assert.Len(t, got.Observables, 500)
+		assert.Equal(t, 10, got.More)
+	})
+	t.Run("finds the observables of the story in its report", func(t *testing.T) {
+		text, err := json.Marshal(map[string]string{"text": consoletest.Report()})
+		require.NoError(t, err)
+		_, _, body := p.send(t, http.MethodPost, "/api/find", string(text), nil)
+		for _, value := range []string{"cdn-update.example", "203.0.113.45", "198.51.100.20", `Global\\{7C1F-WinUpd-Run}`, `C:\\ProgramData\\WinUpd\\winupd-svc.exe`} {
+			assert.Contains(t, body, `"`+value+`"`)
+		}
+	})
+}
+
+func TestABadRequestIsRefusedInPlainWords(t *testing.T) {
+	p := open(t, silent(t))
+	many := strings.TrimSuffix(strings.Repeat(`{"type":"ip","value":"192.0.2.1"},`, 501), ",")
+	for name, c := range map[string]struct {
+		path, body string
+		status     int
+		message    string
+	}{
+		"no JSON":                       {"/api/find", `text`, http.StatusBadRequest, "Not the JSON that this endpoint takes"},
+		"another field":                 {"/api/find", `{"texts":"x"}`, http.StatusBadRequest, "unknown field"},
+		"more after the JSON":           {"/api/find", `{"text":"x"}{}`, http.StatusBadRequest, "more than one JSON value"},
+		"a text that is too long":       {"/api/find", `{"text":"` + strings.Repeat("x", 1<<20) + `"}`, http.StatusRequestEntityTooLarge, "longer than 1 MiB"},
+		"no observables":                {"/api/investigate", `{"observables":[]}`, http.StatusBadRequest, "1 to 500 observables, not 0"},
+		"too many observables":          {"/api/investigate", `{"observables":[` + many + `]}`, http.StatusBadRequest, "1 to 500 observables, not 501"},
+		"an observable without a type":  {"/api/investigate", `{"observables":[{"value":"x"}]}`, http.StatusBadRequest, "needs a type and a value"},
+		"an observable without a value": {"/api/investigate", `{"observables":[{"type":"ip"}]}`, http.StatusBadRequest, "needs a type and a value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, _, body := p.send(t, http.MethodPost, c.path, c.body, nil)
+			assert.Equal(t, c.status, status)
+			var got struct{ Error string }
+			require.NoError(t, json.Unmarshal([]byte(body), &got))
+			assert.Contains(t, got.Error, c.message)
+		})
+	}
+}
+
+// investigation is what the page gets, as far as the tests look.
+type investigation struct {
+	Observe, Deliberate, Refer json.RawMessage
+	Problems                   []struct{ Endpoint, Type, Message string }
+	Cost                       struct {
+		Milliseconds float64
+		Calls        int
+		Parts        []struct {
+			Endpoint                    string
+			Status, Calls, Bytes        int
+			Milliseconds, Relay, Qualys float64
+		}
+	}
+}
+
+func (p page) investigate(t *testing.T) investigation {
+	t.Helper()
+	status, header, body := p.send(t, http.MethodPost, "/api/investigate", `{"observables":[{"type":"ip","value":"203.0.113.45"}]}`, nil)
+	require.Equal(t, http.StatusOK, status, body)
+	require.Equal(t, "no-store", header.Get("Cache-Control"))
+	var got investigation
+	require.NoError(t, json.Unmarshal([]byte(body), &got))
+	return got
+}
+
+func TestInvestigate(t *testing.T) {
+	got := open(t, relay(t, consoletest.Story())).investigate(t)
+
+	assert.JSONEq(t, string(consoletest.Story().Observe), string(got.Observe))
+	assert.JSONEq(t, string(consoletest.Story().Deliberate), string(got.Deliberate))
+	assert.JSONEq(t, string(consoletest.Story().Refer), string(got.Refer))
+	assert.Empty(t, got.Problems)
+	assert.Equal(t, 3, got.Cost.Calls)
+	require.Len(t, got.Cost.Parts, 3)
+	assert.Equal(t, "/observe/observables", got.Cost.Parts[0].Endpoint)
+	assert.InDelta(t, 184.2, got.Cost.Parts[0].Relay, 1e-9)
+	assert.InDelta(t, 171.8, got.Cost.Parts[0].Qualys, 1e-9)
+	assert.Equal(t, 2, got.Cost.Parts[0].Calls)
+	assert.Equal(t, len(consoletest.Story().Observe), got.Cost.Parts[0].Bytes)
+	assert.Equal(t, 1, got.Cost.Parts[1].Calls)
+	assert.Zero(t, got.Cost.Parts[2].Calls)
+}
+
+func TestTheThreeQuestionsAreAskedSideBySide(t *testing.T) {
+	arrived := make(chan string, 3)
+	all := make(chan struct{})
+	p := open(t, func(ctx context.Context, path string, body []byte) (console.Reply, error) {
+		assert.JSONEq(t, `[{"type":"ip","value":"203.0.113.45"}]`, string(body))
+		arrived <- path
+		select { // none is answered before all have come
+		case <-all:
+		case <-ctx.Done():
+		}
+		durations := map[string]time.Duration{"/observe/observables": 30, "/deliberate/observables": 40, "/refer/observables": 10}
+		return console.Reply{Status: http.StatusOK, Body: []byte(`{"data":{}}`), Duration: durations[path] * time.Millisecond}, nil
+	})
+	go func() {
+		var paths []string
+		for range 3 {
+			paths = append(paths, <-arrived)
+		}
+		slices.Sort(paths)
+		assert.Equal(t, []string{"/deliberate/observables", "/observe/observables", "/refer/observables"}, paths)
+		close(all)
+	}()
+	assert.InDelta(t, 40, p.investigate(t).Cost.Milliseconds, 1e-9, "the time of the slowest")
+}
+
+func TestAFailedQuestionLeavesTheOthersStanding(t *testing.T) {
+	answers := func(path string, reply console.Reply, err error) ask {
+		return func(_ context.Context, asked string, _ []byte) (console.Reply, error) {
+			if asked == path {
+				return reply, err
+			}
+			return console.Reply{Status: http.StatusOK, Body: []byte(`{"data":{}}`)}, nil
+		}
+	}
+	const observe, deliberate = "/observe/observables", "/deliberate/observables"
+	for name, c := range map[string]struct {
+		path    string
+		reply   console.Reply
+		err     error
+		kind    string
+		message string
+	}{
+		"an old relay knows no verdicts": {deliberate, console.Reply{Status: 404, Body: []byte("no")}, nil, "warning", "The relay does not answer this question (HTTP 404). It may be older than this console, or its URL incomplete."},
+		"the relay fails":                {observe, console.Reply{Status: 502, Body: []byte("<h1>Bad\nGateway</h1>")}, nil, "error", "The relay answered with HTTP 502 instead of 200: <h1>Bad Gateway</h1>"},
+		"the relay says nothing":         {observe, console.Reply{Status: 500}, nil, "error", "The relay answered with HTTP 500 instead of 200: (empty)"},
+		"the answer is not JSON":         {observe, console.Reply{Status: 200, Body: []byte("Sign in")}, nil, "error", "The relay's answer is not a JSON object: Sign in"},
+		"the answer is a list":           {observe, console.Reply{Status: 200, Body: []byte("[]")}, nil, "error", "The relay's answer is not a JSON object: []"},
+		"the answer is null":             {observe, console.Reply{Status: 200, Body: []byte("null")}, nil, "error", "The relay's answer is not a JSON object: null"},
+		"the answer is cut short":        {observe, console.Reply{Status: 200, Body: []byte(`{"data":`)}, nil, "error", `The relay's answer is not a JSON object: {"data":`},
+		"a long failure is cut":          {observe, console.Reply{Status: 500, Body: []byte(strings.Repeat("ä", 5000))}, nil, "error", "The relay answered with HTTP 500 instead of 200: " + strings.Repeat("ä", 300) + "…"},
+		"the relay cannot be reached":    {observe, console.Reply{}, &url.Error{Op: "Post", URL: "https://relay.example", Err: errors.New("connection refused")}, "error", `The relay could not be asked: Post "https://relay.example": connection refused`},
+		"the relay takes too long":       {observe, console.Reply{}, fmt.Errorf("post: %w", context.DeadlineExceeded), "error", "The relay did not answer in time."},
+		"the verdicts take too long":     {deliberate, console.Reply{}, context.DeadlineExceeded, "warning", "The relay did not answer in time."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := open(t, answers(c.path, c.reply, c.err)).investigate(t)
+			require.Len(t, got.Problems, 1)
+			assert.Equal(t, c.path, got.Problems[0].Endpoint)
+			assert.Equal(t, c.kind, got.Problems[0].Type)
+			assert.Equal(t, c.message, got.Problems[0].Message)
+			assert.JSONEq(t, `{"data":{}}`, string(got.Refer))
+			if c.path == observe {
+				assert.Equal(t, "null", string(got.Observe))
+				assert.JSONEq(t, `{"data":{}}`, string(got.Deliberate))
+			}
+		})
+	}
+}
