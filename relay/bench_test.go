@@ -271,7 +271,7 @@ func TestMemoryOfTheLargestRequest(t *testing.T) {
 		t.Skip("the race detector multiplies the memory")
 	}
 	upstream := startFastUpstream(t, fullPage)
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMemoryOfTheLargestRequest$", "-test.count=1") //nolint:gosec // this very test
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMemoryOfTheLargestRequest$", "-test.count=1")
 	child.Env = append(os.Environ(), memoryChild+"="+upstream.url)
 	child.Stderr = os.Stderr
 	stdin, err := child.StdinPipe()

@@ -26,7 +26,7 @@ import (
 // The user that a server has unless it is told others. The password has what a form must encode.
 const (
 	User     = "quays3ex"
-	Password = "p&ss + w=rd 100% Grüße/✓" //nolint:gosec // made up, and of the fake only
+	Password = "p&ss + w=rd 100% Grüße/✓"
 )
 
 // TB is the part of testing.TB that the server needs. It is here so that programs can use this package without the testing flags.

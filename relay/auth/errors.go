@@ -35,7 +35,7 @@ const (
 	msgWrongJWT      = "Wrong JWT structure"
 	msgWrongPayload  = "Wrong JWT payload structure"
 	msgWrongAudience = "Wrong configuration-token-audience"
-	msgNoSecretKey   = "<SECRET_KEY> is missing" //nolint:gosec // the words of a message
+	msgNoSecretKey   = "<SECRET_KEY> is missing"
 	msgKidNotFound   = "kid from JWT header not found in API response"
 	msgWrongKey      = "Failed to decode JWT with provided key"
 	msgWrongKeyRS256 = msgWrongKey + ". Make sure domain in custom_jwks_host corresponds to your SecureX instance region."

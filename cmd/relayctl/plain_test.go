@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ in, want string }{
+		"ordinary text stays":               {"Trojan.Agent – größer, 日本語", "Trojan.Agent – größer, 日本語"},
+		"right-to-left script stays":        {"שלום", "שלום"},
+		"an escape sequence is shown":       {"\x1b[31mred", `\x1b[31mred`},
+		"an 8-bit control sequence too":     {"\u009b31m", `\u009b31m`},
+		"setting the clipboard":             {"\x1b]52;c;aGk=\x07", `\x1b]52;c;aGk=\x07`},
+		"a right-to-left override":          {"gnp\u202eexe", `gnp\u202eexe`},
+		"an isolate":                        {"\u2066a\u2069", `\u2066a\u2069`},
+		"zero width":                        {"a\u200bb\ufeff", `a\u200bb\ufeff`},
+		"a line separator":                  {"a\u2028b", `a\u2028b`},
+		"lines and tabs are one line":       {"a\r\n\tb", `a\x0d\x0a\x09b`},
+		"a no-break space is no word break": {"a\u00a0b", `a\u00a0b`},
+		"tags outside of the basic plane":   {"\U000e0041", `\U000e0041`},
+		"bytes that are no UTF-8":           {"a\xffb\xc3", `a\xffb\xc3`},
+		"a replacement character as sent":   {"a\ufffdb", "a\ufffdb"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, c.want, plain(c.in))
+		})
+	}
+}
+
+func TestShortCutsByCharactersAndAfterEscaping(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "größe", short("größe", 5))
+	assert.Equal(t, "grö…", short("größer", 4))
+	assert.Equal(t, `a\x1…`, short("a\x1b[31mred", 5))
+	assert.Equal(t, 24, utf8.RuneCountInString(short(strings.Repeat("W", 10_000), 24)))
+}
+
+func FuzzPlainLetsNothingHiddenThrough(f *testing.F) {
+	for _, seed := range []string{"", "abc", "\x1b[31m", "a\u202eb", "\xff\xfe", "\ufffd", "\U000e0041\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		out := plain(s)
+		require.True(t, utf8.ValidString(out))
+		require.NotContains(t, out, "\n")
+		for _, r := range out {
+			require.False(t, hidden(r), "%q", r)
+		}
+		require.Equal(t, out, plain(out), "escapes are not escaped again")
+	})
+}
+
+func FuzzPlainJSONMeansTheSame(f *testing.F) {
+	for _, seed := range []string{"", "abc", "\x1b[31m", "a\u202eb", "\U000e0041\U0001f469\u200d\U0001f4bb", "\u2028\"\\"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		// As a relay may write it: only what JSON forbids is escaped.
+		var b strings.Builder
+		for _, r := range s {
+			switch {
+			case r < ' ' || r == '"' || r == '\\':
+				fmt.Fprintf(&b, `\u%04x`, r)
+			default:
+				b.WriteRune(r)
+			}
+		}
+		doc := []byte("{\n\t\"v\": \"" + b.String() + "\"}")
+		var before, after map[string]string
+		require.NoError(t, json.Unmarshal(doc, &before))
+		out := plainJSON(doc)
+		require.NoError(t, json.Unmarshal(out, &after), "%s", out)
+		require.Equal(t, before, after)
+		for _, r := range string(out) {
+			require.True(t, r == '\n' || r == '\t' || !hidden(r), "%q", r)
+		}
+	})
+}
