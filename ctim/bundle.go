@@ -5,8 +5,14 @@ import (
 	"strconv"
 )
 
-// roomy is more bytes than most documents take.
-const roomy = 8 << 10
+// Bytes of a chunk of documents: the first one's, and the most unless one document takes more.
+const (
+	firstChunk = 4 << 10
+	lastChunk  = 64 << 10
+)
+
+// spare is room that AppendJSON leaves behind what it appends, for the end of the caller's envelope: it spares the copy of all the rest.
+const spare = 512
 
 // Bundle is the "data" of an observe or deliberate answer while it grows. Entities are encoded on the way in, so that its size is known at each
 // moment and an answer of 30 MiB is held once, as bytes. It is not safe for concurrent use.
@@ -17,10 +23,13 @@ type Bundle struct {
 	seen  map[string]struct{} // the same ids
 }
 
-// docs is the documents of one kind: JSON values with commas between them.
+// docs is the documents of one kind: JSON values with commas between them. They lie in chunks, of which only the last one grows: one buffer that is
+// copied into a larger one again and again is most of the memory that an answer takes.
 type docs struct {
-	count int
-	json  []byte
+	count   int
+	len     int // bytes in all chunks
+	chunks  [][]byte
+	largest int // document so far
 }
 
 // kinds is the order of a bundle's members. Their names are plurals.
@@ -93,7 +102,7 @@ func (b *Bundle) Len() int {
 	for i := range b.lists {
 		if l := &b.lists[i]; l.count > 0 {
 			members++
-			n += len(`"":{"count":,"docs":[]}`) + len(kinds[i].member) + digits(l.count) + len(l.json)
+			n += len(`"":{"count":,"docs":[]}`) + len(kinds[i].member) + digits(l.count) + l.len
 		}
 	}
 	return n + max(0, members-1) // commas
@@ -101,19 +110,29 @@ func (b *Bundle) Len() int {
 
 // AppendJSON appends {"sightings":{"count":1,"docs":[…]},…}; kinds without documents are left out, so an empty bundle is {}.
 func (b *Bundle) AppendJSON(dst []byte) []byte {
-	dst = append(dst, '{')
+	dst = slices.Grow(dst, b.Len()+spare)
+	for _, part := range b.Parts(nil) {
+		dst = append(dst, part...)
+	}
+	return dst
+}
+
+// Parts appends the pieces of which [Bundle.AppendJSON] makes one text, in their order. Nothing is copied: they are the bundle's own, and hold until
+// something is added to it.
+func (b *Bundle) Parts(dst [][]byte) [][]byte {
+	frame := []byte{'{'}
 	for i := range b.lists {
 		l := &b.lists[i]
 		if l.count == 0 {
 			continue
 		}
-		dst = append(key(dst, kinds[i].member), '{')
-		dst = intField(dst, "count", int64(l.count))
-		dst = append(key(dst, "docs"), '[')
-		dst = append(dst, l.json...)
-		dst = append(dst, "]}"...)
+		frame = append(key(frame, kinds[i].member), '{')
+		frame = intField(frame, "count", int64(l.count))
+		frame = append(key(frame, "docs"), '[')
+		dst = append(append(dst, frame), l.chunks...)
+		frame = []byte("]}")
 	}
-	return append(dst, '}')
+	return append(dst, append(frame, '}'))
 }
 
 func (b *Bundle) add(k Kind, id string, doc interface{ AppendJSON([]byte) []byte }) {
@@ -124,30 +143,45 @@ func (b *Bundle) add(k Kind, id string, doc interface{ AppendJSON([]byte) []byte
 		if kinds[i].kind != k {
 			continue
 		}
-		l := &b.lists[i]
-		if n := len(l.json); cap(l.json)-n < roomy {
-			l.json = slices.Grow(l.json, n/2+roomy) // append alone would grow, and copy, by a quarter each time
-		}
-		if l.count > 0 {
-			l.json = append(l.json, ',')
-		}
-		l.json = doc.AppendJSON(l.json)
-		l.count++
+		b.lists[i].add(doc)
 	}
 	b.seen[id] = struct{}{}
 	b.ids = append(b.ids, id)
 }
 
+func (l *docs) add(doc interface{ AppendJSON([]byte) []byte }) {
+	likely := min(max(l.largest+l.largest/4, firstChunk/4), lastChunk/4) // bytes of this one; where it takes more, its chunk is copied after all
+	last := len(l.chunks) - 1
+	if last < 0 || cap(l.chunks[last])-len(l.chunks[last]) < likely {
+		l.chunks = append(l.chunks, make([]byte, 0, min(max(l.len, likely, firstChunk), lastChunk)))
+		last++
+	}
+	chunk := l.chunks[last]
+	before := len(chunk)
+	if l.count > 0 {
+		chunk = append(chunk, ',')
+	}
+	chunk = doc.AppendJSON(chunk)
+	l.chunks[last] = chunk
+	l.count++
+	l.len += len(chunk) - before
+	l.largest = max(l.largest, len(chunk)-before)
+}
+
 // state is how much of a bundle there is.
 type state struct {
-	counts, lens [len(kinds)]int
-	ids          int
+	lists [len(kinds)]struct{ count, len, chunks, last int }
+	ids   int
 }
 
 func (b *Bundle) mark() state {
 	s := state{ids: len(b.ids)}
 	for i := range b.lists {
-		s.counts[i], s.lens[i] = b.lists[i].count, len(b.lists[i].json)
+		l, at := &b.lists[i], &s.lists[i]
+		at.count, at.len, at.chunks = l.count, l.len, len(l.chunks)
+		if at.chunks > 0 {
+			at.last = len(l.chunks[at.chunks-1])
+		}
 	}
 	return s
 }
@@ -158,7 +192,11 @@ func (b *Bundle) fits(before state) bool {
 		return true
 	}
 	for i := range b.lists {
-		b.lists[i].count, b.lists[i].json = before.counts[i], b.lists[i].json[:before.lens[i]]
+		l, at := &b.lists[i], before.lists[i]
+		l.count, l.len, l.chunks = at.count, at.len, l.chunks[:at.chunks]
+		if at.chunks > 0 {
+			l.chunks[at.chunks-1] = l.chunks[at.chunks-1][:at.last]
+		}
 	}
 	for _, id := range b.ids[before.ids:] {
 		delete(b.seen, id)

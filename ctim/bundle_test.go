@@ -142,7 +142,7 @@ func TestBundleCountsWhatItHolds(t *testing.T) {
 			Judgements:    []*ctim.Judgement{{Base: base(ctim.KindJudgement, name)}, {Base: base(ctim.KindJudgement, name+"b")}},
 			Relationships: []*ctim.Relationship{{Base: base(ctim.KindRelationship, name)}},
 		}))
-		assert.Equal(t, b.Len(), len(b.AppendJSON(nil)), "with %d", i+1)
+		assert.Len(t, b.AppendJSON(nil), b.Len(), "with %d", i+1)
 	}
 	assert.Equal(t, 12, b.Count(ctim.KindSighting))
 	assert.Equal(t, 24, b.Count(ctim.KindJudgement))
@@ -180,6 +180,33 @@ func TestBundleAddsAllOrNothing(t *testing.T) {
 	e := fullEntities()
 	require.True(t, b.Add(ctim.Entities{Indicator: e.Indicator}), "what was refused is not taken for known")
 	assert.Equal(t, 1, b.Count(ctim.KindIndicator))
+}
+
+// TestBundleTakesBackWhatDoesNotFit refuses entities at every fill of the chunks in which documents lie, small ones and one larger than any chunk.
+func TestBundleTakesBackWhatDoesNotFit(t *testing.T) {
+	entity := func(i, size int) ctim.Entities {
+		name := fmt.Sprint(i)
+		return ctim.Entities{
+			Sighting:      &ctim.Sighting{Base: base(ctim.KindSighting, name), Title: strings.Repeat("t", size)},
+			Relationships: []*ctim.Relationship{{Base: base(ctim.KindRelationship, name)}},
+		}
+	}
+	const limit = 400 << 10
+	b, plain := ctim.NewBundle(limit), ctim.NewBundle(0)
+	for i := range 60 {
+		size := 100 * i
+		if i == 20 {
+			size = 100 << 10
+		}
+		require.False(t, b.Add(entity(-1, limit)), "more than the limit by itself")
+		require.True(t, b.Add(entity(i, size)))
+		require.True(t, plain.Add(entity(i, size)))
+		require.Equal(t, string(plain.AppendJSON(nil)), string(b.AppendJSON(nil)))
+		require.Len(t, b.AppendJSON(nil), b.Len())
+	}
+	assert.True(t, json.Valid(b.AppendJSON(nil)))
+	assert.Equal(t, b.AppendJSON(nil), bytes.Join(b.Parts(nil), nil))
+	assert.Equal(t, "{}", string(bytes.Join(ctim.NewBundle(0).Parts(nil), nil)))
 }
 
 func ExampleBundle() {

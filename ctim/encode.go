@@ -1,13 +1,14 @@
 package ctim
 
 import (
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
 
 // AppendJSON appends the sighting as JSON.
 func (s *Sighting) AppendJSON(b []byte) []byte {
-	b = s.Base.append(append(b, '{'))
+	b = s.append(append(b, '{'))
 	b = optString(b, "title", s.Title)
 	b = optString(b, "description", s.Description)
 	b = optString(b, "short_description", s.ShortDescription)
@@ -32,7 +33,7 @@ func (s *Sighting) AppendJSON(b []byte) []byte {
 
 // AppendJSON appends the indicator as JSON.
 func (i *Indicator) AppendJSON(b []byte) []byte {
-	b = i.Base.append(append(b, '{'))
+	b = i.append(append(b, '{'))
 	b = optString(b, "title", i.Title)
 	b = optString(b, "description", i.Description)
 	b = optString(b, "short_description", i.ShortDescription)
@@ -46,7 +47,7 @@ func (i *Indicator) AppendJSON(b []byte) []byte {
 
 // AppendJSON appends the judgement as JSON.
 func (j *Judgement) AppendJSON(b []byte) []byte {
-	b = j.Base.append(append(b, '{'))
+	b = j.append(append(b, '{'))
 	b = j.Observable.append(key(b, "observable"))
 	b = intField(b, "disposition", int64(j.Disposition))
 	b = stringField(b, "disposition_name", j.DispositionName)
@@ -60,7 +61,7 @@ func (j *Judgement) AppendJSON(b []byte) []byte {
 
 // AppendJSON appends the relationship as JSON.
 func (r *Relationship) AppendJSON(b []byte) []byte {
-	b = r.Base.append(append(b, '{'))
+	b = r.append(append(b, '{'))
 	b = stringField(b, "relationship_type", r.RelationshipType)
 	b = stringField(b, "source_ref", r.SourceRef)
 	b = stringField(b, "target_ref", r.TargetRef)
@@ -291,43 +292,58 @@ func appendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' {
-				i++
+	for i := plain(s); i < len(s); i += plain(s[i:]) {
+		size := 1
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(append(b, s[start:i]...), '\\', c)
+		case c == '\n':
+			b = append(append(b, s[start:i]...), '\\', 'n')
+		case c == '\r':
+			b = append(append(b, s[start:i]...), '\\', 'r')
+		case c == '\t':
+			b = append(append(b, s[start:i]...), '\\', 't')
+		case c < ' ':
+			b = append(append(b, s[start:i]...), '\\', 'u', '0', '0', hex[c>>4], hex[c&0xF])
+		default:
+			var r rune
+			r, size = utf8.DecodeRuneInString(s[i:])
+			switch {
+			case r == utf8.RuneError && size == 1:
+				b = append(append(b, s[start:i]...), "\uFFFD"...)
+			case r == 0x2028 || r == 0x2029:
+				b = append(append(b, s[start:i]...), '\\', 'u', '2', '0', '2', hex[r&0xF])
+			default:
+				i += size
 				continue
 			}
-			b = append(b, s[start:i]...)
-			switch c {
-			case '"', '\\':
-				b = append(b, '\\', c)
-			case '\n':
-				b = append(b, '\\', 'n')
-			case '\r':
-				b = append(b, '\\', 'r')
-			case '\t':
-				b = append(b, '\\', 't')
-			default:
-				b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xF])
-			}
-			i++
-			start = i
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			b = append(b, s[start:i]...)
-			b = append(b, "\uFFFD"...)
-			start = i + size
-		case r == 0x2028 || r == 0x2029:
-			b = append(b, s[start:i]...)
-			b = append(b, '\\', 'u', '2', '0', '2', hex[r&0xF])
-			start = i + size
 		}
 		i += size
+		start = i
 	}
 	b = append(b, s[start:]...)
 	return append(b, '"')
+}
+
+// plain is how many of the first bytes of s JSON takes as they are: ASCII without control characters, quotes and backslashes. It looks at eight bytes
+// at a time, for most of an answer is clean text, such as ids and addresses of the console.
+func plain(s string) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, backslash := w^ones*'"', w^ones*'\\' // 0 where the byte is one
+		// What is not ASCII has its top bit set, and so has the difference where a byte is below what is subtracted. That borrows from the byte above
+		// it, which may then look wrong too: the lowest of them is right.
+		if wrong := (w | (w - ones*' ') | (quote - ones) | (backslash - ones)) & tops; wrong != 0 {
+			return i + bits.TrailingZeros64(wrong)/8
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			break
+		}
+	}
+	return i
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +88,23 @@ func TestEncodingByHandIsWhatTheTagsSay(t *testing.T) {
 	}
 	for _, d := range []document{&ctim.Indicator{}, &ctim.Judgement{}, &ctim.Relationship{}, &ctim.Verdict{}, &ctim.Sighting{}} {
 		requireSameJSON(t, d)
+	}
+}
+
+// TestStringsAreEscapedWhereverTheyNeedIt puts what needs a look at every place of a text, alone and beside another: the encoder goes in steps of eight
+// bytes, with a remainder.
+func TestStringsAreEscapedWhereverTheyNeedIt(t *testing.T) {
+	odd := []string{"é", "\u2028", "\xff", "🙂"}
+	for c := range 0x81 { // one that is not ASCII, alone, is not UTF-8
+		odd = append(odd, string([]byte{byte(c)}))
+	}
+	for length := range 20 {
+		for at := range length + 1 {
+			for i, s := range odd {
+				text := strings.Repeat("x", at) + s + odd[(i+at)%len(odd)] + strings.Repeat("y", length-at)
+				requireSameJSON(t, &ctim.Verdict{DispositionName: text})
+			}
+		}
 	}
 }
 

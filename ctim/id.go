@@ -2,6 +2,7 @@ package ctim
 
 import (
 	"crypto/sha1" //nolint:gosec // UUIDv5 is defined over SHA-1; nothing here is a secret
+	"encoding/hex"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -34,5 +35,13 @@ func newID(k Kind, spaceAndName []byte) string {
 	u := uuid.UUID(sum[:len(uuid.UUID{})])
 	u[6] = u[6]&0x0F | 0x50 // version 5
 	u[8] = u[8]&0x3F | 0x80 // variant of RFC 9562
-	return "transient:" + string(k) + "-" + u.String()
+	var scratch [64]byte
+	b := append(append(append(scratch[:0], "transient:"...), k...), '-')
+	for i, part := range [...][]byte{u[:4], u[4:6], u[6:8], u[8:10], u[10:]} {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, part)
+	}
+	return string(b)
 }

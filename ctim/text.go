@@ -54,15 +54,23 @@ func URI(s string) string {
 		return ""
 	}
 	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c <= ' ' || c >= 0x7F || strings.IndexByte("<>\"{}|\\^`", c) >= 0:
+		switch c := s[i]; c {
+		case '<', '>', '"', '{', '}', '|', '\\', '^', '`', 0x7F:
 			return ""
-		case c == '%' && (i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2])):
-			return ""
+		case '%':
+			if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
+				return ""
+			}
+		default:
+			if c <= ' ' || c > 0x7F {
+				return ""
+			}
 		}
 	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || strings.Count(s, "#") > 1 {
+	// A fragment can be wrong in its characters only, which are seen to. To parse it would take a copy of it, for each event.
+	page, fragment, _ := strings.Cut(s, "#")
+	u, err := url.Parse(page)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || strings.Contains(fragment, "#") {
 		return ""
 	}
 	if strings.HasPrefix(u.Host, "[") {

@@ -45,43 +45,35 @@ type mapper struct {
 	score qualys.Score
 	rated string // what Qualys calls the score; "" where it is none
 
-	externalIDs []string
-	references  []ctim.ExternalReference
+	common ctim.Base // of all its entities; without an id and a type
 }
 
 func newMapper(o ctim.Observable, uri string, e *qualys.Event) *mapper {
 	m := &mapper{asked: o, event: e, uri: uri, key: e.ID, time: ctim.TimeOf(e.Time), score: score(e)}
+	m.common = ctim.Base{SchemaVersion: ctim.SchemaVersion, TLP: ctim.TLPAmber, Source: source, SourceURI: uri}
+	// An entity is as old as Qualys's record of the event, or where that is not told, as the event.
+	if m.common.Timestamp = ctim.TimeOf(e.ProcessedTime); m.common.Timestamp.IsZero() {
+		m.common.Timestamp = m.time
+	}
 	if rated(m.score) {
 		m.rated = indicatorTitle(e.Type, m.score.Value)
 	}
 	if e.ID == "" {
 		m.key = fingerprint(e)
 	} else {
-		m.externalIDs = []string{e.ID}
+		m.common.ExternalIDs = []string{e.ID}
 	}
 	if uri != "" {
-		m.references = []ctim.ExternalReference{{SourceName: source, Description: "The search in the Qualys console", URL: uri, ExternalID: e.ID}}
+		m.common.ExternalReferences = []ctim.ExternalReference{{SourceName: source, Description: "The search in the Qualys console", URL: uri, ExternalID: e.ID}}
 	}
 	return m
 }
 
-// base is what every entity of the event has. An entity is as old as Qualys's record of the event, or where that is not told, as the event.
+// base is what every entity of the event has.
 func (m *mapper) base(k ctim.Kind, id string) ctim.Base {
-	timestamp := ctim.TimeOf(m.event.ProcessedTime)
-	if timestamp.IsZero() {
-		timestamp = m.time
-	}
-	return ctim.Base{
-		ID:                 id,
-		Type:               k,
-		SchemaVersion:      ctim.SchemaVersion,
-		ExternalIDs:        m.externalIDs,
-		ExternalReferences: m.references,
-		Timestamp:          timestamp,
-		TLP:                ctim.TLPAmber,
-		Source:             source,
-		SourceURI:          m.uri,
-	}
+	b := m.common
+	b.ID, b.Type = id, k
+	return b
 }
 
 // indicator is what Qualys rated. It is about the event alone, whatever was asked; an event without a rating has none.
@@ -120,14 +112,17 @@ func (m *mapper) relationships(e ctim.Entities) []*ctim.Relationship {
 	if len(e.Judgements) == 0 && (e.Sighting == nil || e.Indicator == nil) {
 		return nil
 	}
-	out := make([]*ctim.Relationship, 0, 2*len(e.Judgements)+1)
+	most := 2*len(e.Judgements) + 1
+	all := make([]ctim.Relationship, 0, most) // in one piece of memory
+	out := make([]*ctim.Relationship, 0, most)
 	join := func(from, kind, to string) {
-		out = append(out, &ctim.Relationship{
+		all = append(all, ctim.Relationship{
 			Base:             m.base(ctim.KindRelationship, ctim.DerivedID(ctim.KindRelationship, kind, from, to)),
 			RelationshipType: kind,
 			SourceRef:        from,
 			TargetRef:        to,
 		})
+		out = append(out, &all[len(all)-1])
 	}
 	for _, j := range e.Judgements {
 		if e.Indicator != nil {

@@ -29,7 +29,12 @@ func (p *prose) number(n int64) { p.b.WriteString(strconv.FormatInt(n, 10)) }
 // plain appends a value as text of at most n characters. What would not show or would turn the text around it (control and format characters such as
 // right-to-left overrides, line separators, invalid bytes) becomes U+FFFD.
 func (p *prose) plain(s string, n int) {
-	for _, r := range strings.TrimSpace(s) {
+	s = strings.TrimSpace(s)
+	if len(s) <= n && isPrintable(s) { // nearly every value
+		p.say(s)
+		return
+	}
+	for _, r := range s {
 		if n == 0 {
 			p.say("…")
 			return
@@ -49,9 +54,21 @@ func (p *prose) code(s string) {
 // item appends a line of a list where the value is not empty.
 func (p *prose) item(label, value string) {
 	if strings.TrimSpace(value) != "" {
-		p.say("\n- " + label + ": ")
+		p.say("\n- ")
+		p.say(label)
+		p.say(": ")
 		p.code(value)
 	}
+}
+
+// isPrintable says that s is ASCII without control characters.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func visible(r rune) rune {
@@ -244,7 +261,11 @@ func (m *mapper) description() string {
 		p.say(" on ")
 		p.code(host)
 	}
-	p.say(" at " + m.time.String() + ". Found by the " + m.asked.Type.Name() + " ")
+	p.say(" at ")
+	p.say(m.time.String())
+	p.say(". Found by the ")
+	p.say(m.asked.Type.Name())
+	p.say(" ")
 	p.code(m.asked.Value)
 	if e.Active {
 		p.say(", in the current state of the endpoint.")
