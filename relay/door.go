@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// payload is the data of an answer. It appends itself as JSON.
-type payload interface{ AppendJSON([]byte) []byte }
+// payload is the data of an answer: pieces of JSON text that are written one after another, so that a large answer is held once.
+type payload interface{ Parts([][]byte) [][]byte }
 
 // statusError is a failure that does not answer HTTP 200: the request reached no endpoint.
 type statusError struct {
@@ -47,10 +47,9 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 
 	data, err := s.run(r, e, rec)
-	status, body := s.answer(data, err, rec)
+	status, parts := s.answer(data, err, rec)
 	w.Header().Set("Server-Timing", rec.serverTiming())
-	write(w, status, body)
-	rec.finish(status, len(body))
+	rec.finish(status, write(w, status, parts...))
 	span.end(rec)
 	rec.log(ctx, s.log)
 	s.telemetry.flush()
@@ -70,25 +69,25 @@ func (s *Service) run(r *http.Request, e endpoint, rec *record) (data payload, e
 }
 
 // answer makes the one envelope. Data that is there stays, whatever failed beside it.
-func (s *Service) answer(data payload, err error, rec *record) (int, []byte) {
+func (s *Service) answer(data payload, err error, rec *record) (int, [][]byte) {
 	if e, ok := errors.AsType[*statusError](err); ok {
-		return e.status, encodeStatus(e)
+		return e.status, [][]byte{encodeStatus(e)}
 	}
 	if bare, ok := data.(bareJSON); ok {
-		return http.StatusOK, bare
+		return http.StatusOK, [][]byte{bare}
 	}
 	rec.problems = errorsOf(err, rec.gateway)
-	body := []byte{'{'}
+	parts := [][]byte{[]byte("{")}
 	if data != nil {
-		body = data.AppendJSON(append(body, `"data":`...))
+		parts = data.Parts(append(parts, []byte(`"data":`)))
 	}
 	if len(rec.problems) > 0 {
 		if data != nil {
-			body = append(body, ',')
+			parts = append(parts, []byte(","))
 		}
-		body = append(append(body, `"errors":`...), encode(rec.problems)...)
+		parts = append(parts, []byte(`"errors":`), encode(rec.problems))
 	}
-	return http.StatusOK, append(body, '}')
+	return http.StatusOK, append(parts, []byte("}"))
 }
 
 func encodeStatus(e *statusError) []byte {
@@ -106,18 +105,24 @@ func encode(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// write sends the whole answer. It is flushed, so that a shutdown right after it loses nothing.
-func write(w http.ResponseWriter, status int, body []byte) {
+// write sends the whole answer and returns its size. It is flushed, so that a shutdown right after it loses nothing.
+func write(w http.ResponseWriter, status int, parts ...[]byte) (size int) {
+	for _, part := range parts {
+		size += len(part)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(size))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	if _, err := w.Write(body); err != nil { //nolint:gosec // it is JSON, and says so
-		return // the caller went away
+	for _, part := range parts {
+		if _, err := w.Write(part); err != nil { //nolint:gosec // it is JSON, and says so
+			return size // the caller went away
+		}
 	}
 	_ = http.NewResponseController(w).Flush() // where it cannot, the server does so itself
+	return size
 }
 
 // milliseconds as Server-Timing and the log have them.
