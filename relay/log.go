@@ -39,6 +39,8 @@ type record struct {
 	took   time.Duration
 }
 
+const labelsKey = "logging.googleapis.com/labels"
+
 func newRecord(r *http.Request, endpoint string) *record {
 	return &record{started: time.Now(), endpoint: endpoint, request: r, trace: traceParentOf(r.Header)}
 }
@@ -116,7 +118,7 @@ func (rec *record) log(ctx context.Context, log *slog.Logger) {
 			slog.String("userAgent", shortened(rec.request.UserAgent())),
 			slog.String("latency", strconv.FormatFloat(rec.took.Seconds(), 'f', 6, 64)+"s"),
 		),
-		slog.Any("logging.googleapis.com/labels", rec.labels()),
+		slog.Any(labelsKey, rec.labels()),
 	}
 	if rec.types != nil {
 		attrs = append(attrs, slog.Any("observables", rec.types))
@@ -247,9 +249,33 @@ func isHex(text string, length int) bool {
 // newLogger writes lines of JSON in Cloud Logging's fields, or readable text where w is a terminal.
 func newLogger(w io.Writer, level slog.Level, project string) *slog.Logger {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+		return slog.New(newTerminalHandler(w, level))
 	}
 	return slog.New(cloudHandler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: cloudAttr}), project})
+}
+
+// terminalHandler leaves what a person at a terminal wants to read: the rest is for Cloud Logging's columns, or in the message.
+type terminalHandler struct{ slog.Handler }
+
+func newTerminalHandler(w io.Writer, level slog.Level) terminalHandler {
+	clock := func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			a.Value = slog.StringValue(a.Value.Time().Format(time.TimeOnly))
+		}
+		return a
+	}
+	return terminalHandler{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: clock})}
+}
+
+func (h terminalHandler) Handle(ctx context.Context, r slog.Record) error {
+	kept := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key != "httpRequest" && a.Key != labelsKey {
+			kept.AddAttrs(a)
+		}
+		return true
+	})
+	return h.Handler.Handle(ctx, kept)
 }
 
 // cloudAttr gives slog's own attributes the names that Cloud Logging reads.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"flag"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -55,4 +56,14 @@ func TestTheLogLines(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, string(want), got)
 	assert.NotContains(t, got, sha(1), "values are for the debug level")
+}
+
+func TestATerminalGetsALineThatCanBeRead(t *testing.T) {
+	t.Parallel()
+	s, _ := quiet(t)
+	log := new(strings.Builder)
+	s.log = slog.New(newTerminalHandler(log, slog.LevelInfo))
+	call(t, s, "POST", "/observe/observables", "[]")
+	assert.Regexp(t, `^time=\d\d:\d\d:\d\d level=WARN msg="observeObservables 200 in \d+ ms: authorization error" error_codes="\[authorization error\]" causes=`, log.String())
+	assert.NotContains(t, log.String(), "userAgent")
 }
