@@ -73,7 +73,7 @@ func TestEveryFault(t *testing.T) {
 					group.Go(func() {
 						slots <- struct{}{}
 						defer func() { <-slots }()
-						t.Run(c.String(), func(t *testing.T) { c.run(t, 2*time.Second) })
+						t.Run(c.String(), func(t *testing.T) { c.run(t, 4*time.Second) })
 					})
 				}
 			}

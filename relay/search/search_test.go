@@ -395,7 +395,7 @@ func TestTheDeadlineKeepsWhatWasFound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Options{}, file(1).Current())
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.HangBeforeHeader()})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	results, _ := r.searcher.Search(ctx, r.fake.Tenant(), []Observable{{"sha256", sha(1)}}, 100)
 	assert.Len(t, results[0].Events, 1)
