@@ -114,6 +114,7 @@ func (t *tenant) runSingle(ctx context.Context, q *query, callers []*caller) {
 				found = append(found, e)
 			}
 		}
+		t.keep(q.asks, found)
 		if !page.Full {
 			complete = true
 			break
@@ -154,26 +155,34 @@ func (t *tenant) runJoined(ctx context.Context, q *query, callers []*caller, gro
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	q.family.answered = true
-	if page.Full {
-		t.split(q, q.asks, len(groups))
-		return
-	}
 	unsettled := unsettledGroups(groups, events)
 	var again []*ask
 	for i, g := range groups {
-		if unsettled[i] {
-			again = append(again, g.asks...)
-			continue
-		}
 		about := make([]*qualys.Event, 0)
 		for _, e := range events {
 			if g.asks[0].observable.Matches(e) == Yes {
 				about = append(about, e)
 			}
 		}
-		t.give(g.asks, about, true)
+		if !page.Full && !unsettled[i] {
+			t.give(g.asks, about, true)
+			continue
+		}
+		for _, a := range g.asks {
+			a.found = about
+		}
+		again = append(again, g.asks...)
 	}
 	t.split(q, again, len(groups))
+}
+
+// keep notes what was found about one observable so far.
+func (t *tenant) keep(asks []*ask, found []*qualys.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range asks {
+		a.found = slices.Clip(found)
+	}
 }
 
 // unsettledGroups marks the groups whose share of the events is not certain: the event does not show the searched field, and may hold it or fits no

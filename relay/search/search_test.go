@@ -404,6 +404,42 @@ func TestTheDeadlineKeepsWhatWasFound(t *testing.T) {
 	require.NoError(t, r.fake.Wait(t.Context(), func(s qualystest.Stats) bool { return s.Open == 0 }), "the call that nobody waits for is given up")
 }
 
+func TestAFailureOnALaterPageKeepsTheEarlierOnes(t *testing.T) {
+	t.Parallel()
+	var events []qualystest.Event
+	for i := range 150 { // of which a limit of 100 needs two pages, since half of them are another address's
+		events = append(events, qualystest.Network(fmt.Sprintf("p%d.exe", i), "192.0.2.9", []string{"198.51.100.1", "198.51.100.10"}[i%2], "").At(fmt.Sprintf("2026-02-01T%02d:%02d:00Z", i/60, i%60)))
+	}
+	for name, fault := range map[string]qualystest.Behaviour{"an error": qualystest.Status(http.StatusInternalServerError, "boom"), "the deadline": qualystest.HangBeforeHeader()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, Options{}, events...)
+			r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Nth: 2, Do: fault})
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			results, _ := r.searcher.Search(ctx, r.fake.Tenant(), []Observable{{"ip", "198.51.100.1"}}, 100)
+			require.Len(t, results[0].Errs, 1)
+			assert.Greater(t, len(results[0].Events), 40)
+		})
+	}
+}
+
+func TestWhatAJoinedPageShowedIsKeptWhenTheRestFails(t *testing.T) {
+	t.Parallel()
+	var events []qualystest.Event
+	for i := range 300 { // more than a joined page for two holds
+		events = append(events, file(1).At(fmt.Sprintf("2026-02-01T%02d:%02d:00Z", i/60, i%60)).ID(fmt.Sprintf("F_%d", i)))
+	}
+	r := newRig(t, Options{}, events...)
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Nth: 2, Do: qualystest.HangBeforeHeader()})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	results, _ := r.searcher.Search(ctx, r.fake.Tenant(), []Observable{{"sha256", sha(1)}, {"sha256", sha(2)}}, 100)
+	assert.Len(t, results[0].Events, 100)
+	assert.True(t, results[0].Cut)
+	require.NotEmpty(t, results[0].Errs)
+}
+
 func TestOneTenantNeverDelaysAnother(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Options{})

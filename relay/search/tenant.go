@@ -39,6 +39,7 @@ type ask struct {
 	query  *query // under way for it
 	logins int    // that it waited for and that Qualys's rate limit refused
 	ended  bool
+	found  []*qualys.Event // so far: what there is when the rest fails
 
 	done   chan struct{} // closed when answer is there
 	answer answer
@@ -122,12 +123,15 @@ func (t *tenant) statsOf(c *caller) Stats {
 	return stats
 }
 
-// end gives an ask its answer, the first one only. A query that nobody waits for any more is cancelled.
+// end gives an ask its answer, the first one only; beside an error, what was found before it. A query that nobody waits for any more is cancelled.
 func (t *tenant) end(a *ask, result answer) {
 	if a.ended {
 		return
 	}
-	a.ended, a.answer = true, result
+	if result.err != nil {
+		result.events = a.found
+	}
+	a.ended, a.answer, a.found = true, result, nil
 	close(a.done)
 	if q := a.query; q != nil {
 		if q.waiting--; q.waiting == 0 {
