@@ -24,6 +24,7 @@ func TestTheLogLines(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, []qualystest.Event{badFile(1), badFile(2).Current()})
 	r.relay.log = newLogger(r.log, r.relay.config.LogLevel, "some-project")
+	asked := 0
 	ask := func(token, body string) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+"/observe/observables", strings.NewReader(body))
 		require.NoError(t, err)
@@ -34,6 +35,8 @@ func TestTheLogLines(t *testing.T) {
 		response, err := http.DefaultClient.Do(request)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
+		asked++ // the line is written after the answer
+		require.Eventually(t, func() bool { return strings.Count(r.log.String(), "\n") == asked }, testPatience, testTick)
 	}
 	ask(r.token, `[{"type":"sha256","value":"`+sha(1)+`"},{"type":"md5","value":"00000000000000000000000000000003"},{"type":"url","value":"https://c2.example"}]`)
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.Status(http.StatusForbidden, `{"message":"no access to the history"}`)})

@@ -71,7 +71,12 @@ func TestTheSpansOfAnObserveReachACollector(t *testing.T) {
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.Status(http.StatusTeapot, "")})
 	r.ask("/observe/observables", "sha256", sha(1))
 
-	// The spans are there when the answer is: nothing may be left for later.
+	// They leave before the request's handler returns, which may be after the client has read the answer.
+	require.Eventually(t, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.metrics) > 0 && len(c.spans) == 6
+	}, testPatience, testTick)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	spans := make(map[string][]*tracepb.Span)
