@@ -27,8 +27,8 @@ func (s *Service) observe(r *http.Request, rec *record) (payload, error) {
 	defer end(nil)
 	bundle := ctim.NewBundle(maxAnswer)
 	for i, result := range results {
-		if cut := addResult(bundle, result, claims); cut {
-			failed = append(failed, cutShort(result.Observable, claims.Limit))
+		if shown, cut := addResult(bundle, result, claims); cut {
+			failed = append(failed, cutShort(result.Observable, shown))
 		}
 		results[i].Events = nil // the bundle has them now
 	}
@@ -39,8 +39,8 @@ func (s *Service) observe(r *http.Request, rec *record) (payload, error) {
 	return bundle, failed.errorOrNil()
 }
 
-// addResult maps one observable's events into the bundle, and tells whether anything had to be left out.
-func addResult(bundle *ctim.Bundle, result search.Result, claims auth.Claims) (cut bool) {
+// addResult maps one observable's events into the bundle. It tells how many it could show, and whether anything had to be left out.
+func addResult(bundle *ctim.Bundle, result search.Result, claims auth.Claims) (shown int, cut bool) {
 	o := ctim.Observable{Type: ctim.ObservableType(result.Observable.Type), Value: result.Observable.Value}
 	source := qualys.HuntingURL(claims.PlatformURL, result.Filter)
 	judgements := 0
@@ -52,10 +52,11 @@ func addResult(bundle *ctim.Bundle, result search.Result, claims auth.Claims) (c
 		}
 		judgements += len(entities.Judgements)
 		if !bundle.Add(entities) {
-			return true
+			return shown, true
 		}
+		shown++
 	}
-	return cut || result.Cut
+	return shown, cut || result.Cut
 }
 
 // keepJudgements leaves the first n judgements, and no relationship to another.

@@ -6,11 +6,15 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"qualysrelay.example/ctim"
+	"qualysrelay.example/qualys"
 	"qualysrelay.example/qualys/qualystest"
+	"qualysrelay.example/relay/auth"
 	"qualysrelay.example/relay/search"
 )
 
@@ -100,6 +104,7 @@ func TestTheLimitIsPerObservableAndSaid(t *testing.T) {
 	a := r.ask("/observe/observables", "sha256", sha(1), "sha256", sha(7))
 	assert.Equal(t, []Code{CodeCut}, a.codes())
 	assert.Equal(t, Warning, a.Errors[0].Severity)
+	assert.Equal(t, `There are more results for the SHA256 "`+sha(1)+`" than the 20 newest that are shown.`, a.Errors[0].Message)
 	assert.Equal(t, 21, a.Data.Sightings.Count)
 	assert.Equal(t, 21, a.Data.Judgements.Count)
 	assert.Equal(t, 21, a.Data.Indicators.Count)
@@ -225,4 +230,22 @@ func TestTheServerTimingTellsWhatItCost(t *testing.T) {
 
 func observableNumber(i int) search.Observable {
 	return search.Observable{Type: "sha256", Value: sha(i)}
+}
+
+func TestAnAnswerThatIsFullSaysWhatItLeavesOut(t *testing.T) {
+	t.Parallel()
+	var events []*qualys.Event
+	for i := range 20 {
+		events = append(events, &qualys.Event{
+			ID: fmt.Sprintf("F_%d", i), Type: "FILE", Time: time.Date(2026, 3, 1, 10, i, 0, 0, time.UTC), File: &qualys.File{SHA256: sha(1), Name: "a.exe"},
+		})
+	}
+	const small = 10_000 // bytes, in place of maxAnswer
+	bundle := ctim.NewBundle(small)
+	shown, cut := addResult(bundle, search.Result{Observable: observableNumber(1), Events: events}, auth.Claims{Limit: 100})
+	assert.True(t, cut)
+	assert.Positive(t, shown)
+	assert.Less(t, shown, len(events))
+	assert.Equal(t, shown, bundle.Count(ctim.KindSighting))
+	assert.LessOrEqual(t, bundle.Len(), small)
 }
