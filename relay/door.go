@@ -46,8 +46,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	r = r.WithContext(ctx)
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 
-	data, err := s.run(r, e, rec)
-	status, parts := s.answer(data, err, rec)
+	status, parts := s.respond(r, e, rec)
 	w.Header().Set("Server-Timing", rec.serverTiming())
 	rec.finish(status, write(w, status, parts...))
 	span.end(rec)
@@ -55,17 +54,18 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	s.telemetry.flush()
 }
 
-// run calls the endpoint. A panic in it becomes an error.
-func (s *Service) run(r *http.Request, e endpoint, rec *record) (data payload, err error) {
+// respond calls the endpoint and makes its answer. A panic in either becomes an error of ours.
+func (s *Service) respond(r *http.Request, e endpoint, rec *record) (status int, parts [][]byte) {
 	defer func() {
 		if value := recover(); value != nil {
-			data, err = nil, &panicError{value, debug.Stack()}
+			status, parts = s.answer(nil, &panicError{value, debug.Stack()}, rec)
 		}
 	}()
 	if r.Method != e.method {
-		return nil, &statusError{http.StatusMethodNotAllowed, "This endpoint takes " + e.method + " requests only.", r.Method + " is not allowed."}
+		return s.answer(nil, &statusError{http.StatusMethodNotAllowed, "This endpoint takes " + e.method + " requests only.", r.Method + " is not allowed."}, rec)
 	}
-	return e.handle(s, r, rec)
+	data, err := e.handle(s, r, rec)
+	return s.answer(data, err, rec)
 }
 
 // answer makes the one envelope. Data that is there stays, whatever failed beside it.

@@ -112,7 +112,10 @@ func TestAPanicAnswersOurError(t *testing.T) {
 	t.Parallel()
 	s, log := quiet(t)
 	broken := endpoint{"broken", "/broken", "POST", func(*Service, *http.Request, *record) (payload, error) { panic("a bug at 12:00") }}
-	w := call(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, broken) }), "POST", "/", "")
+	late := endpoint{"late", "/late", "POST", func(*Service, *http.Request, *record) (payload, error) { return jsonPayload{func() {}}, nil }}
+	w := call(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, late) }), "POST", "/", "")
+	assert.Contains(t, w.Body.String(), ownFault, "what cannot be encoded")
+	w = call(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, broken) }), "POST", "/", "")
 	assert.Equal(t, 200, w.Code)
 	assert.JSONEq(t, `{"errors":[{"type":"fatal","code":"unknown","message":"`+ownFault+`"}]}`, w.Body.String())
 	line := lastLine(t, log)
