@@ -74,8 +74,11 @@ func errorsOf(err error, gateway string) []*Error {
 	for _, one := range all {
 		e := translate(one, gateway)
 		said := Error{Severity: e.Severity, Code: e.Code, Message: e.Message}
-		if size += len(e.Message); seen[said] || size > maxErrorBytes {
+		if seen[said] {
 			continue
+		}
+		if size += len(e.Message); size > maxErrorBytes {
+			return append(list, &Error{Severity: Warning, Code: CodeCut, Message: "There are more errors than are shown. Ask about less at once."})
 		}
 		seen[said] = true
 		list = append(list, e)
