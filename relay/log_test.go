@@ -61,6 +61,27 @@ func TestTheLogLines(t *testing.T) {
 	assert.NotContains(t, got, sha(1), "values are for the debug level")
 }
 
+// TestValuesStayOutOfLogsAndSpans has Qualys repeat the query in its refusal, which names the observable.
+func TestValuesStayOutOfLogsAndSpans(t *testing.T) {
+	c := newCollector(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
+	r := newRig(t, nil, "OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
+	r.relay.log = newLogger(r.log, slog.LevelInfo, "")
+	const value = "salaries-of-the-board.xlsx"
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusBadRequest, `{"message":"cannot parse file.name: `+value+`"}`)})
+	a := r.ask("/observe/observables", "file_name", value)
+	assert.Contains(t, a.body, value, "the analyst, who asked, may read it")
+	r.relay.drain.shut(t.Context())
+	assert.Contains(t, r.log.String(), "cannot parse file.name: [file_name]")
+	assert.NotContains(t, r.log.String(), value)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	require.NotEmpty(t, c.spans)
+	for _, span := range c.spans {
+		assert.NotContains(t, span.String(), value)
+	}
+}
+
 func TestATerminalGetsALineThatCanBeRead(t *testing.T) {
 	t.Parallel()
 	s, _ := quiet(t)

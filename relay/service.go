@@ -54,7 +54,7 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	telemetry := newTelemetry(c.Telemetry)
+	telemetry := newTelemetry(c.Telemetry, log)
 	client := qualys.NewClient(qualys.Options{PathPrefix: c.APIPath, UserAgent: "qualys-relay/" + Version, Observe: telemetry.call})
 	return &Service{
 		config:    c,

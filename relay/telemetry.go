@@ -3,10 +3,13 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
@@ -28,7 +31,7 @@ const flushTime = 2 * time.Second
 // comparison.
 type telemetry struct {
 	on    bool
-	setUp func() (*exporters, error)
+	setUp func() *exporters
 }
 
 type exporters struct {
@@ -41,8 +44,16 @@ type exporters struct {
 }
 
 // newTelemetry makes nothing yet: the first request that is traced does, so that the start is not delayed.
-func newTelemetry(on bool) *telemetry {
-	return &telemetry{on: on, setUp: sync.OnceValues(newExporters)}
+func newTelemetry(on bool, log *slog.Logger) *telemetry {
+	return &telemetry{on: on, setUp: sync.OnceValue(func() *exporters {
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry cannot be sent", slog.Any("error", err)) }))
+		x, err := newExporters()
+		if err != nil {
+			log.Error("telemetry cannot be set up", slog.Any("error", err))
+			return nil
+		}
+		return x
+	})}
 }
 
 func newExporters() (*exporters, error) {
@@ -93,11 +104,7 @@ func (t *telemetry) exporters() *exporters {
 	if !t.on {
 		return nil
 	}
-	x, err := t.setUp()
-	if err != nil {
-		return nil
-	}
-	return x
+	return t.setUp()
 }
 
 // span begins a piece of work in the trace.
@@ -109,10 +116,18 @@ func (t *telemetry) span(ctx context.Context, name string) (context.Context, fun
 	ctx, span := x.tracer.Start(ctx, name)
 	return ctx, func(err error) {
 		if err != nil {
-			span.SetStatus(codes.Error, shortened(err.Error()))
+			span.SetStatus(codes.Error, outcome(err))
 		}
 		span.End()
 	}
+}
+
+// outcome is what failed in words of ours: those of Qualys may repeat the value of an observable.
+func outcome(err error) string {
+	if e, ok := errors.AsType[*qualys.Error](err); ok {
+		return fmt.Sprintf("%s: %s (%d)", e.Op, e.Kind, e.Status)
+	}
+	return shortened(err.Error())
 }
 
 // requestSpan is the span of a whole request, and where its numbers go.
