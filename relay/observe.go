@@ -32,17 +32,26 @@ func (s *Service) observe(r *http.Request, rec *record) (payload, error) {
 		}
 		results[i].Events = nil // the bundle has them now
 	}
+	return answerOf(bundle, failed, rec)
+}
+
+// answerOf leaves the data out where there is none and something failed.
+func answerOf(bundle *ctim.Bundle, failed problems, rec *record) (payload, error) {
 	rec.entities(bundle)
 	if bundle.Empty() && len(failed) > 0 {
-		return nil, failed.errorOrNil()
+		return nil, failed
 	}
 	return bundle, failed.errorOrNil()
 }
 
+// asked is a result's observable as CTIM has it, and the page that shows its search.
+func asked(result search.Result, claims auth.Claims) (o ctim.Observable, page string) {
+	return ctim.Observable{Type: ctim.ObservableType(result.Observable.Type), Value: result.Observable.Value}, qualys.HuntingURL(claims.PlatformURL, result.Filter)
+}
+
 // addResult maps one observable's events into the bundle. It tells how many it could show, and whether anything had to be left out.
 func addResult(bundle *ctim.Bundle, result search.Result, claims auth.Claims) (shown int, cut bool) {
-	o := ctim.Observable{Type: ctim.ObservableType(result.Observable.Type), Value: result.Observable.Value}
-	source := qualys.HuntingURL(claims.PlatformURL, result.Filter)
+	o, source := asked(result, claims)
 	judgements := 0
 	for _, event := range result.Events {
 		entities := mapping.Map(o, source, event)
@@ -86,21 +95,16 @@ func (s *Service) deliberate(r *http.Request, rec *record) (payload, error) {
 	results, failed := s.search(r, rec, claims, hashes)
 	bundle := ctim.NewBundle(maxAnswer)
 	for _, result := range results {
-		o := ctim.Observable{Type: ctim.ObservableType(result.Observable.Type), Value: result.Observable.Value}
-		source := qualys.HuntingURL(claims.PlatformURL, result.Filter)
+		o, source := asked(result, claims)
 		var judgements []*ctim.Judgement
 		for _, event := range result.Events {
 			judgements = append(judgements, mapping.Map(o, source, event).Judgements...)
 		}
-		if verdict, judgement := mapping.Verdict(o, judgements); verdict != nil {
-			bundle.AddVerdict(verdict, judgement)
+		if verdict, judgement := mapping.Verdict(o, judgements); verdict != nil && !bundle.AddVerdict(verdict, judgement) {
+			failed = append(failed, cutShort(result.Observable, 0))
 		}
 	}
-	rec.entities(bundle)
-	if bundle.Empty() && len(failed) > 0 {
-		return nil, failed.errorOrNil()
-	}
-	return bundle, failed.errorOrNil()
+	return answerOf(bundle, failed, rec)
 }
 
 // admit checks the token, then the body: whoever may not ask learns nothing of what was wrong with the question.

@@ -160,6 +160,7 @@ func TestRefer(t *testing.T) {
 		Categories: []string{"Search", "Qualys"},
 	}, got.Data[0])
 	assert.Zero(t, r.fake.Calls())
+	assert.Equal(t, []Code{CodeInvalidArgument}, r.ask("/refer/observables", "file_path", `C:\`+strings.Repeat("x", 2100)).codes(), "a link that is too long for CTIM")
 
 	assert.NotEmpty(t, r.post("/refer/observables", "", `[{"type":"ip","value":"192.0.2.1"}]`).body, "no token is needed")
 	assert.Equal(t, []Code{CodeAuthorization}, r.post("/refer/observables", "nonsense", `[]`).codes(), "but one that is sent is checked")

@@ -50,12 +50,17 @@ func (s *Service) refer(r *http.Request, rec *record) (payload, error) {
 			failed = append(failed, aboutError{o, err})
 			continue
 		}
+		link := ctim.URI(qualys.HuntingURL(platform, filter))
+		if link == "" { // longer than the 2048 characters that CTIM allows
+			failed = append(failed, aboutError{o, search.ErrTooLong})
+			continue
+		}
 		name := ctim.ObservableType(o.Type).Name()
 		pivots = append(pivots, pivot{
 			ID:          "ref-qualys-search-" + o.Type + "-" + escape(o.Value),
 			Title:       "Search for this " + name,
 			Description: "Look up this " + name + " in Qualys IOC",
-			URL:         qualys.HuntingURL(platform, filter),
+			URL:         link,
 			Categories:  []string{"Search", "Qualys"},
 		})
 	}
