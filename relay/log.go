@@ -169,7 +169,7 @@ func (rec *record) message() string {
 // withoutValues takes the values of the asked observables out of a text: Qualys may repeat the query in the words of its refusal.
 func (rec *record) withoutValues(text string) string {
 	for _, o := range rec.observables {
-		text = strings.ReplaceAll(text, o.Value, "["+string(o.Type)+"]")
+		text = strings.ReplaceAll(text, o.Value, "["+o.Type+"]")
 	}
 	return text
 }
