@@ -320,6 +320,18 @@ func TestWhatNoValueCanCauseIsNotSplit(t *testing.T) {
 	}
 }
 
+func TestAFailureOfAJoinedQueryNamesNoValue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{})
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusForbidden, "not allowed: "+sha(1))})
+	results, _ := r.search(t, 100, Observable{"sha256", sha(1)}, Observable{"sha256", sha(2)})
+	for _, result := range results { // a joined query may be of several requests
+		require.Len(t, result.Errs, 1)
+		assert.Contains(t, result.Errs[0].Error(), "not allowed: [sha256]")
+		assert.NotContains(t, result.Errs[0].Error(), sha(1))
+	}
+}
+
 func TestTransientFailuresAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	for _, do := range []qualystest.Behaviour{
