@@ -166,21 +166,13 @@ func (rec *record) message() string {
 	return message
 }
 
-// withoutValues takes the values of the asked observables out of a text: Qualys may repeat the query in the words of its refusal.
-func (rec *record) withoutValues(text string) string {
-	for _, o := range rec.observables {
-		text = strings.ReplaceAll(text, o.Value, "["+o.Type+"]")
-	}
-	return text
-}
-
 // causes are the errors behind the answer's, which the analyst does not see.
 func (rec *record) causes() []string {
 	const most = 10
 	var causes []string
 	for _, e := range rec.problems[:min(most, len(rec.problems))] {
 		if e.cause != nil {
-			causes = append(causes, shortened(rec.withoutValues(e.cause.Error())))
+			causes = append(causes, outcome(e.cause))
 		} else {
 			causes = append(causes, string(e.Code))
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"qualysrelay.example/qualys"
@@ -258,25 +257,24 @@ func (t *tenant) failed(q *query, err error) {
 }
 
 func (t *tenant) refuse(q *query, err error) {
-	err = q.discreet(err)
+	err = q.withoutWords(err)
 	for _, a := range q.asks {
 		t.end(a, answer{err: err})
 	}
 }
 
-// discreet takes the values of a joined query out of the words of its failure: they are not all the reader's own.
-func (q *query) discreet(err error) error {
+// withoutWords keeps Qualys's words out of the failure of a query of several observables: they may name what another request asked about.
+func (q *query) withoutWords(err error) error {
 	e, ok := errors.AsType[*qualys.Error](err)
-	groups := groupsOf(q.asks)
-	if !ok || len(groups) < 2 {
+	if !ok || len(groupsOf(q.asks)) < 2 {
 		return err
 	}
-	clean := *e
-	for _, g := range groups {
-		o := g.asks[0].observable
-		clean.Message = strings.ReplaceAll(clean.Message, o.searched(), "["+o.Type+"]")
+	short := *e
+	short.Message = http.StatusText(e.Status)
+	if e.Status == 0 {
+		short.Message = string(e.Kind)
 	}
-	return &clean
+	return &short
 }
 
 // finished counts a query of the family as done. What was in doubt is split once another had an answer, and refused once none did.

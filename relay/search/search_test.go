@@ -327,7 +327,7 @@ func TestAFailureOfAJoinedQueryNamesNoValue(t *testing.T) {
 	results, _ := r.search(t, 100, Observable{"sha256", sha(1)}, Observable{"sha256", sha(2)})
 	for _, result := range results { // a joined query may be of several requests
 		require.Len(t, result.Errs, 1)
-		assert.Contains(t, result.Errs[0].Error(), "not allowed: [sha256]")
+		assert.Equal(t, "qualys: events: forbidden (403): Forbidden", result.Errs[0].Error())
 		assert.NotContains(t, result.Errs[0].Error(), sha(1))
 	}
 }
