@@ -136,7 +136,7 @@ func TestABodyOverTheLimitIsRefused(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader("["+strings.Repeat(" ", maxBody)+"]"))
 	r.Body = http.MaxBytesReader(httptest.NewRecorder(), r.Body, maxBody)
-	_, err := decodeObservables(r)
+	_, err := decodeObservables(r, maxObservables)
 	require.Error(t, err)
 	assert.Contains(t, err.Error(), "is larger than 1048576 bytes")
 }

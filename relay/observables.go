@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,46 +13,86 @@ import (
 )
 
 const (
-	maxBody     = 1 << 20 // bytes of a request body
+	maxBody        = 1 << 20 // bytes of a request body
+	maxObservables = 1000    // of one request
+	// Where no token is asked for, the caller may be anybody.
+	maxBodyWithoutToken        = 64 << 10
+	maxObservablesWithoutToken = 100
+
 	maxProblems = 20      // that one answer names
 )
 
-// decodeObservables reads the body of a request: a JSON list of objects with a type and a value, both strings that are not blank. Further keys are
-// passed over. The error names each wrong entry by its place in the list.
-func decodeObservables(r *http.Request) ([]search.Observable, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, invalidBody(bodyProblem(fmt.Sprintf("is larger than %d bytes", tooLarge.Limit)))
-		}
-		return nil, invalidBody(bodyProblem("could not be read to its end"))
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
+// decodeObservables reads the body of a request: a JSON list of at most most objects with a type and a value, both strings that are not blank.
+// Further keys are ignored. The list is read element by element, and no further than most. The error names each wrong entry by its place in the list.
+func decodeObservables(r *http.Request, most int) ([]search.Observable, error) {
+	body := json.NewDecoder(r.Body)
+	start, err := body.Token()
+	switch {
+	case errors.Is(err, io.EOF):
 		return nil, invalidBody(bodyProblem("is empty, not a list of observables"))
+	case err != nil:
+		return nil, unreadableBody(err)
+	case start != json.Delim('['):
+		return nil, invalidBody(bodyProblem("must be a list of observables, not " + kindOf(start)))
 	}
-	var entries []json.RawMessage
-	if err := json.Unmarshal(body, &entries); err != nil {
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return nil, invalidBody(bodyProblem("must be a list of observables, not a JSON " + wrong.Value))
-		}
-		return nil, invalidBody(bodyProblem("is not JSON: " + err.Error()))
-	}
-	if entries == nil {
-		return nil, invalidBody(bodyProblem("must be a list of observables, not null"))
-	}
-	observables := make([]search.Observable, 0, len(entries))
+	observables := make([]search.Observable, 0, 16)
 	problems := make(map[string]any)
-	for i, entry := range entries {
+	for i := 0; body.More(); i++ {
+		if i == most {
+			return nil, invalidBody(bodyProblem(fmt.Sprintf("has more than %d observables", most)))
+		}
+		var entry json.RawMessage
+		if err := body.Decode(&entry); err != nil {
+			return nil, unreadableBody(err)
+		}
 		o, problem := decodeObservable(entry)
 		if problem != nil && len(problems) < maxProblems {
 			problems[strconv.Itoa(i)] = problem
 		}
 		observables = append(observables, o)
 	}
+	if _, err := body.Token(); err != nil { // the end of the list
+		return nil, unreadableBody(err)
+	}
+	switch _, err := body.Token(); {
+	case err == nil:
+		return nil, invalidBody(bodyProblem("is not JSON: there is text after the list"))
+	case !errors.Is(err, io.EOF):
+		return nil, unreadableBody(err)
+	}
 	if len(problems) > 0 {
 		return nil, invalidBody(problems)
 	}
 	return observables, nil
+}
+
+// kindOf is what a JSON text begins with, as an error names it.
+func kindOf(start json.Token) string {
+	switch start.(type) {
+	case json.Delim:
+		return "a JSON object"
+	case string:
+		return "a JSON string"
+	case bool:
+		return "a JSON bool"
+	case nil:
+		return "null"
+	}
+	return "a JSON number"
+}
+
+// unreadableBody is the failure of a body that is too large, incomplete, or no JSON.
+func unreadableBody(err error) error {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return invalidBody(bodyProblem(fmt.Sprintf("is larger than %d bytes", tooLarge.Limit)))
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return invalidBody(bodyProblem("is not JSON: " + err.Error()))
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return invalidBody(bodyProblem("is not JSON: it ends too early"))
+	}
+	return invalidBody(bodyProblem("could not be read to its end"))
 }
 
 func bodyProblem(text string) map[string]string { return map[string]string{"body": text} }

@@ -33,13 +33,17 @@ func TestDecodeObservables(t *testing.T) {
 		"a null value":               {body: `[{"type":"ip","value":null}]`, problem: `{"0":{"value":"must be a string"}}`},
 		"a missing type":             {body: `[{"type":"ip","value":"a"},{"value":"a"}]`, problem: `{"1":{"type":"is missing"}}`},
 		"entries that are no object": {body: `[null,"x"]`, problem: `{"0":"must be an object with a type and a value","1":"must be an object with a type and a value"}`},
+		"a number":                   {body: `7`, problem: `{"body":"must be a list of observables, not a JSON number"}`},
+		"a list without an end":      {body: `[{"type":"ip","value":"192.0.2.1"}`, problem: `{"body":"is not JSON: it ends too early"}`},
+		"1,001 entries":              {body: "[{}" + strings.Repeat(",{}", 1000) + "]", problem: `{"body":"has more than 1000 observables"}`},
+		"1,000,000 entries":          {body: "[{}" + strings.Repeat(",{}", 999_999), problem: `{"body":"has more than 1000 observables"}`},
 		"10,000 nested brackets":     {body: strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000), problem: `{"0":"must be an object`},
 		"100,000 nested brackets":    {body: strings.Repeat("[", 100_000), problem: `{"body":"is not JSON: `},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := decodeObservables(httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(test.body)))
+			got, err := decodeObservables(httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(test.body)), maxObservables)
 			if test.problem == "" {
 				require.NoError(t, err)
 				assert.Equal(t, test.want, got)
@@ -56,7 +60,7 @@ func FuzzDecodeObservables(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		observables, err := decodeObservables(httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(body)))
+		observables, err := decodeObservables(httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(body)), maxObservables)
 		if err != nil {
 			list := errorsOf(err, "")
 			require.Len(t, list, 1)

@@ -113,7 +113,7 @@ func (s *Service) admit(r *http.Request, rec *record) (auth.Claims, []search.Obs
 	if err != nil {
 		return auth.Claims{}, nil, err
 	}
-	observables, err := s.observables(r, rec)
+	observables, err := s.observables(r, rec, maxObservables)
 	return claims, observables, err
 }
 
@@ -125,8 +125,8 @@ func (s *Service) authorize(r *http.Request, rec *record) (auth.Claims, error) {
 	return claims, err
 }
 
-func (s *Service) observables(r *http.Request, rec *record) ([]search.Observable, error) {
-	observables, err := decodeObservables(r)
+func (s *Service) observables(r *http.Request, rec *record, most int) ([]search.Observable, error) {
+	observables, err := decodeObservables(r, most)
 	rec.asked(observables)
 	return observables, err
 }

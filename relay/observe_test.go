@@ -163,6 +163,11 @@ func TestRefer(t *testing.T) {
 	assert.Equal(t, []Code{CodeInvalidArgument}, r.ask("/refer/observables", "file_path", `C:\`+strings.Repeat("x", 2100)).codes(), "a link that is too long for CTIM")
 
 	assert.NotEmpty(t, r.post("/refer/observables", "", `[{"type":"ip","value":"192.0.2.1"}]`).body, "no token is needed")
+	many := strings.Repeat(`,{"type":"ip","value":"192.0.2.1"}`, 101)[1:]
+	assert.Contains(t, r.post("/refer/observables", "", "["+many+"]").body, "has more than 100 observables", "without a token")
+	assert.Empty(t, r.post("/refer/observables", r.token, "["+many+"]").Errors)
+	large := `[{"type":"file_name","value":"` + strings.Repeat("x", 64<<10) + `"}]`
+	assert.Contains(t, r.post("/refer/observables", "", large).body, "is larger than 65536 bytes", "without a token")
 	assert.Equal(t, []Code{CodeAuthorization}, r.post("/refer/observables", "nonsense", `[]`).codes(), "but one that is sent is checked")
 	bare := newRigOver(t, r.fake, "API_URL", r.fake.URL)
 	assert.Equal(t, []Code{CodeInvalidArgument}, bare.post("/refer/observables", "", `[{"type":"ip","value":"192.0.2.1"}]`).codes())
@@ -195,7 +200,7 @@ func TestBadInputIsSaidClearly(t *testing.T) {
 		"a wrong signature":     {"Bearer " + r.token[:len(r.token)-6] + "AAAAAA", `[]`, "Authorization failed: Failed to decode JWT with provided key", CodeAuthorization},
 		"no user":               {"Bearer " + tokenFor(t, "", "p"), `[]`, "Authorization failed: Wrong JWT payload structure", CodeAuthorization},
 		"the token comes first": {"", `{`, "Authorization failed: Authorization header is missing", CodeAuthorization},
-		"not JSON":              {"Bearer " + r.token, `{`, `Invalid JSON payload received. {"body":"is not JSON: `, CodeInvalidArgument},
+		"not JSON":              {"Bearer " + r.token, `[{`, `Invalid JSON payload received. {"body":"is not JSON: `, CodeInvalidArgument},
 		"an object":             {"Bearer " + r.token, `{}`, `Invalid JSON payload received. {"body":"must be a list of observables, not a JSON object"}`, CodeInvalidArgument},
 		"a missing value":       {"bearer " + r.token, `[{"type":"ip"}]`, `Invalid JSON payload received. {"0":{"value":"is missing"}}`, CodeInvalidArgument},
 		"a body over the limit": {"Bearer " + r.token, "[" + strings.Repeat(" ", maxBody) + "]", `Invalid JSON payload received. {"body":"is larger than 1048576 bytes"}`, CodeInvalidArgument},

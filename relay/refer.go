@@ -19,15 +19,17 @@ type pivot struct {
 
 // refer links each observable to its search in the Qualys console. It calls nobody; a token is checked where one is sent.
 func (s *Service) refer(r *http.Request, rec *record) (payload, error) {
-	platform := s.config.Auth.PlatformURL
+	platform, most := s.config.Auth.PlatformURL, maxObservablesWithoutToken
 	if len(r.Header.Values("Authorization")) > 0 {
 		claims, err := s.authorize(r, rec)
 		if err != nil {
 			return nil, err
 		}
-		platform = claims.PlatformURL
+		platform, most = claims.PlatformURL, maxObservables
+	} else {
+		r.Body = http.MaxBytesReader(nil, r.Body, maxBodyWithoutToken)
 	}
-	observables, err := s.observables(r, rec)
+	observables, err := s.observables(r, rec, most)
 	if err != nil {
 		return nil, err
 	}
