@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -33,25 +34,60 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // serve is the door that every request passes: it sets the limits, runs the endpoint, writes the answer once, and logs one line.
 func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
+	rec := newRecord(r, e.name)
 	if !s.drain.enter() {
-		write(w, http.StatusServiceUnavailable, encodeStatus(&statusError{http.StatusServiceUnavailable, "The relay is shutting down.", "Try again."}))
+		refusal := &statusError{http.StatusServiceUnavailable, "The relay is shutting down.", "Try again."}
+		rec.finish(refusal.status, write(w, refusal.status, encodeStatus(refusal)))
+		rec.log(r.Context(), s.log)
 		return
 	}
 	defer s.drain.leave()
 
-	rec := newRecord(r, e.name)
-	ctx, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
+	deadline := rec.started.Add(s.config.RequestTimeout)
+	ctx, cancel := context.WithDeadline(r.Context(), deadline)
 	defer cancel()
+	ctx, stop := s.drain.bound(ctx)
+	defer stop()
+	conn := http.NewResponseController(w)
+	_ = conn.SetWriteDeadline(deadline.Add(writeTime)) // a writer that cannot, such as a recorder, has no connection to hold
+	if r.Body != http.NoBody {
+		_ = conn.SetReadDeadline(deadline)
+	}
 	ctx, span := s.telemetry.request(ctx, r, rec)
 	r = r.WithContext(ctx)
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	body := &timedBody{ReadCloser: r.Body, conn: conn}
+	r.Body = http.MaxBytesReader(w, body, maxBody)
 
 	status, parts := s.respond(r, e, rec)
+	if r.ContentLength != 0 && !body.read {
+		_ = conn.SetReadDeadline(time.Now().Add(discardTime)) // the server reads the rest before it answers
+	}
 	w.Header().Set("Server-Timing", rec.serverTiming())
 	rec.finish(status, write(w, status, parts...))
 	span.end(rec)
 	rec.log(ctx, s.log)
 	s.telemetry.flush()
+}
+
+const (
+	writeTime   = 5 * time.Second // for writing an answer after the deadline of the request
+	discardTime = time.Second     // for the rest of a body that no handler wanted
+)
+
+// timedBody is a request body with a deadline, which ends with the body: the connection is read on for signs that the caller has gone away.
+type timedBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+	read bool // to its end
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) && !b.read {
+		b.read = true
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // respond calls the endpoint and makes its answer. A panic in either becomes an error of ours.

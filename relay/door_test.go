@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -165,7 +166,7 @@ func TestShuttingDownFinishesWhatIsInFlight(t *testing.T) {
 	<-arrived
 	shut := make(chan struct{})
 	go func() {
-		s.drain.shut(t.Context())
+		s.drain.shut(t.Context(), time.Minute)
 		close(shut)
 	}()
 	require.Eventually(t, func() bool { return strings.Contains(post(t, server.URL+"/version"), "shutting down") }, testPatience, testTick)
@@ -180,7 +181,7 @@ func TestShuttingDownFinishesWhatIsInFlight(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s.drain.shut(ctx) // a second time is no matter
+	s.drain.shut(ctx, time.Minute) // a second time is no matter
 }
 
 func post(t *testing.T, url string) string {

@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// drainTime is how long requests in flight may take after SIGTERM. Cloud Run kills an instance ten seconds after it.
-const drainTime = 8 * time.Second
+// After SIGTERM, requests in flight have finishTime to finish. Then their contexts end, and they have until drainTime to write what they have: Cloud
+// Run kills an instance ten seconds after the signal.
+const (
+	finishTime = 6 * time.Second
+	drainTime  = 9 * time.Second
+)
 
 // drain counts the requests in flight and turns new ones away once it is closed.
 type drain struct {
@@ -18,6 +22,25 @@ type drain struct {
 	closed   bool
 	inFlight int
 	empty    chan struct{} // closed when closed and nothing is in flight
+
+	ending context.Context //nolint:containedctx // ends when the requests in flight have to
+	end    context.CancelCauseFunc
+}
+
+func newDrain() *drain {
+	d := new(drain)
+	d.ending, d.end = context.WithCancelCause(context.Background())
+	return d
+}
+
+// errShutdown ends the contexts of the requests in flight.
+var errShutdown = &Error{Severity: Warning, Code: CodeTimeout, Message: "The relay was shut down. The answer holds what was found until then."}
+
+// bound is ctx, ended early when the requests in flight have to end.
+func (d *drain) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(d.ending, func() { cancel(errShutdown) })
+	return ctx, func() { stop(); cancel(nil) }
 }
 
 func (d *drain) enter() bool {
@@ -38,8 +61,10 @@ func (d *drain) leave() {
 	}
 }
 
-// shut turns new requests away and returns when those in flight are done, or when ctx ends.
-func (d *drain) shut(ctx context.Context) {
+// shut turns new requests away and returns when those in flight are done, or when ctx ends. Those that are not done after finish are ended.
+func (d *drain) shut(ctx context.Context, finish time.Duration) {
+	timer := time.AfterFunc(finish, func() { d.end(errShutdown) })
+	defer timer.Stop()
 	d.mu.Lock()
 	if d.closed {
 		d.mu.Unlock()
@@ -66,7 +91,7 @@ func (s *Service) ExitOnSIGTERM() {
 		<-term
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		defer cancel()
-		s.drain.shut(ctx)
+		s.drain.shut(ctx, finishTime)
 		_ = s.Close() // the process ends anyway
 		os.Exit(0)
 	}()

@@ -295,7 +295,7 @@ func TestNoSecretLeaves(t *testing.T) {
 			remove()
 		}
 	}
-	r.relay.drain.shut(t.Context()) // the last lines are written after the answers
+	r.relay.drain.shut(t.Context(), time.Minute) // the last lines are written after the answers
 	for _, secret := range secrets {
 		assert.NotContains(t, said.String(), secret)
 		assert.NotContains(t, r.log.String(), secret)

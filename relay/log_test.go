@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -97,7 +98,7 @@ func TestValuesStayOutOfLogsAndSpans(t *testing.T) {
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusBadRequest, `{"message":"cannot parse file.name: `+value+`"}`)})
 	a := r.ask("/observe/observables", "file_name", value)
 	assert.Contains(t, a.body, value, "the analyst, who asked, may read it")
-	r.relay.drain.shut(t.Context())
+	r.relay.drain.shut(t.Context(), time.Minute)
 	assert.Contains(t, r.log.String(), "events: bad query (400)")
 	assert.NotContains(t, r.log.String(), "cannot parse", "the log has the status, never Qualys's words")
 	assert.NotContains(t, r.log.String(), value)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 
@@ -19,7 +20,7 @@ const (
 	maxBodyWithoutToken        = 64 << 10
 	maxObservablesWithoutToken = 100
 
-	maxProblems = 20      // that one answer names
+	maxProblems = 20 // that one answer names
 )
 
 // decodeObservables reads the body of a request: a JSON list of at most most objects with a type and a value, both strings that are not blank.
@@ -91,6 +92,9 @@ func unreadableBody(err error) error {
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return invalidBody(bodyProblem("is not JSON: it ends too early"))
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return invalidBody(bodyProblem("did not arrive in time"))
 	}
 	return invalidBody(bodyProblem("could not be read to its end"))
 }

@@ -23,7 +23,7 @@ type Service struct {
 	client    *qualys.Client
 	searcher  *search.Searcher
 	telemetry *telemetry
-	drain     drain
+	drain     *drain
 }
 
 // endpoint is one row of the contract with XDR.
@@ -63,6 +63,7 @@ func New(c Config) (*Service, error) {
 		client:    client,
 		searcher:  search.New(client, search.Options{Concurrency: c.Concurrency, CacheTTL: c.SearchCache, Span: telemetry.span}),
 		telemetry: telemetry,
+		drain:     newDrain(),
 	}, nil
 }
 

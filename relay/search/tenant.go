@@ -106,7 +106,7 @@ func (t *tenant) await(c *caller, asks, all []*ask) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		for _, a := range all {
-			t.end(a, answer{err: c.ctx.Err()})
+			t.end(a, answer{err: context.Cause(c.ctx)})
 		}
 		if t.login != nil && !t.hasWork() {
 			t.login()
