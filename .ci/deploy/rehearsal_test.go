@@ -1,0 +1,271 @@
+package deploy
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const page = "../../cmd/relay/README.md"
+
+// The test binary is also what the stand-in for gcloud runs as Cloud Build.
+func TestMain(m *testing.M) {
+	if substitutions, ok := os.LookupEnv("BUILD_WITH"); ok {
+		if err := build(substitutions); err != nil {
+			fmt.Fprintln(os.Stderr, "Cloud Build:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// build runs the scripts of cloudbuild.yaml one after another in the working folder, but for the tests.
+func build(substitutions string) error {
+	text, err := os.ReadFile("cloudbuild.yaml")
+	if err != nil {
+		return err
+	}
+	b, err := parseBuild(".", text)
+	if err != nil {
+		return err
+	}
+	values := map[string]string{"PROJECT_ID": "my-project", "BUILD_ID": fmt.Sprintf("%08x-build", rand.Uint32())}
+	maps.Copy(values, b.Substitutions)
+	for _, pair := range strings.Split(substitutions, ",") {
+		name, value, _ := strings.Cut(pair, "=")
+		values[name] = value
+	}
+	for _, step := range b.Steps {
+		if step.Entrypoint != "bash" || step.Id == "test" {
+			continue
+		}
+		cmd := exec.Command("bash", step.Args...)
+		cmd.Stdout, cmd.Stderr, cmd.Env = os.Stdout, os.Stderr, os.Environ()
+		for _, e := range step.Env {
+			for reference.MatchString(e) {
+				e = reference.ReplaceAllStringFunc(e, func(m string) string { return values[strings.Trim(m, "${}")] })
+			}
+			cmd.Env = append(cmd.Env, e)
+		}
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("step %s: %w", step.Id, err)
+		}
+	}
+	return nil
+}
+
+// run runs a program in a folder and returns its standard output.
+func run(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off", "CLOUDSDK_CONFIG="+t.TempDir(), "CLOUDSDK_CORE_DISABLE_PROMPTS=1")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s %v: %s%s", name, args, out, stderr.String())
+	return string(out)
+}
+
+// copied copies what git has, but for what a .gitignore of this name excludes, into a new folder.
+func copied(t *testing.T, ignore string) (dir string, files []string) {
+	t.Helper()
+	dir = t.TempDir()
+	stays := run(t, "../..", "git", "ls-files", "-coi", "--exclude-from="+ignore, "--exclude-from=.gitignore")
+	for _, file := range strings.Fields(run(t, "../..", "git", "ls-files", "-co", "--exclude-standard")) {
+		text, err := os.ReadFile("../../" + file)
+		if strings.Contains("\n"+stays, "\n"+file+"\n") || os.IsNotExist(err) { // deleted, and not committed
+			continue
+		}
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(file)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file), text, 0o600))
+		files = append(files, file)
+	}
+	return dir, files
+}
+
+// built builds the program that the Go functions buildpack would build, from what goes up to Google. Only the address
+// differs: on Cloud Run it listens on every interface.
+func built(t *testing.T) (program string) {
+	t.Helper()
+	dir, files := copied(t, ".gcloudignore")
+	assert.NotRegexp(t, `_test\.go\b|\.md\b|testdata/|cmd/relayctl/|qualystest/|\.ci/(deploy|browser)/`, strings.Join(files, " "))
+	if gcloud, err := exec.LookPath("gcloud"); err == nil {
+		assert.ElementsMatch(t, files, strings.Fields(run(t, ".", gcloud, "meta", "list-files-for-upload", dir)))
+	}
+	mains := run(t, dir, "go", "list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`, "./...")
+	assert.Equal(t, "qualysrelay.example/cmd/relay", strings.TrimSpace(mains), "with two programs a deployment without --function would build neither")
+	run(t, dir, "go", "vet", "./...") // each package that goes up is whole without what stays
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "functions.local/app"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "functions.local/app/main.go"), []byte(`package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+
+	_ "qualysrelay.example"
+)
+
+func main() {
+	if err := funcframework.StartHostPort("127.0.0.1", os.Getenv("PORT")); err != nil {
+		log.Fatal(err)
+	}
+}
+`), 0o600))
+	program = filepath.Join(dir, "relay.exe")
+	run(t, dir, "go", "build", "-ldflags=-s -w", "-o", program, "./functions.local/app")
+	return program
+}
+
+// serve starts the program with one function, or with all where target is empty, and returns its URL and the file of
+// its output.
+func serve(t *testing.T, program, target string) (url, output string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := l.Addr().String()
+	require.NoError(t, l.Close())
+	out, err := os.CreateTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env = []string{"FUNCTION_TARGET=" + target, "PORT=" + address[strings.LastIndex(address, ":")+1:],
+		"SECRET_KEY=a-key-that-only-these-tests-use-0123456789", "API_URL=http://127.0.0.1:1"}
+	cmd.Stdout, cmd.Stderr = out, out
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for connected := false; !connected; require.NoError(t, t.Context().Err()) {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			connected = conn.Close() == nil
+		}
+	}
+	return "http://" + address, out.Name()
+}
+
+// stage is where a rehearsal plays: a copy of the repository, the stand-in for gcloud, and a relay for each function.
+type stage struct {
+	dir, cloud, calls string
+	env               []string
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	program, tools := built(t), t.TempDir()
+	dir, _ := copied(t, ".gitignore")
+	s := &stage{dir: dir, cloud: filepath.Join(tools, "cloud"), calls: filepath.Join(tools, "calls")}
+	for _, folder := range []string{s.cloud, filepath.Join(tools, "relays")} {
+		require.NoError(t, os.Mkdir(folder, 0o700))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(s.cloud, "projects my-project"), nil, 0o600))
+	_, output := serve(t, program, "")
+	names, err := os.ReadFile(output)
+	require.NoError(t, err)
+	for _, name := range regexp.MustCompile(`(?m)^Serving function: "(\w+)"$`).FindAllStringSubmatch(string(names), -1) {
+		url, _ := serve(t, program, name[1])
+		require.NoError(t, os.WriteFile(filepath.Join(tools, "relays", name[1]), []byte(url+"\n"), 0o600))
+	}
+	stand, err := filepath.Abs("gcloud.sh")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(tools, "gcloud"), []byte("#!/bin/sh\nexec bash "+stand+` "$@"`), 0o700))
+	// The URL that Cloud Run would give the service leads to the relay here.
+	curl := `#!/usr/bin/env bash
+url=$(<"$RELAYS/relay")
+PATH=${PATH#*:} exec curl "${@/#'https://relay-123456789.us-central1.run.app'/$url}"`
+	require.NoError(t, os.WriteFile(filepath.Join(tools, "curl"), []byte(curl), 0o700))
+	self, err := os.Executable()
+	require.NoError(t, err)
+	s.env = append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "CLOUD="+s.cloud, "CALLS="+s.calls, "RELAYS="+filepath.Join(tools, "relays"),
+		"RELAY="+program, "BUILDER="+self, "SMOKE_TRIES=2", "SMOKE_PAUSE=0", "GOFLAGS=-buildvcs=false")
+	return s
+}
+
+// bash runs a script on the stage, and returns its output and the calls of gcloud in it.
+func (s *stage) bash(t *testing.T, script string, env ...string) (out string, calls []string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir, cmd.Env = s.dir, append(s.env, env...)
+	text, err := cmd.CombinedOutput()
+	list, _ := os.ReadFile(s.calls) // there may be none
+	_ = os.Remove(s.calls)
+	return string(text), strings.Split(strings.TrimSpace(string(list)), "\n"), err
+}
+
+// blocks are the shell blocks of the page, in order.
+func blocks(t *testing.T) (blocks []string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		assert.NotRegexp(t, `(?m)(^|\s)#`, m[1], "an interactive zsh takes a comment for words of the command")
+		blocks = append(blocks, m[1])
+	}
+	return blocks
+}
+
+func TestThePageFromNothingToNothingTwice(t *testing.T) {
+	s := newStage(t)
+	var calls []string
+	for range 2 {
+		out, round, err := s.bash(t, strings.Join(blocks(t), "\n"))
+		require.NoError(t, err, out)
+		assert.Equal(t, 3*4+2, strings.Count(out, "ok: "), "three builds of the relay, one of two services: %s", out)
+		left, err := filepath.Glob(s.cloud + "/*/*")
+		require.NoError(t, err)
+		things, err := filepath.Glob(s.cloud + "/* *")
+		require.NoError(t, err)
+		assert.Equal(t, []string{s.cloud + "/projects my-project"}, append(things, left...), "what the page makes it removes")
+		once := map[string]bool{}
+		for _, call := range round {
+			if !regexp.MustCompile(` (list|describe|read|update-traffic) `).MatchString(call + " ") {
+				assert.False(t, once[call], "twice: %s", call)
+			}
+			once[call] = true
+		}
+		calls = append(calls, round...)
+	}
+	t.Run("gcloud's own parser reads each command", func(t *testing.T) { lint(t, calls) })
+}
+
+// lint needs neither network nor login.
+func lint(t *testing.T, calls []string) {
+	gcloud, err := exec.LookPath("gcloud")
+	if err != nil {
+		t.Skip("gcloud is not installed")
+	}
+	entries := []map[string]string{}
+	for _, call := range calls {
+		require.NotContains(t, call, "#", "the parser would take it for a comment")
+		entries = append(entries, map[string]string{"command_string": call, "id": call})
+	}
+	list, err := json.Marshal(entries)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "commands.json")
+	require.NoError(t, os.WriteFile(file, list, 0o600))
+	var verdicts map[string][]struct {
+		Success bool
+		Message string `json:"error_message"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(run(t, ".", gcloud, "meta", "lint-gcloud-commands", "--serialize", "--commands-file="+file)), &verdicts))
+	for _, call := range calls {
+		if v := verdicts[call]; assert.NotEmpty(t, v, call) && !regexp.MustCompile(`^Invalid choice: '(alpha|beta)'`).MatchString(v[0].Message) {
+			assert.True(t, v[0].Success, "%s: %s", call, v[0].Message) // alpha and beta are installed apart
+		}
+	}
+}
