@@ -18,6 +18,7 @@ line="${words[*]}" last=${words[-1]}
 
 die() { echo "gcloud $call: $*" >&2 && exit 1; }
 file() { echo "$CLOUD/${1//\//_}"; }
+[[ -z ${FAIL:-} || $call != "$FAIL"* ]] || die 'this call fails'
 need() { [[ -e $(file "$1") ]] || die "$1 is not there"; }
 create() { # THING [WHAT IT NEEDS]...
   [[ ! -e $(file "$1") ]] || die "$1 is there already"

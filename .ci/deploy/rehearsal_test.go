@@ -1,3 +1,6 @@
+// Package deploy rehearses the deployment as far as that goes without Google Cloud: cloudbuild.yaml is parsed as a
+// Build, and the shell blocks of cmd/relay/README.md and the build's scripts run with a stand-in for gcloud (gcloud.sh).
+// It is a module of its own, so that what it needs stays out of the service's dependencies.
 package deploy
 
 import (
@@ -79,73 +82,41 @@ func run(t *testing.T, dir, name string, args ...string) string {
 	return string(out)
 }
 
-// copied copies what git has, but for what a .gitignore of this name excludes, into a new folder.
-func copied(t *testing.T, ignore string) (dir string, files []string) {
+// copied copies what git has, but for what the file ignore excludes, into a new folder.
+func copied(t *testing.T, ignore string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	stays := run(t, "../..", "git", "ls-files", "-coi", "--exclude-from="+ignore, "--exclude-from=.gitignore")
-	for _, file := range strings.Fields(run(t, "../..", "git", "ls-files", "-co", "--exclude-standard")) {
-		text, err := os.ReadFile("../../" + file)
-		if strings.Contains("\n"+stays, "\n"+file+"\n") || os.IsNotExist(err) { // deleted, and not committed
-			continue
-		}
-		require.NoError(t, err)
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(file)), 0o700))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, file), text, 0o600))
-		files = append(files, file)
-	}
-	return dir, files
+	run(t, "../..", "bash", "-euo", "pipefail", "-c", `git ls-files -co --exclude-standard | grep -vxFf <(git ls-files -d
+		git ls-files -coi --exclude-from="$0" --exclude-from=.gitignore) | tar -cT- | tar -xC "$1"`, ignore, dir)
+	return dir
 }
 
-// built builds the program that the Go functions buildpack would build, from what goes up to Google. Only the address
-// differs: on Cloud Run it listens on every interface.
+// built builds the relay from what goes up to Google.
 func built(t *testing.T) (program string) {
 	t.Helper()
-	dir, files := copied(t, ".gcloudignore")
-	assert.NotRegexp(t, `_test\.go\b|\.md\b|testdata/|cmd/relayctl/|qualystest/|\.ci/(deploy|browser)/`, strings.Join(files, " "))
+	dir := copied(t, ".gcloudignore")
+	files := run(t, dir, "find", ".", "-type", "f", "-printf", "%P\n")
+	assert.NotRegexp(t, `_test\.go\b|\.md\b|testdata/|cmd/relayctl/|qualystest/|\.ci/(deploy|browser)/`, files)
 	if gcloud, err := exec.LookPath("gcloud"); err == nil {
-		assert.ElementsMatch(t, files, strings.Fields(run(t, ".", gcloud, "meta", "list-files-for-upload", dir)))
+		assert.ElementsMatch(t, strings.Fields(files), strings.Fields(run(t, ".", gcloud, "meta", "list-files-for-upload", dir)))
 	}
 	mains := run(t, dir, "go", "list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`, "./...")
 	assert.Equal(t, "qualysrelay.example/cmd/relay", strings.TrimSpace(mains), "with two programs a deployment without --function would build neither")
 	run(t, dir, "go", "vet", "./...") // each package that goes up is whole without what stays
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "functions.local/app"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "functions.local/app/main.go"), []byte(`package main
-
-import (
-	"log"
-	"os"
-
-	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
-
-	_ "qualysrelay.example"
-)
-
-func main() {
-	if err := funcframework.StartHostPort("127.0.0.1", os.Getenv("PORT")); err != nil {
-		log.Fatal(err)
-	}
-}
-`), 0o600))
 	program = filepath.Join(dir, "relay.exe")
-	run(t, dir, "go", "build", "-ldflags=-s -w", "-o", program, "./functions.local/app")
+	run(t, dir, "go", "build", "-ldflags=-s -w", "-o", program, "./cmd/relay")
 	return program
 }
 
-// serve starts the program with one function, or with all where target is empty, and returns its URL and the file of
-// its output.
-func serve(t *testing.T, program, target string) (url, output string) {
+// serve starts the program with one function and returns its URL.
+func serve(t *testing.T, program, target string) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address := l.Addr().String()
 	require.NoError(t, l.Close())
-	out, err := os.CreateTemp(t.TempDir(), "")
-	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), program)
-	cmd.Env = []string{"FUNCTION_TARGET=" + target, "PORT=" + address[strings.LastIndex(address, ":")+1:],
-		"SECRET_KEY=a-key-that-only-these-tests-use-0123456789", "API_URL=http://127.0.0.1:1"}
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Env = []string{"FUNCTION_TARGET=" + target, "PORT=" + address[strings.LastIndex(address, ":")+1:]}
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -156,7 +127,7 @@ func serve(t *testing.T, program, target string) (url, output string) {
 			connected = conn.Close() == nil
 		}
 	}
-	return "http://" + address, out.Name()
+	return "http://" + address
 }
 
 // stage is where a rehearsal plays: a copy of the repository, the stand-in for gcloud, and a relay for each function.
@@ -168,18 +139,14 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	program, tools := built(t), t.TempDir()
-	dir, _ := copied(t, ".gitignore")
-	s := &stage{dir: dir, cloud: filepath.Join(tools, "cloud"), calls: filepath.Join(tools, "calls")}
+	s := &stage{dir: copied(t, ".gitignore"), cloud: filepath.Join(tools, "cloud"), calls: filepath.Join(tools, "calls")}
 	for _, folder := range []string{s.cloud, filepath.Join(tools, "relays")} {
 		require.NoError(t, os.Mkdir(folder, 0o700))
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(s.cloud, "projects my-project"), nil, 0o600))
-	_, output := serve(t, program, "")
-	names, err := os.ReadFile(output)
-	require.NoError(t, err)
-	for _, name := range regexp.MustCompile(`(?m)^Serving function: "(\w+)"$`).FindAllStringSubmatch(string(names), -1) {
-		url, _ := serve(t, program, name[1])
-		require.NoError(t, os.WriteFile(filepath.Join(tools, "relays", name[1]), []byte(url+"\n"), 0o600))
+	for _, function := range []string{"relay", "version", "health", "observeObservables"} {
+		url := serve(t, program, function) + "\n"
+		require.NoError(t, os.WriteFile(filepath.Join(tools, "relays", function), []byte(url), 0o600))
 	}
 	stand, err := filepath.Abs("gcloud.sh")
 	require.NoError(t, err)
