@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -33,20 +32,7 @@ func parseBuild(root string, text []byte) (*cloudbuildpb.Build, error) {
 	}
 	var problems []error
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-
-	var tree map[string]any
-	if err := json.Unmarshal(text, &tree); err != nil {
-		return nil, err
-	}
-	uses := func(v any) (names []string) {
-		text, err := json.Marshal(v)
-		problems = append(problems, err)
-		for _, m := range reference.FindAllStringSubmatch(string(text), -1) {
-			names = append(names, m[1]+m[2])
-		}
-		return names
-	}
-	used := uses(tree)
+	used := references(string(text))
 	for _, name := range used {
 		// The others that Cloud Build has (COMMIT_SHA, BRANCH_NAME) are empty when a build is submitted by hand.
 		if _, declared := b.Substitutions[name]; !declared && name != "PROJECT_ID" && name != "BUILD_ID" {
@@ -57,16 +43,14 @@ func parseBuild(root string, text []byte) (*cloudbuildpb.Build, error) {
 		if !slices.Contains(used, name) {
 			bad("%s is declared and not used", name)
 		}
-		if len(uses(value)) > 0 && !b.GetOptions().GetDynamicSubstitutions() {
+		if len(references(value)) > 0 && !b.GetOptions().GetDynamicSubstitutions() {
 			bad("%s uses another substitution, which needs dynamicSubstitutions", name)
 		}
 	}
 	var ids []string
 	for _, s := range b.Steps {
-		for _, id := range s.WaitFor {
-			if !slices.Contains(ids, id) {
-				bad("%s waits for %s, which is no earlier step", s.Id, id)
-			}
+		if slices.ContainsFunc(s.WaitFor, func(id string) bool { return !slices.Contains(ids, id) }) {
+			bad("%s waits for %s, which are not all earlier steps", s.Id, s.WaitFor)
 		}
 		if slices.Contains(ids, s.Id) || s.Id == "" || s.Name == "" {
 			bad("step %q: an id of its own and an image are needed", s.Id)
@@ -92,7 +76,14 @@ func parseBuild(root string, text []byte) (*cloudbuildpb.Build, error) {
 	return b, errors.Join(problems...)
 }
 
-var reference = regexp.MustCompile(`\$(?:\{(\w+)\}|(\w+))`)
+var reference = regexp.MustCompile(`\$\{?(\w+)\}?`)
+
+func references(s string) (names []string) {
+	for _, m := range reference.FindAllStringSubmatch(s, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
 
 func TestTheBuildIsOne(t *testing.T) {
 	text, err := os.ReadFile("../../cloudbuild.yaml")
@@ -103,9 +94,7 @@ func TestTheBuildIsOne(t *testing.T) {
 
 	for name, change := range map[string][2]string{
 		"a field in the wrong case":              {"waitFor: [test]", "waitfor: [test]"},
-		"an unknown field":                       {"timeout: 1800s", "time: 1800s"},
 		"a duration in minutes":                  {"timeout: 1800s", "timeout: 30m"},
-		"a scalar where a list belongs":          {"waitFor: [test]", "waitFor: test"},
 		"an unknown enum value":                  {"CLOUD_LOGGING_ONLY", "CLOUD_ONLY"},
 		"a repeated field":                       {"timeout: 1800s", "timeout: 1800s\ntimeout: 60s"},
 		"a substitution that is not declared":    {"--builder=${_BUILDER}", "--builder=${_BUILDERS}"},

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# A stand-in for gcloud. It makes and removes things as Google Cloud would, as files in the folder $CLOUD, and refuses to
-# make one twice, to remove one that is missing or in use, and to use one that was not made. Each call is a line in
-# the file $CALLS. A call that begins with $FAIL fails. $RELAYS/FUNCTION holds the URL where that function is served.
+# A stand-in for gcloud. It makes and removes things as Google Cloud would, as files in the folder cloud of $STAGE, and
+# refuses to make one twice, to remove one that is missing or in use, and to use one that was not made. Each call is a
+# line in the file calls. A call that begins with $FAIL fails. relays/FUNCTION holds the URL of that function.
 set -euo pipefail
-printf '%s\n' "gcloud$(printf ' %q' "$@")" >>"$CALLS"
+CLOUD=$STAGE/cloud
+printf '%s\n' "gcloud$(printf ' %q' "$@")" >>"$STAGE/calls"
 call="$*"
 declare -A flag=()
-words=()
+words=() needs=()
 for arg; do
   case $arg in
     --*=*) name=${arg%%=*} && flag[${name#--}]=${arg#*=} ;;
@@ -15,7 +16,6 @@ for arg; do
   esac
 done
 line="${words[*]}" last=${words[-1]}
-
 die() { echo "gcloud $call: $*" >&2 && exit 1; }
 file() { echo "$CLOUD/${1//\//_}"; }
 [[ -z ${FAIL:-} || $call != "$FAIL"* ]] || die 'this call fails'
@@ -28,28 +28,27 @@ create() { # THING [WHAT IT NEEDS]...
 remove() {
   need "$1"
   ! grep -Fxrl -- "$1" "$CLOUD" >&2 || die "$1 is in use"
-  rm "$(file "$1")"
-  rm -f "$(file "$1")"' role '*
+  rm -f "$(file "$1")" "$(file "$1")"' role '*
 }
 account() { local name=${1##*[/:]} && echo "iam service-accounts ${name%%@*}"; }
 role() { echo "$1 role $2 $(account "$3")"; }
 
-needs=()
-for name in network:'compute networks' subnet:'compute networks subnets' router:'compute routers' \
-  nat-external-ip-pool:'compute addresses' notification-channels:'beta monitoring channels'; do
-  if [[ -n ${flag[${name%%:*}]:-} ]]; then needs+=("${name#*:} ${flag[${name%%:*}]}"); fi
+for name in "${!flag[@]}"; do
+  case $name in
+    network | router) needs+=("compute ${name}s ${flag[$name]}") ;;
+    subnet) needs+=("compute networks subnets ${flag[$name]}") ;;
+    nat-external-ip-pool) needs+=("compute addresses ${flag[$name]}") ;;
+    notification-channels) needs+=("beta monitoring channels ${flag[$name]}") ;;
+    *service-account*) needs+=("$(account "${flag[$name]}")") ;;
+  esac
 done
-for name in service-account build-service-account oauth-service-account-email; do
-  if [[ -n ${flag[$name]:-} ]]; then needs+=("$(account "${flag[$name]}")"); fi
-done
-
 deploy() { # SERVICE
   local dir=$CLOUD/services/$1 target=${flag[function]:-} env secret status=0 revision
   IFS='|' read -ra env <<<"${flag[set-env-vars]#'^|^'}"
   for name in "${env[@]}"; do if [[ $name == FUNCTION_TARGET=* ]]; then target=${name#*=}; fi; done
-  [[ -e $RELAYS/$target ]] || die "the container did not start: no function '$target'"
-  env -i "${env[@]}" PORT=none "$RELAY" >"$CLOUD.probe" 2>&1 || status=$?
-  ((status == 1)) || die "the container did not start: $(<"$CLOUD.probe")" # a good configuration fails at PORT only
+  [[ -e $STAGE/relays/$target ]] || die "the container did not start: no function '$target'"
+  env -i "${env[@]}" PORT=none "$RELAY" >"$STAGE/probe" 2>&1 || status=$?
+  ((status == 1)) || die "the container did not start: $(<"$STAGE/probe")" # a good configuration fails at PORT only
   if [[ -n ${flag[set-secrets]:-} ]]; then
     secret=${flag[set-secrets]#*key=} && needs+=("secrets ${secret%:*}")
     need "$(role "secrets ${secret%:*}" roles/secretmanager.secretAccessor "${flag[service-account]}")"
@@ -60,14 +59,12 @@ deploy() { # SERVICE
   fi
   if [[ -d $dir ]]; then rm "$(file "run services $1")"; elif [[ -n ${flag[no-traffic]:-} ]]; then die "$1 is new"; fi
   create "run services $1" "${needs[@]}"
-  mkdir -p "$dir/tags" "$dir/revisions"
   revision=$1-${flag[revision-suffix]:-by-hand}
-  echo "$target" >"$dir/revisions/$revision"
+  mkdir -p "$dir/tags" "$dir/revisions" && echo "$target" >"$dir/revisions/$revision"
   if [[ -z ${flag[no-traffic]:-} ]]; then echo "$revision" >"$dir/traffic"; fi
   if [[ -n ${flag[tag]:-} ]]; then echo "$revision" >"$dir/tags/${flag[tag]}"; fi
 }
-url() { cat "$RELAYS/$(<"$CLOUD/services/$1/revisions/$2")"; }
-
+url() { cat "$STAGE/relays/$(<"$CLOUD/services/$1/revisions/$2")"; }
 service=$CLOUD/services/$last
 case $line in
   'config set project '* | 'services enable '* | 'logging read '* | 'run services logs read '*) ;;
@@ -96,7 +93,6 @@ case $line in
     ;;
   'run services describe '*)
     if [[ -z ${flag[flatten]:-} ]]; then url "$last" "$(<"$service/traffic")" && exit; fi
-    echo ,
     for tag in "$service/tags/"*; do echo "${tag##*/},$(url "$last" "$(<"$tag")")"; done
     ;;
   *-iam-policy-binding' '*)

@@ -5,7 +5,9 @@ package deploy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -20,28 +22,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const page = "../../cmd/relay/README.md"
-
 // The test binary is also what the stand-in for gcloud runs as Cloud Build.
 func TestMain(m *testing.M) {
-	if substitutions, ok := os.LookupEnv("BUILD_WITH"); ok {
-		if err := build(substitutions); err != nil {
-			fmt.Fprintln(os.Stderr, "Cloud Build:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	if substitutions, ok := os.LookupEnv("BUILD_WITH"); !ok {
+		m.Run()
+	} else if err := build(substitutions); err != nil {
+		log.Fatalln("Cloud Build:", err)
 	}
-	os.Exit(m.Run())
 }
 
 // build runs the scripts of cloudbuild.yaml one after another in the working folder, but for the tests.
 func build(substitutions string) error {
 	text, err := os.ReadFile("cloudbuild.yaml")
-	if err != nil {
-		return err
-	}
-	b, err := parseBuild(".", text)
-	if err != nil {
+	b, wrong := parseBuild(".", text)
+	if err := errors.Join(err, wrong); err != nil {
 		return err
 	}
 	values := map[string]string{"PROJECT_ID": "my-project", "BUILD_ID": fmt.Sprintf("%08x-build", rand.Uint32())}
@@ -92,7 +86,7 @@ func copied(t *testing.T, ignore string) (dir string) {
 }
 
 // built builds the relay from what goes up to Google.
-func built(t *testing.T) (program string) {
+func built(t *testing.T) string {
 	t.Helper()
 	dir := copied(t, ".gcloudignore")
 	files := run(t, dir, "find", ".", "-type", "f", "-printf", "%P\n")
@@ -103,9 +97,8 @@ func built(t *testing.T) (program string) {
 	mains := run(t, dir, "go", "list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`, "./...")
 	assert.Equal(t, "qualysrelay.example/cmd/relay", strings.TrimSpace(mains), "with two programs a deployment without --function would build neither")
 	run(t, dir, "go", "vet", "./...") // each package that goes up is whole without what stays
-	program = filepath.Join(dir, "relay.exe")
-	run(t, dir, "go", "build", "-ldflags=-s -w", "-o", program, "./cmd/relay")
-	return program
+	run(t, dir, "go", "build", "-ldflags=-s -w", "-o", "relay.exe", "./cmd/relay")
+	return filepath.Join(dir, "relay.exe")
 }
 
 // serve starts the program with one function and returns its URL.
@@ -118,10 +111,7 @@ func serve(t *testing.T, program, target string) (url string) {
 	cmd := exec.CommandContext(t.Context(), program)
 	cmd.Env = []string{"FUNCTION_TARGET=" + target, "PORT=" + address[strings.LastIndex(address, ":")+1:]}
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	t.Cleanup(func() { _ = cmd.Wait() }) // the test's context has ended it
 	for connected := false; !connected; require.NoError(t, t.Context().Err()) {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			connected = conn.Close() == nil
@@ -130,54 +120,49 @@ func serve(t *testing.T, program, target string) (url string) {
 	return "http://" + address
 }
 
-// stage is where a rehearsal plays: a copy of the repository, the stand-in for gcloud, and a relay for each function.
+// stage is where a rehearsal plays: a copy of the repository, and the tools that stand in for others. In tools, cloud is
+// what the stand-in for gcloud has made, calls are its calls, and relays the URLs where each function is served.
 type stage struct {
-	dir, cloud, calls string
-	env               []string
+	dir, tools string
+	env        []string
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	program, tools := built(t), t.TempDir()
-	s := &stage{dir: copied(t, ".gitignore"), cloud: filepath.Join(tools, "cloud"), calls: filepath.Join(tools, "calls")}
-	for _, folder := range []string{s.cloud, filepath.Join(tools, "relays")} {
-		require.NoError(t, os.Mkdir(folder, 0o700))
+	write := func(name, text string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(tools, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(tools, name), []byte(text), 0o700))
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(s.cloud, "projects my-project"), nil, 0o600))
+	write("cloud/projects my-project", "")
 	for _, function := range []string{"relay", "version", "health", "observeObservables"} {
-		url := serve(t, program, function) + "\n"
-		require.NoError(t, os.WriteFile(filepath.Join(tools, "relays", function), []byte(url), 0o600))
+		write("relays/"+function, serve(t, program, function)+"\n")
 	}
-	stand, err := filepath.Abs("gcloud.sh")
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(tools, "gcloud"), []byte("#!/bin/sh\nexec bash "+stand+` "$@"`), 0o700))
 	// The URL that Cloud Run would give the service leads to the relay here.
-	curl := `#!/usr/bin/env bash
-url=$(<"$RELAYS/relay")
-PATH=${PATH#*:} exec curl "${@/#'https://relay-123456789.us-central1.run.app'/$url}"`
-	require.NoError(t, os.WriteFile(filepath.Join(tools, "curl"), []byte(curl), 0o700))
+	write("curl", `#!/usr/bin/env bash
+[[ ${FAIL:-} != curl ]] || exit 7
+url=$(<"$STAGE/relays/relay")
+PATH=${PATH#*:} exec curl "${@/#'https://relay-123456789.us-central1.run.app'/$url}"`)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	s.env = append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "CLOUD="+s.cloud, "CALLS="+s.calls, "RELAYS="+filepath.Join(tools, "relays"),
-		"RELAY="+program, "BUILDER="+self, "SMOKE_TRIES=2", "SMOKE_PAUSE=0", "GOFLAGS=-buildvcs=false")
-	return s
+	write("gcloud", "#!/bin/sh\nexec "+strings.TrimSpace(run(t, ".", "pwd"))+"/gcloud.sh \"$@\"\n")
+	return &stage{copied(t, ".gitignore"), tools, append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "STAGE="+tools,
+		"RELAY="+program, "BUILDER="+self, "SMOKE_TRIES=2", "SMOKE_PAUSE=0", "GOFLAGS=-buildvcs=false")}
 }
 
 // bash runs a script on the stage, and returns its output and the calls of gcloud in it.
 func (s *stage) bash(t *testing.T, script string, env ...string) (out string, calls []string, err error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", ">$STAGE/calls\n"+script)
 	cmd.Dir, cmd.Env = s.dir, append(s.env, env...)
 	text, err := cmd.CombinedOutput()
-	list, _ := os.ReadFile(s.calls) // there may be none
-	_ = os.Remove(s.calls)
-	return string(text), strings.Split(strings.TrimSpace(string(list)), "\n"), err
+	return string(text), strings.Split(strings.TrimSpace(run(t, s.tools, "cat", "calls")), "\n"), err
 }
 
 // blocks are the shell blocks of the page, in order.
 func blocks(t *testing.T) (blocks []string) {
 	t.Helper()
-	text, err := os.ReadFile(page)
+	text, err := os.ReadFile("../../cmd/relay/README.md")
 	require.NoError(t, err)
 	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
 		assert.NotRegexp(t, `(?m)(^|\s)#`, m[1], "an interactive zsh takes a comment for words of the command")
@@ -193,11 +178,7 @@ func TestThePageFromNothingToNothingTwice(t *testing.T) {
 		out, round, err := s.bash(t, strings.Join(blocks(t), "\n"))
 		require.NoError(t, err, out)
 		assert.Equal(t, 3*4+2, strings.Count(out, "ok: "), "three builds of the relay, one of two services: %s", out)
-		left, err := filepath.Glob(s.cloud + "/*/*")
-		require.NoError(t, err)
-		things, err := filepath.Glob(s.cloud + "/* *")
-		require.NoError(t, err)
-		assert.Equal(t, []string{s.cloud + "/projects my-project"}, append(things, left...), "what the page makes it removes")
+		assert.Equal(t, "./projects my-project\n", run(t, s.tools+"/cloud", "find", ".", "-type", "f"), "what the page makes it removes")
 		once := map[string]bool{}
 		for _, call := range round {
 			if !regexp.MustCompile(` (list|describe|read|update-traffic) `).MatchString(call + " ") {
@@ -221,8 +202,7 @@ func lint(t *testing.T, calls []string) {
 		require.NotContains(t, call, "#", "the parser would take it for a comment")
 		entries = append(entries, map[string]string{"command_string": call, "id": call})
 	}
-	list, err := json.Marshal(entries)
-	require.NoError(t, err)
+	list, _ := json.Marshal(entries) // strings can be encoded
 	file := filepath.Join(t.TempDir(), "commands.json")
 	require.NoError(t, os.WriteFile(file, list, 0o600))
 	var verdicts map[string][]struct {
