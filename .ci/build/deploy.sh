@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Deploys the image as a new revision of each service of FUNCTIONS, without traffic, reachable at the URL of a
-# tag of its own, and lists the revisions in the file candidates: service, function, revision, URL.
+# Deploys the image as a new revision of each service of FUNCTIONS, without traffic, reachable at the URL of
+# a tag of its own, and lists the revisions in the file candidates: service, function, revision, URL.
 set -euo pipefail
 here=${BASH_SOURCE%/*}
 tag=b${BUILD%%-*}
@@ -34,10 +34,11 @@ case $MEMORY in
     exit 1
     ;;
 esac
-environment="GOOGLE_CLOUD_PROJECT=$PROJECT|GOMEMLIMIT=$((mib * 25 / 32))MiB$key_env${ENVIRONMENT:+|$ENVIRONMENT}"
+environment="GOOGLE_CLOUD_PROJECT=$PROJECT|GOMEMLIMIT=$((mib * 25 / 32))MiB$key_env"
+if [[ -n $ENVIRONMENT ]]; then environment+="|$ENVIRONMENT"; fi
 
-# "list" tells a missing service from a failed request, which "describe" does not. All names are compared here,
-# exactly: a filter of gcloud may match more than it says.
+# "list" tells a missing service from a failed request, which "describe" does not. All names are compared
+# here, exactly: a filter of gcloud may match more than it says.
 services=$(gcloud run services list --region="$REGION" --format='value(metadata.name)')
 
 deployed=()
@@ -50,11 +51,10 @@ for pair in $FUNCTIONS; do
   traffic=()
   if grep -Fxq -- "$service" <<<"$services"; then traffic=(--no-traffic); fi
 
-  # --no-invoker-iam-check: Cloud Run's own check wants a token signed by Google in the Authorization header,
-  # where XDR sends the module's JWT. With the check every request of XDR would end in a 403. The relay verifies
-  # the JWT itself, before anything else.
-  # --clear-base-image: after a deployment with --source, Cloud Run would go on to put its own base image under
-  # an image that was not built for that.
+  # --no-invoker-iam-check: Cloud Run's own check wants a token signed by Google in the Authorization
+  # header, where XDR sends the module's JWT. With the check every request of XDR would end in a 403. The
+  # relay verifies the JWT itself, before anything else. --clear-base-image: after a deployment with
+  # --source, Cloud Run would go on to put its own base image under an image that was not built for that.
   deployed+=("$service")
   gcloud run deploy "$service" "${traffic[@]}" \
     --image="$IMAGE" \

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sends requests to each revision in the file candidates, at its tag's URL, and fails where one is answered wrongly.
+# Sends requests to each revision in the file candidates, at its tag's URL, and fails where one is answered
+# wrongly.
 set -euo pipefail
 here=${BASH_SOURCE%/*}
 body=$(mktemp)
@@ -7,15 +8,16 @@ nonce=smoke-$RANDOM$RANDOM
 mapfile -t services < <(cut -d' ' -f1 candidates)
 trap '(($? == 0)) || bash "$here/untag.sh" "b${BUILD%%-*}" "${services[@]}"' EXIT
 
-# expect METHOD PATH PATTERN [HEADER]: HTTP 200, JSON, and a body that matches. A new URL may take a while to be
-# known everywhere, so a wrong answer counts only when it comes again and again.
+# expect METHOD PATH PATTERN [HEADER]: HTTP 200, JSON, and a body that matches. A new URL may take a while
+# to be known everywhere, so a wrong answer counts only when it comes again and again.
 expect() {
   local method=$1 path=$2 pattern=$3 header=${4:-Accept: application/json} data=() seen try
   # Google's front end refuses a GET that has a body.
   if [[ $method == POST ]]; then data=(--data '[{"type":"ip","value":"192.0.2.1"}]'); fi
   for ((try = 1; ; try++)); do
-    seen=$(curl --silent --show-error --max-time 30 --output "$body" --write-out '%{http_code} %{content_type}' \
-      --request "$method" --header "$header" --header 'Content-Type: application/json' \
+    seen=$(curl --silent --show-error --max-time 30 --output "$body" \
+      --write-out '%{http_code} %{content_type}' --request "$method" \
+      --header "$header" --header 'Content-Type: application/json' \
       "${data[@]}" "$url$path") || seen="no answer"
     if [[ $seen == '200 application/json'* ]] && tr -d '\n' <"$body" | grep -Eq "$pattern"; then
       echo "ok: $service $method $path"

@@ -5,7 +5,8 @@ set -uo pipefail
 tag=$1
 shift
 for service; do
-  echo "the log of $service-$tag: https://console.cloud.google.com/run/detail/$REGION/$service/logs?project=$PROJECT" >&2
+  logs="https://console.cloud.google.com/run/detail/$REGION/$service/logs?project=$PROJECT"
+  echo "the log of $service-$tag: $logs" >&2
   gcloud run services update-traffic "$service" --region="$REGION" --remove-tags="$tag" --quiet </dev/null ||
     echo "the tag $tag may still be at $service: remove it by hand" >&2
 done

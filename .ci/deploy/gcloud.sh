@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# A stand-in for gcloud. It makes and removes things as Google Cloud would, as files in the folder cloud of $STAGE, and
-# refuses to make one twice, to remove one that is missing or in use, and to use one that was not made. Each call is a
-# line in the file calls. A call that begins with $FAIL fails. relays/FUNCTION holds the URL of that function.
+# A stand-in for gcloud. It makes and removes things as Google Cloud would, as files in the folder cloud of
+# $STAGE, and refuses to make one twice, to remove one that is missing or in use, and to use one that was
+# not made. Each call is a line in the file calls. A call that begins with $FAIL fails. relays/FUNCTION
+# holds the URL of that function.
 set -euo pipefail
 CLOUD=$STAGE/cloud
 printf '%s\n' "gcloud$(printf ' %q' "$@")" >>"$STAGE/calls"
@@ -48,16 +49,18 @@ deploy() { # SERVICE
   for name in "${env[@]}"; do if [[ $name == FUNCTION_TARGET=* ]]; then target=${name#*=}; fi; done
   [[ -e $STAGE/relays/$target ]] || die "the container did not start: no function '$target'"
   env -i "${env[@]}" PORT=none "$RELAY" >"$STAGE/probe" 2>&1 || status=$?
-  ((status == 1)) || die "the container did not start: $(<"$STAGE/probe")" # a good configuration fails at PORT only
+  ((status == 1)) || die "the container did not start: $(<"$STAGE/probe")" # good ones fail at PORT
   if [[ -n ${flag[set-secrets]:-} ]]; then
     secret=${flag[set-secrets]#*key=} && needs+=("secrets ${secret%:*}")
     need "$(role "secrets ${secret%:*}" roles/secretmanager.secretAccessor "${flag[service-account]}")"
   fi
   if [[ -n ${flag[source]:-} ]]; then
     need "$(role 'projects my-project' roles/run.builder "${flag[build-service-account]}")"
-    touch "$CLOUD/artifacts repositories cloud-run-source-deploy" "$CLOUD/storage buckets gs:__run-sources-my-project-us-central1"
+    touch "$CLOUD/artifacts repositories cloud-run-source-deploy"
+    touch "$CLOUD/storage buckets gs:__run-sources-my-project-us-central1"
   fi
-  if [[ -d $dir ]]; then rm "$(file "run services $1")"; elif [[ -n ${flag[no-traffic]:-} ]]; then die "$1 is new"; fi
+  [[ -d $dir || -z ${flag[no-traffic]:-} ]] || die "$1 is new"
+  if [[ -d $dir ]]; then rm "$(file "run services $1")"; fi
   create "run services $1" "${needs[@]}"
   revision=$1-${flag[revision-suffix]:-by-hand}
   mkdir -p "$dir/tags" "$dir/revisions" && echo "$target" >"$dir/revisions/$revision"
@@ -77,7 +80,7 @@ case $line in
     need "$(role 'iam service-accounts relay-run' roles/iam.serviceAccountUser relay-build)"
     exec env BUILD_WITH="${flag[substitutions]:-}" "$BUILDER"
     ;;
-  *' monitoring policies list' | *' monitoring channels list') (cd "$CLOUD" && printf '%s\n' "${line% list}"*) | sed 's/.* //' ;;
+  *' monitoring '*' list') (cd "$CLOUD" && printf '%s\n' "${line% list}"*) | sed 's/.* //' ;;
   'storage rm '*) remove "storage buckets $last" ;;
   'run deploy '*) deploy "$last" ;;
   'run services list') if [[ -d $CLOUD/services ]]; then ls "$CLOUD/services"; fi ;;
@@ -87,7 +90,7 @@ case $line in
   'run services update-traffic '*)
     if [[ -n ${flag[remove-tags]:-} ]]; then rm -f "$service/tags/${flag[remove-tags]}"; fi
     to=${flag[to-revisions]:-} && to=${to%=100}
-    if [[ -n ${flag[to-latest]:-} ]]; then to=$(find "$service/revisions" -type f -printf '%T@ %f\n' | sort -n | sed -n '$s/.* //p'); fi
+    if [[ -n ${flag[to-latest]:-} ]]; then read -r to < <(ls -t "$service/revisions"); fi
     if [[ -n $to && ! -e $service/revisions/$to ]]; then die "no revision $to"; fi
     if [[ -n $to ]]; then echo "$to" >"$service/traffic"; fi
     ;;

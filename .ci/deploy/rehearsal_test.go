@@ -1,6 +1,7 @@
-// Package deploy rehearses the deployment as far as that goes without Google Cloud: cloudbuild.yaml is parsed as a
-// Build, and the shell blocks of cmd/relay/README.md and the build's scripts run with a stand-in for gcloud (gcloud.sh).
-// It is a module of its own, so that what it needs stays out of the service's dependencies.
+// Package deploy rehearses the deployment as far as that goes without Google Cloud: cloudbuild.yaml is
+// parsed as a Build, and the shell blocks of cmd/relay/README.md and the build's scripts run with a
+// stand-in for gcloud (gcloud.sh). It is a module of its own, so that what it needs stays out of the
+// service's dependencies.
 package deploy
 
 import (
@@ -8,13 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,9 +39,9 @@ func build(substitutions string) error {
 	if err := errors.Join(err, wrong); err != nil {
 		return err
 	}
-	values := map[string]string{"PROJECT_ID": "my-project", "BUILD_ID": fmt.Sprintf("%08x-build", rand.Uint32())}
-	maps.Copy(values, b.Substitutions)
-	for _, pair := range strings.Split(substitutions, ",") {
+	values := b.Substitutions
+	id := fmt.Sprintf("PROJECT_ID=my-project,BUILD_ID=%08x-build,", rand.Uint32())
+	for pair := range strings.SplitSeq(id+substitutions, ",") {
 		name, value, _ := strings.Cut(pair, "=")
 		values[name] = value
 	}
@@ -68,7 +69,8 @@ func run(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off", "CLOUDSDK_CONFIG="+t.TempDir(), "CLOUDSDK_CORE_DISABLE_PROMPTS=1")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off",
+		"CLOUDSDK_CONFIG="+t.TempDir(), "CLOUDSDK_CORE_DISABLE_PROMPTS=1")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -80,8 +82,9 @@ func run(t *testing.T, dir, name string, args ...string) string {
 func copied(t *testing.T, ignore string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	run(t, "../..", "bash", "-euo", "pipefail", "-c", `git ls-files -co --exclude-standard | grep -vxFf <(git ls-files -d
-		git ls-files -coi --exclude-from="$0" --exclude-from=.gitignore) | tar -cT- | tar -xC "$1"`, ignore, dir)
+	run(t, "../..", "bash", "-euo", "pipefail", "-c", `git ls-files -co --exclude-standard |
+		grep -vxFf <(git ls-files -d; git ls-files -coi --exclude-from="$0" --exclude-from=.gitignore) |
+		tar -cT- | tar -xC "$1"`, ignore, dir)
 	return dir
 }
 
@@ -92,10 +95,11 @@ func built(t *testing.T) string {
 	files := run(t, dir, "find", ".", "-type", "f", "-printf", "%P\n")
 	assert.NotRegexp(t, `_test\.go\b|\.md\b|testdata/|cmd/relayctl/|qualystest/|\.ci/(deploy|browser)/`, files)
 	if gcloud, err := exec.LookPath("gcloud"); err == nil {
-		assert.ElementsMatch(t, strings.Fields(files), strings.Fields(run(t, ".", gcloud, "meta", "list-files-for-upload", dir)))
+		uploaded := run(t, ".", gcloud, "meta", "list-files-for-upload", dir)
+		assert.ElementsMatch(t, strings.Fields(files), strings.Fields(uploaded))
 	}
 	mains := run(t, dir, "go", "list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`, "./...")
-	assert.Equal(t, "qualysrelay.example/cmd/relay", strings.TrimSpace(mains), "with two programs a deployment without --function would build neither")
+	assert.Equal(t, "qualysrelay.example/cmd/relay\n", mains, "of two, a deployment without --function builds none")
 	run(t, dir, "go", "vet", "./...") // each package that goes up is whole without what stays
 	run(t, dir, "go", "build", "-ldflags=-s -w", "-o", "relay.exe", "./cmd/relay")
 	return filepath.Join(dir, "relay.exe")
@@ -120,8 +124,9 @@ func serve(t *testing.T, program, target string) (url string) {
 	return "http://" + address
 }
 
-// stage is where a rehearsal plays: a copy of the repository, and the tools that stand in for others. In tools, cloud is
-// what the stand-in for gcloud has made, calls are its calls, and relays the URLs where each function is served.
+// stage is where a rehearsal plays: a copy of the repository, and the tools that stand in for others. In
+// tools, cloud is what the stand-in for gcloud has made, calls are its calls, and relays the URLs where
+// each function is served.
 type stage struct {
 	dir, tools string
 	env        []string
@@ -146,15 +151,15 @@ PATH=${PATH#*:} exec curl "${@/#'https://relay-123456789.us-central1.run.app'/$u
 	self, err := os.Executable()
 	require.NoError(t, err)
 	write("gcloud", "#!/bin/sh\nexec "+strings.TrimSpace(run(t, ".", "pwd"))+"/gcloud.sh \"$@\"\n")
-	return &stage{copied(t, ".gitignore"), tools, append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "STAGE="+tools,
-		"RELAY="+program, "BUILDER="+self, "SMOKE_TRIES=2", "SMOKE_PAUSE=0", "GOFLAGS=-buildvcs=false")}
+	return &stage{copied(t, ".gitignore"), tools, append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"),
+		"STAGE="+tools, "RELAY="+program, "BUILDER="+self, "SMOKE_TRIES=2", "SMOKE_PAUSE=0", "GOFLAGS=-buildvcs=false")}
 }
 
 // bash runs a script on the stage, and returns its output and the calls of gcloud in it.
 func (s *stage) bash(t *testing.T, script string, env ...string) (out string, calls []string, err error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", ">$STAGE/calls\n"+script)
-	cmd.Dir, cmd.Env = s.dir, append(s.env, env...)
+	cmd.Dir, cmd.Env = s.dir, slices.Concat(s.env, env)
 	text, err := cmd.CombinedOutput()
 	return string(text), strings.Split(strings.TrimSpace(run(t, s.tools, "cat", "calls")), "\n"), err
 }
@@ -177,8 +182,8 @@ func TestThePageFromNothingToNothingTwice(t *testing.T) {
 	for range 2 {
 		out, round, err := s.bash(t, strings.Join(blocks(t), "\n"))
 		require.NoError(t, err, out)
-		assert.Equal(t, 3*4+2, strings.Count(out, "ok: "), "three builds of the relay, one of two services: %s", out)
-		assert.Equal(t, "./projects my-project\n", run(t, s.tools+"/cloud", "find", ".", "-type", "f"), "what the page makes it removes")
+		assert.Equal(t, 3*4+2, strings.Count(out, "ok: "), "three builds of the relay, one of two services:\n%s", out)
+		assert.Equal(t, "./projects my-project\n", run(t, s.tools+"/cloud", "find", ".", "-type", "f"), "all is removed")
 		once := map[string]bool{}
 		for _, call := range round {
 			if !regexp.MustCompile(` (list|describe|read|update-traffic) `).MatchString(call + " ") {
@@ -188,31 +193,28 @@ func TestThePageFromNothingToNothingTwice(t *testing.T) {
 		}
 		calls = append(calls, round...)
 	}
-	t.Run("gcloud's own parser reads each command", func(t *testing.T) { lint(t, calls) })
-}
-
-// lint needs neither network nor login.
-func lint(t *testing.T, calls []string) {
 	gcloud, err := exec.LookPath("gcloud")
 	if err != nil {
-		t.Skip("gcloud is not installed")
+		t.Log("gcloud is not installed: its own parser, which needs no login, has not read the commands")
+		return
 	}
 	entries := []map[string]string{}
-	for _, call := range calls {
-		require.NotContains(t, call, "#", "the parser would take it for a comment")
+	for _, call := range calls { // without a #, which the parser would take for a comment
 		entries = append(entries, map[string]string{"command_string": call, "id": call})
 	}
-	list, _ := json.Marshal(entries) // strings can be encoded
+	list, err := json.Marshal(entries)
 	file := filepath.Join(t.TempDir(), "commands.json")
-	require.NoError(t, os.WriteFile(file, list, 0o600))
+	require.NoError(t, errors.Join(err, os.WriteFile(file, list, 0o600)))
 	var verdicts map[string][]struct {
 		Success bool
 		Message string `json:"error_message"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(run(t, ".", gcloud, "meta", "lint-gcloud-commands", "--serialize", "--commands-file="+file)), &verdicts))
+	out := run(t, ".", gcloud, "meta", "lint-gcloud-commands", "--serialize", "--commands-file="+file)
+	require.NoError(t, json.Unmarshal([]byte(out), &verdicts))
+	apart := regexp.MustCompile(`^Invalid choice: '(alpha|beta)'`) // these are installed by themselves
 	for _, call := range calls {
-		if v := verdicts[call]; assert.NotEmpty(t, v, call) && !regexp.MustCompile(`^Invalid choice: '(alpha|beta)'`).MatchString(v[0].Message) {
-			assert.True(t, v[0].Success, "%s: %s", call, v[0].Message) // alpha and beta are installed apart
+		if v := verdicts[call]; assert.NotEmpty(t, v, call) && !apart.MatchString(v[0].Message) {
+			assert.True(t, v[0].Success, "%s: %s", call, v[0].Message)
 		}
 	}
 }

@@ -1,7 +1,8 @@
 // Command relay serves the relay's functions under the functions framework, on a laptop or in a container.
 //
-// It reads its configuration from the environment (the README has the table), and ends with status 2 where that is wrong. FUNCTION_TARGET names the
-// one function to serve, relay by default; PORT is 8080 by default.
+// It reads its configuration from the environment (the README beside it has the table), and ends with
+// status 2 where that is wrong. FUNCTION_TARGET names the one function to serve, relay by default; PORT is
+// 8080 by default.
 package main
 
 import (
@@ -30,5 +31,7 @@ func run(getenv func(string) string) error {
 			return err
 		}
 	}
+	// The framework makes the http.Server itself and lets nobody set its timeouts. The relay sets a
+	// deadline on the connection of each request instead.
 	return funcframework.Start(port)
 }

@@ -70,7 +70,8 @@ func launch(t *testing.T, env ...string) *server {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	s := &server{output: &buffer{}, done: make(chan struct{}), cmd: exec.CommandContext(t.Context(), self)}
-	s.cmd.Env = append([]string{"RELAY_PROCESS=yes", "SECRET_KEY=" + secretKey, "API_URL=http://127.0.0.1:1"}, env...)
+	s.cmd.Env = append(
+		[]string{"RELAY_PROCESS=yes", "SECRET_KEY=" + secretKey, "API_URL=http://127.0.0.1:1"}, env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	require.NoError(t, s.cmd.Start())
 	go func() {
@@ -158,9 +159,12 @@ func registered(t *testing.T) []string {
 
 func TestTheRelayServesEveryEndpointByDefault(t *testing.T) {
 	s := start(t)
-	assert.JSONEq(t, fmt.Sprintf(`{"version":%q}`, relay.Version), s.request(t, http.MethodPost, "/version", ""))
+	version := fmt.Sprintf(`{"version":%q}`, relay.Version)
+	assert.JSONEq(t, version, s.request(t, http.MethodPost, "/version", ""))
 	assert.JSONEq(t, `{"data":"beat"}`, s.request(t, http.MethodGet, "/watchdog", ""))
-	for _, path := range []string{"/health", "/observe/observables", "/deliberate/observables", "/observe/observables/"} {
+	for _, path := range []string{
+		"/health", "/observe/observables", "/deliberate/observables", "/observe/observables/",
+	} {
 		assert.Contains(t, s.request(t, http.MethodPost, path, ""), "Authorization header is missing", path)
 	}
 }
@@ -205,7 +209,8 @@ func TestAWrongStartEndsAtOnceAndSaysWhy(t *testing.T) {
 func TestARequestInFlightFinishesOnSIGTERM(t *testing.T) {
 	arrived, release := make(chan struct{}, 64), make(chan struct{})
 	open := sync.OnceFunc(func() { close(release) })
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"user": "alice", "pass": "wonderland"}).SignedString([]byte(secretKey))
+	claims := jwt.MapClaims{"user": "alice", "pass": "wonderland"}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secretKey))
 	require.NoError(t, err)
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived <- struct{}{}
@@ -221,26 +226,30 @@ func TestARequestInFlightFinishesOnSIGTERM(t *testing.T) {
 	defer open() // before the gateway closes, which waits for its requests
 
 	s := start(t, "API_URL="+gateway.URL)
-	answer := make(chan string, 1)
-	go func() { answer <- s.request(t, http.MethodPost, "/observe/observables", token) }()
-	<-arrived
-	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
-	for turnedAway := false; !turnedAway; require.NoError(t, t.Context().Err()) {
-		resp, err := http.Post(s.url+"/version", "application/json", nil)
-		if turnedAway = err != nil; err == nil {
-			turnedAway = resp.StatusCode == http.StatusServiceUnavailable
+	go func() { // what the request in flight waits for
+		<-arrived
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		for t.Context().Err() == nil {
+			resp, err := http.Post(s.url+"/version", "application/json", nil)
+			if err != nil {
+				break
+			}
 			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusServiceUnavailable {
+				break
+			}
 		}
-	}
-	open()
-	assert.JSONEq(t, `{"data":{}}`, <-answer)
+		open() // once new requests are turned away
+	}()
+	assert.JSONEq(t, `{"data":{}}`, s.request(t, http.MethodPost, "/observe/observables", token))
 	<-s.done
 	assert.Equal(t, 0, s.cmd.ProcessState.ExitCode(), s.output.String())
 }
 
-// The Go functions buildpack reads the root before it builds: every Go file in it, tests and files for other systems
-// included, must name one package, which is not main and imports the framework's functions itself. The module path's
-// first element needs a dot, and a later Go patch release may be missing in Google's image.
+// The Go functions buildpack reads the root before it builds: every Go file in it, tests and files for
+// other systems included, must name one package, which is not main and imports the framework's functions
+// itself. The module path's first element needs a dot, and a later Go patch release may be missing in
+// Google's image.
 func TestTheBuildpackTakesTheRoot(t *testing.T) {
 	files, err := filepath.Glob("../../*.go")
 	require.NoError(t, err)

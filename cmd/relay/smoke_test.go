@@ -16,7 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// smoke runs the build's smoke test on revisions of services, and returns what it prints and what it has gcloud do.
+// smoke runs the build's smoke test on revisions of services, and returns what it prints and what it has
+// gcloud do.
 func smoke(t *testing.T, candidates string) (out, gcloud string, err error) {
 	t.Helper()
 	for _, tool := range []string{"bash", "curl"} {
@@ -28,10 +29,12 @@ func smoke(t *testing.T, candidates string) (out, gcloud string, err error) {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "candidates"), []byte(candidates), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "gcloud"), []byte("#!/bin/sh\necho \"$@\" >>calls\n"), 0o700)) //nolint:gosec // it must be executable
+	recorder := []byte("#!/bin/sh\necho \"$@\" >>calls\n")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gcloud"), recorder, 0o700))
 	cmd := exec.CommandContext(t.Context(), "bash", script)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "BUILD=0a1b2c3d-build", "REGION=us-central1", "PROJECT=p", "SMOKE_TRIES=2", "SMOKE_PAUSE=0"}
+	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "BUILD=0a1b2c3d-build", "REGION=us-central1",
+		"PROJECT=p", "SMOKE_TRIES=2", "SMOKE_PAUSE=0"}
 	text, err := cmd.CombinedOutput()
 	calls, _ := os.ReadFile(filepath.Join(dir, "calls")) // there may be none
 	return string(text), string(calls), err
@@ -46,6 +49,21 @@ func TestTheRelayPassesTheSmokeTestUnderEveryFunction(t *testing.T) {
 	}
 }
 
+const (
+	html    = "text/html; charset=UTF-8"
+	plain   = "application/json"
+	observe = "/observe/observables"
+)
+
+// refusal is an answer's body with these pairs of code and message.
+func refusal(pairs ...string) string {
+	var list []string
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, fmt.Sprintf(`{"code":%q,"message":%q,"type":"fatal"}`, pairs[i], pairs[i+1]))
+	}
+	return `{"errors":[` + strings.Join(list, ",") + `]}`
+}
+
 // answer is how a fake relay answers one path, or every path where none is named.
 type answer struct {
 	path        string
@@ -54,16 +72,17 @@ type answer struct {
 	body        string
 }
 
-// fake answers as the relay does but for one answer, and breaks its first connection, which the smoke test forgives.
+// fake answers as the relay does but for one answer, and breaks its first connection, which the smoke test
+// forgives.
 func fake(t *testing.T, wrong answer) string {
 	t.Helper()
 	broken := make(chan bool, 1)
 	broken <- true
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := map[string]answer{
-			"/version":             {"", 200, "application/json", `{"version":"1.0.0"}`},
-			"/watchdog":            {"", 200, "application/json", fmt.Sprintf(`{"data":%q}`, r.Header.Get("Health-Check"))},
-			"/observe/observables": {"", 200, "application/json", `{"errors":[{"code":"authorization error","message":"Authorization failed: no","type":"fatal"}]}`},
+			"/version":  {"", 200, plain, `{"version":"1.0.0"}`},
+			"/watchdog": {"", 200, plain, fmt.Sprintf(`{"data":%q}`, r.Header.Get("Health-Check"))},
+			observe:     {"", 200, plain, refusal("authorization error", "Authorization failed: no")},
 		}[r.URL.Path]
 		if wrong.path == "" || wrong.path == r.URL.Path {
 			a = wrong
@@ -88,34 +107,43 @@ func fake(t *testing.T, wrong answer) string {
 }
 
 func TestTheSmokeTestRefusesWhatIsNoRelay(t *testing.T) {
-	const (
-		html    = "text/html; charset=UTF-8"
-		plain   = "application/json"
-		observe = "/observe/observables"
-	)
 	for name, c := range map[string]struct {
 		answer
 		want string
 	}{
-		"Google's page for a service that IAM guards":  {answer{"", 403, html, "<html>Forbidden</html>"}, "POST /version: 403 text/html; charset=UTF-8: <html>"},
-		"a page with status 200":                       {answer{"/version", 200, html, "<html>Welcome</html>"}, "POST /version: 200 text/html"},
-		"the right words as another type":              {answer{"/version", 200, "text/plain", `{"version":"1.0.0"}`}, "POST /version: 200 text/plain"},
-		"a version that is none":                       {answer{"/version", 200, plain, `{"version":"unknown"}`}, "POST /version: 200"},
-		"a version among other things":                 {answer{"/version", 200, plain, `{"data":{"version":"1.0.0"}}`}, "POST /version: 200"},
-		"no watchdog":                                  {answer{"/watchdog", 404, plain, `{"code":"not found"}`}, "GET /watchdog: 404"},
-		"a watchdog that does not echo":                {answer{"/watchdog", 200, plain, `{"data":"Invalid Health Check"}`}, "GET /watchdog: 200"},
-		"a refusal by status":                          {answer{observe, 401, plain, `{"errors":[{"code":"authorization error","message":"Authorization failed: no"}]}`}, "POST /observe/observables: 401"},
-		"another relay's refusal":                      {answer{observe, 200, plain, `{"errors":[{"code":"authorization error","message":"Go away"}]}`}, "POST /observe/observables: 200"},
-		"data for somebody without a token":            {answer{observe, 200, plain, `{"data":{}}`}, "POST /observe/observables: 200"},
-		"the right refusal, but behind another":        {answer{observe, 200, plain, `{"errors":[{"code":"unknown","message":"x"},{"code":"authorization error","message":"Authorization failed: no"}]}`}, "POST /observe/observables: 200"},
-		"IAM stopping tokens that Google did not sign": {answer{"with a token", 401, html, ""}, "POST /observe/observables: 401"},
-		"a redirect":                                   {answer{"/version", 302, html, ""}, "POST /version: 302"},
-		"a connection that breaks":                     {answer{"/version", 0, "", ""}, "POST /version: no answer"},
+		"Google's page for a service that IAM guards": {
+			answer{"", 403, html, "<html>Forbidden</html>"}, "POST /version: 403 text/html; charset=UTF-8: <html>"},
+		"a page with status 200": {
+			answer{"/version", 200, html, "<html>Welcome</html>"}, "POST /version: 200 text/html"},
+		"the right words as another type": {
+			answer{"/version", 200, "text/plain", `{"version":"1.0.0"}`}, "POST /version: 200 text/plain"},
+		"a version that is none": {
+			answer{"/version", 200, plain, `{"version":"unknown"}`}, "POST /version: 200"},
+		"a version among other things": {
+			answer{"/version", 200, plain, `{"data":{"version":"1.0.0"}}`}, "POST /version: 200"},
+		"no watchdog": {
+			answer{"/watchdog", 404, plain, `{"code":"not found"}`}, "GET /watchdog: 404"},
+		"a watchdog that does not echo": {
+			answer{"/watchdog", 200, plain, `{"data":"Invalid Health Check"}`}, "GET /watchdog: 200"},
+		"a refusal by status": {
+			answer{observe, 401, plain, refusal("authorization error", "Authorization failed: no")},
+			"POST /observe/observables: 401"},
+		"another relay's refusal": {
+			answer{observe, 200, plain, refusal("authorization error", "Go away")}, "POST /observe/observables: 200"},
+		"data for somebody without a token": {
+			answer{observe, 200, plain, `{"data":{}}`}, "POST /observe/observables: 200"},
+		"the right refusal, but behind another": {
+			answer{observe, 200, plain, refusal("unknown", "x", "authorization error", "Authorization failed: no")},
+			"POST /observe/observables: 200"},
+		"IAM stopping tokens that Google did not sign": {
+			answer{"with a token", 401, html, ""}, "POST /observe/observables: 401"},
+		"a redirect":               {answer{"/version", 302, html, ""}, "POST /version: 302"},
+		"a connection that breaks": {answer{"/version", 0, "", ""}, "POST /version: no answer"},
 	} {
 		out, gcloud, err := smoke(t, "relay relay relay-b0a1b2c3d "+fake(t, c.answer)+"\n")
 		require.Error(t, err, name)
 		assert.Contains(t, out, "FAILED: relay "+c.want, name)
-		assert.Contains(t, gcloud, "run services update-traffic relay --region=us-central1 --remove-tags=b0a1b2c3d", name)
+		assert.Contains(t, gcloud, "update-traffic relay --region=us-central1 --remove-tags=b0a1b2c3d", name)
 	}
 
 	good := answer{path: "none"}
@@ -124,7 +152,8 @@ func TestTheSmokeTestRefusesWhatIsNoRelay(t *testing.T) {
 	assert.Equal(t, 4, strings.Count(out, "ok: "))
 	assert.Empty(t, gcloud, "the tag is taken away when the traffic is shifted")
 
-	out, _, err = smoke(t, "relay relay r1 "+fake(t, good)+"\nother version r2 "+fake(t, answer{"", 500, plain, "no"})+"\n")
+	bad := fake(t, answer{"", 500, plain, "no"})
+	out, _, err = smoke(t, "relay relay r1 "+fake(t, good)+"\nother version r2 "+bad+"\n")
 	require.Error(t, err, "the smoke test reaches every revision")
 	assert.Contains(t, out, "FAILED: other POST /: 500")
 
@@ -136,7 +165,8 @@ func TestTheSmokeTestRefusesWhatIsNoRelay(t *testing.T) {
 func TestTheAlertForRefusedKeysMatchesTheLog(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	filter := regexp.MustCompile(`error_codes="([^"]+)" AND jsonPayload.causes=~"([^"]+)"`).FindStringSubmatch(string(text))
+	filters := regexp.MustCompile(`error_codes="([^"]+)" AND jsonPayload.causes=~"([^"]+)"`)
+	filter := filters.FindStringSubmatch(string(text))
 	require.NotNil(t, filter)
 	for token, want := range map[string]bool{
 		"eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyIjoiYSIsInBhc3MiOiJiIn0.c21va2U": true, // signed with another key
@@ -146,7 +176,8 @@ func TestTheAlertForRefusedKeysMatchesTheLog(t *testing.T) {
 		assert.Contains(t, s.request(t, http.MethodPost, "/health", token), filter[1])
 		var causes []string
 		for ; causes == nil; require.NoError(t, t.Context().Err()) { // the line may come after the answer
-			causes = regexp.MustCompile(`"error_codes":\["` + filter[1] + `"\],"causes":\["([^"]+)"`).FindStringSubmatch(s.output.String())
+			line := regexp.MustCompile(`"error_codes":\["` + filter[1] + `"\],"causes":\["([^"]+)"`)
+			causes = line.FindStringSubmatch(s.output.String())
 		}
 		assert.Equal(t, want, regexp.MustCompile(filter[2]).MatchString(causes[1]), causes[1])
 	}

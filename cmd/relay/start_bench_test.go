@@ -14,11 +14,13 @@ import (
 	"time"
 )
 
-// BenchmarkStart tells how long the program takes from exec to the first accepted connection, how large it is, and what memory it holds idle and
-// after 1,000 requests, without telemetry and with it. -benchtime 20x makes the median one of twenty.
+// BenchmarkStart tells how long the program takes from exec to the first accepted connection, how large it
+// is, and what memory it holds idle and after 1,000 requests, without telemetry and with it. -benchtime 20x
+// makes the median one of twenty.
 func BenchmarkStart(b *testing.B) {
 	program := filepath.Join(b.TempDir(), "relay")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-ldflags=-s -w", "-o", program, ".").CombinedOutput(); err != nil {
+	build := exec.CommandContext(b.Context(), "go", "build", "-ldflags=-s -w", "-o", program, ".")
+	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
 	info, err := os.Stat(program)
@@ -51,7 +53,9 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-func begin(b *testing.B, program string, env []string) (took time.Duration, stop func(), url string, pid int) {
+func begin(b *testing.B, program string, env []string) (
+	took time.Duration, stop func(), url string, pid int,
+) {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -61,7 +65,9 @@ func begin(b *testing.B, program string, env []string) (took time.Duration, stop
 	_ = l.Close()
 	_, port, _ := net.SplitHostPort(address)
 	cmd := exec.CommandContext(b.Context(), program)
-	cmd.Env = append([]string{"SECRET_KEY=" + secretKey, "API_URL=http://127.0.0.1:1", "LOG_LEVEL=error", "PORT=" + port}, env...)
+	cmd.Env = append([]string{
+		"SECRET_KEY=" + secretKey, "API_URL=http://127.0.0.1:1", "LOG_LEVEL=error", "PORT=" + port,
+	}, env...)
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
