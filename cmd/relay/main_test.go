@@ -246,6 +246,17 @@ func TestARequestInFlightFinishesOnSIGTERM(t *testing.T) {
 	assert.Equal(t, 0, s.cmd.ProcessState.ExitCode(), s.output.String())
 }
 
+func TestSecretsStayAtHome(t *testing.T) {
+	git, err := os.ReadFile("../../.gitignore")
+	require.NoError(t, err)
+	for _, pattern := range []string{".env*", "*.key", "*.key.old", "*.jwt", "module_type*.json"} {
+		assert.Contains(t, strings.Split(string(git), "\n"), pattern)
+	}
+	google, err := os.ReadFile("../../.gcloudignore")
+	require.NoError(t, err)
+	assert.Contains(t, string(google), "\n#!include:.gitignore\n")
+}
+
 // The Go functions buildpack reads the root before it builds: every Go file in it, tests and files for
 // other systems included, must name one package, which is not main and imports the framework's functions
 // itself. The module path's first element needs a dot, and a later Go patch release may be missing in
