@@ -46,10 +46,10 @@ const (
 	reasonRelative    = "not a whole path; give the path from its root, or search for the file name"
 	reasonUnclear     = "it is not clear where this path ends; put it in quotation marks"
 	reasonCommon      = "a folder of every computer"
-	reasonPipe        = "a named pipe is no file"
+	reasonDevice      = "a device or a pipe, not a file"
 	reasonRegistry    = "the registry cannot be searched"
+	reasonCut         = "cut off"
 	reasonTooLong     = "too long"
-	reasonName        = "not a valid domain name"
 )
 
 // Types lists the types that the relay searches for, in the order in which a person would look for them.
@@ -108,14 +108,15 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		{"TYPE:VALUE", typedPattern, `\/.`, (*scan).typed},
-		{"mutex with a label", mutexPattern, `\/.`, (*scan).labelledMutex},
-		{"kernel object", kernelPattern, `\/.`, (*scan).kernelObject},
-		{"version number", versionPattern, `\/`, (*scan).version},
 		{"URL", urlPattern, ``, (*scan).url},
 		{"registry key", registryPattern, `\/`, (*scan).registryKey},
 		{"Windows path", windowsPattern, `.`, (*scan).windowsPath},
-		{"connection of a shell", shellPattern, ``, (*scan).shellConnection},
-		{"Unix path", unixPattern, `.\/:~*%}>`, (*scan).unixPath},
+		{"connection of a shell", shellPattern, `.\/~*%}`, (*scan).shellConnection},
+		{"Unix path", unixPattern, `.\/~*%}>`, (*scan).unixPath},
+		{"mutex with a label", mutexPattern, `\/.`, (*scan).labelledMutex},
+		{"kernel object", kernelPattern, `\/.`, (*scan).kernelObject},
+		{"relative path", relativePattern, `\/`, (*scan).relativePath},
+		{"version number", versionPattern, `\/`, (*scan).version},
 		{"mail address", mailPattern, `.`, (*scan).mail},
 		{"hash", hashPattern, ``, (*scan).hash},
 		{"IPv6 address", ipv6Pattern, `.:`, (*scan).ipv6},
@@ -164,8 +165,13 @@ const maxLength = 1024
 
 // add keeps an observable that stands at [from, to).
 func (s *scan) add(from, to int, t ctim.ObservableType, value, note string) {
-	if to-from > maxLength {
+	rest := s.text[to:]
+	switch {
+	case to-from > maxLength:
 		s.skip(from, to, reasonTooLong)
+		return
+	case (bytes.HasPrefix(rest, []byte("…")) || bytes.HasPrefix(rest, []byte("..."))) && !hasFileEnding(s.text[from:to]):
+		s.skip(from, to+3, reasonCut)
 		return
 	}
 	s.found = append(s.found, hit[Finding]{from, Finding{ctim.Observable{Type: t, Value: value}, s.stood(from, to), note}})

@@ -1,6 +1,7 @@
 package ioc
 
 import (
+	"bytes"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -20,18 +21,19 @@ var (
 	typedPattern = regexp.MustCompile(`(?i)(ip|ipv6|domain|hostname|file_name|file_path|process_name|mutex):(?:"([^"\r\n]+)"|'([^'\r\n]+)'|([^\s"'\x00]+))`)
 	mutexPattern = regexp.MustCompile(`(?i)mut(?:ex|ant)(?:es)?(?:[ _-]?names?)?([ \t]*[:=][ \t]*|[ \t]+(?:named|called)[ \t]+|[ \t]+)` +
 		"(?:\"([^\"\\r\\n]+)\"|'([^'\\r\\n]+)'|`([^`\\r\\n]+)`|([^\\s\"'`,;]+))([ \\t]*(?:[\\r\\n,;.]|$))?")
-	kernelPattern  = regexp.MustCompile(`(?i)(?:(?:\\Sessions\\\d+)?\\BaseNamedObjects\\)?((?:Global|Local)\\[^\s"'|,;]+)`)
-	versionPattern = regexp.MustCompile(`(?i)(?:versions?|ver\.?|v\.?|release|build|firmware|revision|rev\.?|patch|hotfix|openssl|openssh|libssl|nginx|apache|httpd|tomcat|` +
+	kernelPattern  = regexp.MustCompile(`(?i)(?:\\Sessions\\\d+)?\\BaseNamedObjects\\((?:Global\\|Local\\)?[^\s"'|,;\x00]+)|((?:Global|Local)\\[^\s"'|,;\x00]+)`)
+	versionPattern = regexp.MustCompile(`(?i)(?:v|(?:versions?|ver\.?|v\.?|release|build|firmware|revision|rev\.?|patch|hotfix|openssl|openssh|libssl|nginx|apache|httpd|tomcat|` +
 		`chrome|chromium|edge|firefox|safari|opera|java|jre|jdk|php|python|ruby|perl|curl|wget|putty|winrar|7-?zip|\.net|framework|fortios|pan-os|exchange|mysql|` +
-		`postgresql|jenkins|confluence|drupal|wordpress|kernel|dll|sdk)[ \t:=/v-]{1,3}` + quad + `(?:(?:,|;| and| or| to| through|-|–)* ?v?` + quad + `)*`)
-	urlPattern      = regexp.MustCompile("(?i)[a-z][a-z0-9+.*-]{1,20}:(?://|\\\\\\\\)([^\\s/?#\"'<>,;|\\\\`\\x00\ufffd]+)")
+		`postgresql|jenkins|confluence|drupal|wordpress|kernel|dll|sdk)[ \t:=/v-]{1,3})` + quad + `(?:(?:,|;| and| or| to| through|-|–)* ?v?` + quad + `)*`)
+	urlPattern      = regexp.MustCompile("(?i)(?:[a-z][a-z0-9+.*-]{1,20}://|h..ps?:\\\\\\\\)([^\\s/?#\"'<>,;|\\\\`\\x00\ufffd]+)")
 	mailPattern     = regexp.MustCompile(`[\pL\pN_][\pL\pN._%+-]*@((?:[\pL\pN_](?:[\pL\pN\pM_-]*[\pL\pN_])?\.)+[\pL\pN-]+)`)
 	hashPattern     = regexp.MustCompile(`[0-9A-Fa-f]{32,}`)
-	ipv6Pattern     = regexp.MustCompile(`([0-9A-Fa-f]{3,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*[0-9A-Fa-f:])(?:%\w+)?(/\d{1,3})?`)
+	ipv6Pattern     = regexp.MustCompile(`([0-9A-Fa-f]{3,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*[0-9A-Fa-f:]|::1)(?:%\w+)?(/\d{1,3})?`)
 	wildcardPattern = regexp.MustCompile(`\d{1,3}(?:\.\d{1,3}){0,2}\.(?:[*xX]|\[[\d-]+\]|\{[\d,.-]+\})(?:\.(?:\d{1,3}|[*xX]))*`)
-	ipv4Pattern     = regexp.MustCompile(`(` + quad + `)(?:(?:(-|–|/)|\.{2,3})(` + quad + `)|(/\d{1,3})|([-–]\d{1,3}))?`)
+	quadPattern     = regexp.MustCompile(quad)
+	ipv4Pattern     = regexp.MustCompile(quad + `((?:(?:[-–/]|\.{2,3})` + quad + `)+|/\d{1,5}|[-–]\d{1,3})?`)
 	quotedPattern   = regexp.MustCompile("\"([^\"\\r\\n\\\\/:*?<>|\\x00]+)\"|'([^'\\r\\n\\\\/:*?<>|\\x00]+)'|`([^`\\r\\n\\\\/:*?<>|\\x00]+)`")
-	tokenPattern    = regexp.MustCompile("[^\\s\"`|=,;:\\x00\ufffd•‣▪●—–→]+")
+	tokenPattern    = regexp.MustCompile("[^\\s\"'`|=,;:\\x00\ufffd•‣▪●—–→]+")
 )
 
 // group is the first of the submatches that is there.
@@ -88,7 +90,11 @@ func (s *scan) labelledMutex(m []int) int {
 	from, to := group(m, 2, 3, 4, 5)
 	label := strings.TrimSpace(string(s.text[m[2]:m[3]]))
 	if m[10] >= 0 {
-		to = s.trimmed(from, to)
+		end := s.trimmed(from, to)
+		if end < to && s.text[end] == '!' { // of the name: MSFTHISTORY!
+			end++
+		}
+		to = end
 		name := string(s.text[from:to])
 		special := strings.IndexFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }) >= 0 || strings.IndexFunc(name, unicode.IsUpper) > 0
 		alone := m[12] >= 0 && label != "" && !isProse(name) && !strings.EqualFold(name, "none") && !strings.EqualFold(name, "unknown")
@@ -96,13 +102,11 @@ func (s *scan) labelledMutex(m []int) int {
 			return 0 // Global\NAME is read as such
 		}
 	}
-	if to == from {
+	if to == from || bytes.IndexByte(s.text[from:to], 0) >= 0 { // claimed by a path
 		return 0
 	}
 	if strings.ContainsAny(string(s.text[from:to]), "<>*…\ufffd") {
 		s.skip(from, to, reasonPlaceholder)
-	} else if o := kernelPattern.FindSubmatchIndex(s.text[from:to]); o != nil && m[10] < 0 { // in quotes, it may hold spaces
-		s.add(from+o[2], to, ctim.ObservableMutex, string(s.text[from+o[2]:to]), "")
 	} else {
 		s.add(from, to, ctim.ObservableMutex, string(s.text[from:to]), "")
 	}
@@ -111,10 +115,11 @@ func (s *scan) labelledMutex(m []int) int {
 
 // kernelObject reads Global\NAME. What goes on with a backslash or ends like a file is a path instead.
 func (s *scan) kernelObject(m []int) int {
-	from, to := m[2], s.trimmed(m[2], m[3])
+	from, to := group(m, 1, 2)
+	to = s.trimmed(from, to)
 	value := string(s.text[from:to])
 	switch {
-	case strings.Count(value, `\`) != 1 || hasFileEnding([]byte(value)) || strings.Contains(value, "\ufffd"):
+	case strings.Count(value, `\`) > 1 || hasFileEnding([]byte(value)) || strings.Contains(value, "\ufffd"):
 		return 0
 	case strings.ContainsAny(value, "<>*…"):
 		s.skip(from, to, reasonPlaceholder)
@@ -263,26 +268,20 @@ func (s *scan) wildcardAddress(m []int) int {
 
 // ipv4 finds addresses: alone, with a port (also 203.0.113.5_443), two joined by a hyphen or a slash, and in URLs without a scheme.
 func (s *scan) ipv4(m []int) int {
-	if s.text[m[1]-1] != '/' && !s.endsWord(m[1]) && !(m[1]+1 < len(s.text) && s.text[m[1]] == '_' && s.text[m[1]+1]-'0' <= 9) {
+	if !s.endsWord(m[1]) && !(m[1]+1 < len(s.text) && s.text[m[1]] == '_' && s.text[m[1]+1]-'0' <= 9) {
 		return 0
 	}
-	a, err := netip.ParseAddr(string(s.text[m[2]:m[3]]))
-	if err != nil {
-		return 0
-	}
-	switch {
-	case m[8] >= 0 && isPrefixLength(string(s.text[m[8]+1:m[9]])):
+	more := s.text[max(m[2], 0):max(m[3], 0)]
+	if len(more) > 1 && more[0] == '/' && isPrefixLength(string(more[1:])) {
 		s.skip(m[0], m[1], reasonNetwork)
 		return m[1]
-	case m[6] >= 0:
-		second, err := netip.ParseAddr(string(s.text[m[6]:m[7]]))
-		if err != nil {
-			return 0
-		}
-		defer s.address(m[6], m[7], second)
 	}
-	s.address(m[2], m[3], a)
-	if joined := m[6] >= 0 && !(m[4] >= 0 && s.text[m[4]] == '/'); joined || m[10] >= 0 {
+	for _, q := range quadPattern.FindAllIndex(s.text[m[0]:m[1]], -1) {
+		if a, err := netip.ParseAddr(string(s.text[m[0]+q[0] : m[0]+q[1]])); err == nil {
+			s.address(m[0]+q[0], m[0]+q[1], a)
+		}
+	}
+	if len(more) > 0 && more[0] != '/' {
 		s.skip(m[0], m[1], reasonRange)
 	}
 	return s.urlRest(m[1])
@@ -354,20 +353,16 @@ func (s *scan) quotedName(m []int) int {
 func (s *scan) name(m []int) int {
 	from, to := s.unwrapped(m[0], m[1])
 	token := string(s.text[from:to])
-	if before, _ := utf8.DecodeLastRune(s.text[:from]); before == '–' {
-		if r, _ := utf8.DecodeLastRune(s.text[:from-len("–")]); isWord(r) {
-			return 0 // "report–final.exe" has been cut
+	if before, size := utf8.DecodeLastRune(s.text[:m[0]]); before == '–' || before == '\'' {
+		if r, _ := utf8.DecodeLastRune(s.text[:m[0]-size]); isWord(r) {
+			return 0 // more of "report–final.exe" or "O'Brien.exe"
 		}
 	}
 	switch {
 	case !strings.Contains(token, "."):
 		return 0
-	case strings.HasPrefix(token, "./") || strings.HasPrefix(token, `.\`):
-		from += 2
-		if strings.ContainsAny(token[2:], `\/`) {
-			break
-		}
-		token = token[2:]
+	case strings.HasPrefix(token, "./") && !strings.Contains(token[2:], "/"):
+		from, token = from+2, token[2:]
 	case strings.Contains(token, "&&"):
 		for part := range strings.SplitSeq(token, "&&") {
 			s.single(from, from+len(part))
@@ -375,7 +370,7 @@ func (s *scan) name(m []int) int {
 		}
 		return m[1]
 	}
-	if host, _, ok := strings.Cut(token, "/"); ok && !strings.Contains(token, `\`) {
+	if host, _, ok := strings.Cut(token, "/"); ok {
 		return s.slashed(from, to, host, m[1])
 	}
 	if i := strings.IndexAny(token, "?#"); i > 0 { // a URL's query, unless it is a wildcard
@@ -383,18 +378,14 @@ func (s *scan) name(m []int) int {
 			to, token = from+i, token[:i]
 		}
 	}
-	switch {
-	case strings.ContainsAny(token, `\/`):
-		if hasFileEnding([]byte(token)) {
-			s.skip(from, to, reasonRelative)
-		}
-		return m[1]
-	case placeholder.MatchString(token) && hasFileEnding([]byte(token)):
+	if placeholder.MatchString(token) && hasFileEnding([]byte(token)) {
 		s.skip(from, to, reasonPlaceholder)
 		return m[1]
 	}
-	if i := strings.IndexByte(token, '('); i > 0 && hasFileEnding([]byte(token[:i])) {
+	if i := strings.IndexByte(token, '('); i > 0 && hasFileEnding([]byte(token[:i])) { // bad.exe(malicious)
 		to = from + i
+	} else if i > 0 && !strings.Contains(token[:i], ".") && strings.HasSuffix(token, ")") { // C2(evil.example)
+		from, to = s.unwrapped(from+i, to)
 	}
 	s.single(from, to)
 	return s.urlRest(m[1])
@@ -456,8 +447,8 @@ func (s *scan) domain(from, to int, inURL bool) {
 	switch {
 	case ok:
 		s.add(from, to, ctim.ObservableDomain, value, note)
-	case strings.ContainsAny(string(s.text[from:to]), "*<>{}[]"):
-		if _, tail, _ := strings.Cut(strings.TrimLeft(string(s.text[from:to]), "*.<>{}[]"), "."); tail != "" || inURL {
+	case strings.ContainsAny(string(s.text[from:to]), "*<>{}[]%$"):
+		if _, tail, _ := strings.Cut(strings.TrimLeft(string(s.text[from:to]), "*.<>{}[]%$"), "."); tail != "" || inURL {
 			if inURL || strings.Contains(tail, ".") && knownEnding(tail) || knownEnding("x."+tail) {
 				s.skip(from, to, reasonPlaceholder)
 			}
@@ -476,7 +467,7 @@ func (s *scan) domainName(from, to int, certain bool) (value, note string, ok bo
 	if i := strings.LastIndexByte(name, '_'); i > 0 && strings.Trim(name[i+1:], "0123456789") == "" { // evil.example_443
 		name = name[:i]
 	}
-	if !certain && (glued(name) || !s.defanged(from, to) && !knownEnding(strings.ToLower(name))) {
+	if !certain && !s.defanged(from, to) && (glued(name) || !knownEnding(strings.ToLower(name))) {
 		return "", "", false
 	}
 	if !strings.Contains(name, ".") || strings.Trim(ending(name), "0123456789") == "" || len(ending(name)) < 2 {
@@ -658,10 +649,9 @@ func (s *scan) unwrapped(from, to int) (int, int) {
 		first, last := token[0], token[len(token)-1]
 		i := strings.IndexByte("([{<", first)
 		switch {
-		case i >= 0 && last == ")]}>"[i] && strings.IndexByte(token, last) == len(token)-1, strings.HasPrefix(token, "**") && strings.HasSuffix(token, "**") && len(token) > 4:
+		case i >= 0 && last == ")]}>"[i] && strings.IndexByte(token, last) == len(token)-1, first == '*' && last == '*' && len(token) > 2:
 			from, to = from+1, to-1
-		case i >= 0 && strings.IndexByte(token, ")]}>"[i]) < 0, first == '\'', first == '#', first == '+', first == '~', first == '$' && strings.IndexByte(token, '\\') < 0,
-			first == '-', first == '_' && last == '_':
+		case i >= 0 && strings.IndexByte(token, ")]}>"[i]) < 0, first == '\'', first == '#', first == '+', first == '~', first == '@', first == '-', first == '_' && last == '_':
 			from++
 		default:
 			return from, to

@@ -14,7 +14,9 @@ var (
 	windowsPattern = regexp.MustCompile(`(?i)(?:\\\\[?.]\\|\\\?\?\\)?[a-z]:[\\/]|%[a-z_][a-z0-9_()]*%[\\/]|\$env:[a-z_]+\\|~\\|\\\\[^\s\\/"'|\x00]+\\`)
 	unixPattern    = regexp.MustCompile(`(?:~[a-z]*|\$HOME|\$\{HOME\})/|/(?:Applications|Library|System|Users|Volumes|bin|boot|data|dev|etc|home|lib|lib64|` +
 		`media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var)/`)
+	doubled         = regexp.MustCompile(`\\{2,}`)
 	shellPattern    = regexp.MustCompile(`/dev/(?:tcp|udp)/([^\s/"'<>|;&\x00]+)(?:/\d+)?`)
+	relativePattern = regexp.MustCompile("[^\\s\"'`|<>=,;:\\\\/\\x00\ufffd]*\\\\")
 	registryPattern = regexp.MustCompile(`(?i)(?:HKLM|HKCU|HKCR|HKU|HKCC|HKEY_[A-Z_]+):?\\`)
 
 	// placeholder is what writers put where a name differs: <user>, {random}, [a-z0-9], %USERNAME%, ${HOME}, ..., xxxx, and wildcards.
@@ -50,7 +52,7 @@ func (s *scan) windowsPath(m []int) int {
 	root := string(s.text[from:start])
 	if strings.HasPrefix(root, `\\?\`) || strings.HasPrefix(root, `\\.\`) || strings.HasPrefix(root, `\??\`) {
 		if root == `\\.\` { // no drive follows
-			return s.skipPath(from, start, reasonPipe)
+			return s.skipPath(from, start, reasonDevice)
 		}
 		from, root = from+4, root[4:]
 	}
@@ -68,15 +70,33 @@ func (s *scan) windowsPath(m []int) int {
 	case root[0] == '$' || root[0] == '~':
 		return s.skipPath(from, start, reasonVariable)
 	case strings.HasPrefix(root, `\\`):
-		host, _, _ := strings.Cut(root[2:len(root)-1], "@") // host@port: WebDAV
-		s.host(from+2, host)
+		if host, _, _ := strings.Cut(root[2:len(root)-1], "@"); !placeholder.MatchString(host) { // host@port: WebDAV
+			s.host(from+2, host)
+		}
 	}
 	end, claim, reason := s.pathEnd(from, start, true)
-	value := prefix + string(s.text[from+len(root)-1:max(end, from+len(root)-1)])
+	value := prefix + string(s.text[start-1:max(end, start-1)])
 	if prefix == "" {
 		value = string(s.text[from:max(end, from)])
 	}
-	return s.takePath(from, end, claim, strings.TrimRight(value, `\/`), note, reason)
+	value = value[:2] + doubled.ReplaceAllLiteralString(value[2:], `\`)
+	if note == "" && placeholder.MatchString(root) {
+		reason = reasonPlaceholder
+	}
+	return s.takePath(from, start, end, claim, strings.TrimRight(value, `\/`), note, reason)
+}
+
+// relativePath claims what is no whole path, so that its last name is not asked alone; .\x.exe is no more than a name.
+func (s *scan) relativePath(m []int) int {
+	end, claim, _ := s.pathEnd(m[0], m[1], true)
+	switch name := s.text[m[1]:max(end, m[1])]; {
+	case !hasFileEnding(s.text[m[0]:end]):
+	case string(s.text[m[0]:m[1]]) == `.\` && bytes.IndexByte(name, '\\') < 0 && bytes.IndexByte(name, ' ') < 0:
+		s.single(m[1], end)
+	default:
+		s.skip(m[0], claim, reasonRelative)
+	}
+	return claim
 }
 
 func (s *scan) unixPath(m []int) int {
@@ -85,14 +105,20 @@ func (s *scan) unixPath(m []int) int {
 	}
 	end, claim, reason := s.pathEnd(m[0], m[1], false)
 	value := strings.ReplaceAll(string(s.text[m[0]:max(end, m[0])]), `\ `, " ")
-	return s.takePath(m[0], end, claim, strings.TrimRight(value, "/"), "", reason)
+	return s.takePath(m[0], m[1], end, claim, strings.TrimRight(value, "/"), "", reason)
 }
 
 // takePath adds the path at [from, end), or skips it, and returns the end of what is claimed.
-func (s *scan) takePath(from, end, claim int, value, note, reason string) int {
+func (s *scan) takePath(from, start, end, claim int, value, note, reason string) int {
+	if end < len(s.text) && s.text[end] == '*' && !hasFileEnding(s.text[from:end]) && (from == 0 || s.text[from-1] != '*') {
+		claim = end + 1 // a wildcard, not the end of Markdown's *path*
+	}
 	switch {
-	case placeholder.Match(s.text[from:claim]):
+	case placeholder.Match(s.text[start-1 : max(claim, start)]):
 		s.skip(from, claim, reasonPlaceholder)
+	case reason == "" && s.goesOn(end):
+		claim = s.until(end, "")
+		s.skip(from, claim, reasonUnclear)
 	case reason != "":
 		s.skip(from, claim, reason)
 	case commonFolder.MatchString(value):
@@ -130,7 +156,8 @@ func (s *scan) pathEnd(from, start int, windows bool) (end, claim int, reason st
 	}
 	region := s.text[start:limit]
 	if closed {
-		return limit, limit, ""
+		end = start + len(bytes.TrimRight(region, " "))
+		return end, limit, ""
 	}
 	name := 0 // where the name that is looked at begins
 	for i := range len(region) + 1 {
@@ -162,8 +189,13 @@ func (s *scan) pathEnd(from, start int, windows bool) (end, claim int, reason st
 	switch {
 	case prose >= 0:
 		first = prose
+	case bytes.HasSuffix(last[:first], []byte("'s")):
 	case first < len(last):
-		reason = reasonUnclear
+		if reason = reasonUnclear; bytes.IndexByte(last[first+1:], ' ') >= 0 { // say it with the next word
+			first += 1 + bytes.IndexByte(last[first+1:], ' ')
+		} else {
+			first = len(last)
+		}
 	case !windows && s.goesOnAfterSpace(limit):
 		limit = s.until(limit+1, "")
 		return limit, limit, reasonUnclear
@@ -230,7 +262,7 @@ func (s *scan) stopsPath(line []byte, from, i int, c rune, windows, quoted bool)
 	case '(':
 		return ending && !quoted || !windows && next != ' ' && bytes.IndexByte(rest, ')') < 0
 	case '\\':
-		return windows && next == '\\'
+		return windows && next == '\\' && line[i-1] == ' '
 	case ' ':
 		if !windows && !quoted {
 			return !(line[i-1] == '\\' || bytes.HasSuffix(line[:i], []byte("/Application")) && bytes.HasPrefix(rest, []byte("Support")))
@@ -244,6 +276,28 @@ func (s *scan) stopsPath(line []byte, from, i int, c rune, windows, quoted bool)
 	return false
 }
 
+// goesOn reports whether a path goes on behind end in a way that cannot be read: with a placeholder that is not closed, a quoted name, or on the next
+// line.
+func (s *scan) goesOn(end int) bool {
+	rest := s.text[end:min(len(s.text), end+maxLength)]
+	if len(rest) > 1 && (rest[0] == 0 || rest[0] == '<' && rest[1] != '/') {
+		return true
+	}
+	if end == 0 || strings.IndexByte(`\/`, s.text[end-1]) < 0 || len(rest) < 2 {
+		return false
+	}
+	if strings.IndexByte("\r\n", rest[0]) >= 0 {
+		words := bytes.Fields(bytes.TrimLeft(rest, "\r\n"))
+		if len(words) == 0 {
+			return false
+		}
+		at := windowsPattern.FindIndex(words[0])
+		return (at == nil || at[0] > 0) && words[0][0] != '/' && (bytes.IndexByte(words[0], s.text[end-1]) >= 0 || hasFileEnding(trimEnd(words[0])))
+	}
+	next, _ := utf8.DecodeRune(rest[1:])
+	return strings.IndexByte(" \t),.;]}", rest[0]) < 0 && isWord(next)
+}
+
 // goesOnAfterSpace reports whether the word behind a space could be more of a Unix path: it holds a slash and is no path of its own.
 func (s *scan) goesOnAfterSpace(at int) bool {
 	if at >= len(s.text) || s.text[at] != ' ' {
@@ -251,7 +305,8 @@ func (s *scan) goesOnAfterSpace(at int) bool {
 	}
 	word := s.text[at+1 : min(s.until(at+1, "\"'"), at+1+maxLength)]
 	slash := bytes.IndexByte(word, '/')
-	return slash > 0 && !isProse(string(word[:slash])) && !bytes.Contains(word, []byte("://")) && bytes.IndexByte(word[:slash], '.') < 0
+	first := string(word[:max(slash, 0)])
+	return slash > 0 && !isProse(first) && !joins(first) && !bytes.Contains(word, []byte("://")) && !s.isDomain(at+1, at+1+slash)
 }
 
 // unclear is proseIn's answer where words may be a name or prose.
@@ -287,14 +342,14 @@ var otherValue = regexp.MustCompile(`^[0-9A-Fa-f]{32,}|[=@]|^[\[{]|://`)
 
 // isProse reports whether a word behind a path shows that the path has ended. They are words that reports use and names hardly hold.
 func isProse(word string) bool {
-	switch strings.ToLower(strings.TrimRight(word, ".,;:!?)")) {
-	case "was", "were", "is", "are", "be", "been", "has", "have", "had", "the", "a", "an", "this", "that", "these", "which", "who", "it", "its", "they",
+	switch strings.TrimRight(word, ".,;:!?)") {
+	case "MD5", "SHA1", "SHA256", "SHA-1", "SHA-256", "was", "were", "is", "are", "be", "been", "has", "have", "had", "the", "a", "an", "this", "that", "these", "which", "who", "it", "its", "they",
 		"then", "when", "where", "while", "after", "before", "during", "via", "using", "into", "onto", "through", "between", "under", "within", "without",
 		"because", "but", "not", "also", "so", "if", "as", "than", "per", "file", "files", "folder", "directory", "path", "binary", "process", "exists", "existed",
 		"contains", "contained", "containing", "holds", "drops", "dropped", "dropping", "executes", "executed", "runs", "ran", "running", "launches", "launched",
 		"loads", "loaded", "creates", "created", "writes", "wrote", "written", "deletes", "deleted", "starts", "started", "connects", "connected", "connecting", "contacted", "contacts",
 		"downloads", "downloaded", "copies", "copied", "moved", "renamed", "found", "seen", "observed", "detected", "called", "calls", "appeared", "appears", "sha256", "sha1", "md5",
-		"sha-256", "sha-1", "hash", "size", "signed", "unsigned", "executable", "came", "made", "spawned", "spawns", "opened", "opens", "beside", "alongside", "there", "we":
+		"hash", "size", "signed", "unsigned", "executable", "came", "made", "spawned", "spawns", "opened", "opens", "beside", "alongside", "there", "we":
 		return true
 	}
 	return otherValue.MatchString(word)
@@ -302,7 +357,7 @@ func isProse(word string) bool {
 
 // joins reports whether a word joins the words of a name as well as the parts of a sentence.
 func joins(word string) bool {
-	switch strings.ToLower(word) {
+	switch word {
 	case "and", "or", "to", "of", "for", "with", "in", "on", "from", "by", "at", "-", "–", "&", "+", "=":
 		return true
 	}

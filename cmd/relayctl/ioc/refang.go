@@ -105,6 +105,9 @@ func dots(text []byte) []edit {
 		before, _ := utf8.DecodeLastRune(text[:e.from])
 		after, _ := utf8.DecodeRune(text[e.to:])
 		spaced := isBlank(text[e.from]) || isBlank(text[e.to-1])
+		if spaced && (joinsSentence(lastWord(text[:e.from])) || joinsSentence(firstWord(text[e.to:]))) {
+			continue // [.] itself is spoken of
+		}
 		if isWord(before) && isWord(after) || !spaced && (before == '*' || after == '*' || strings.ContainsRune(">]})", before)) {
 			edits = append(edits, e)
 		}
@@ -173,6 +176,21 @@ func escapes(text []byte) []edit {
 		edits = append(edits, found...)
 	}
 	return edits
+}
+
+func joinsSentence(word string) bool { return isProse(word) || joins(word) }
+
+func lastWord(text []byte) string {
+	text = text[max(0, len(text)-64):]
+	return string(text[bytes.LastIndexAny(text, " \t\r\n")+1:])
+}
+
+func firstWord(text []byte) string {
+	text = text[:min(len(text), 64)]
+	if i := bytes.IndexAny(text, " \t\r\n"); i >= 0 {
+		text = text[:i]
+	}
+	return string(text)
 }
 
 func isBlank(b byte) bool { return b == ' ' || b == '\t' }

@@ -1,0 +1,208 @@
+package ioc_test
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/idna"
+
+	"qualysrelay.example/cmd/relayctl/ioc"
+	"qualysrelay.example/ctim"
+)
+
+func TestATextWithoutObservablesAsksNothing(t *testing.T) {
+	for _, text := range []string{"", " \n\t", "The user clicked, e.g. twice, i.e. too often (cf. page 3.1 of the report, 12:30:45).", "\xff\xfe\xfd", "a::b std::cout 00:50:56:00:00:01"} {
+		found, skipped := ioc.Extract(text)
+		assert.Empty(t, found, text)
+		assert.Empty(t, skipped, text)
+	}
+}
+
+func TestEachObservableIsFoundOnceAndKeepsWhereItStood(t *testing.T) {
+	found, skipped := ioc.Extract("b.example, Evil[.]Example and EVIL.example; b.example; 10.0.0.0/8 and 10.0.0.0/8")
+	assert.Equal(t, []ioc.Finding{
+		{Observable: ctim.Observable{Type: "domain", Value: "b.example"}, Text: "b.example"},
+		{Observable: ctim.Observable{Type: "domain", Value: "evil.example"}, Text: "Evil[.]Example"},
+	}, found)
+	assert.Equal(t, []ioc.Skipped{{Text: "10.0.0.0/8", Reason: "networks cannot be searched, only addresses"}}, skipped)
+}
+
+func TestAPathThatGoesOnInTheNextLineIsNotCutOff(t *testing.T) {
+	for text, want := range map[string]string{
+		"C:\\Data\\eve\\\nRoaming\\x.exe":             "  skipped C:\\Data\\eve\\   (it is not clear where this path ends; put it in quotation marks)\n  skipped Roaming\\x.exe   (not a whole path; give the path from its root, or search for the file name)\n",
+		"/data/eve/\r\nx.sh":                          "  file_name:x.sh\n  skipped /data/eve/   (it is not clear where this path ends; put it in quotation marks)\n",
+		"C:\\Data\\eve\\\nC:\\Data\\x.exe":            "  file_path:C:\\Data\\eve\n  file_path:C:\\Data\\x.exe\n",
+		"C:\\Data\\eve\\\n\nMD5 of the rest: unknown": "  file_path:C:\\Data\\eve\n",
+	} {
+		assert.Equal(t, want, render(ioc.Extract(text)), "%q", text)
+	}
+}
+
+func TestOneValueOnACommandLine(t *testing.T) {
+	for value, want := range map[string]string{
+		" 203[.]0[.]113[.]7 ":         "  ip:203.0.113.7\n",
+		"[2001:db8::1]":               "  ipv6:2001:db8::1\n",
+		"ip:::1":                      "  ipv6:::1\n",
+		"evil.example.":               "  domain:evil.example\n",
+		"hxxps://evil[.]example/a?b":  "  domain:evil.example\n",
+		`C:\My Tools\run me.exe`:      "  file_path:C:\\My Tools\\run me.exe\n",
+		`C:\Users\Ana María`:          "  file_path:C:\\Users\\Ana María\n",
+		"/opt2/x":                     "  file_path:/opt2/x\n",
+		"/opt2/*":                     "",
+		"Invoice 2026.pdf.exe":        "  file_name:Invoice 2026.pdf.exe\n",
+		`"invoice.exe"`:               "  file_name:invoice.exe\n",
+		`mutex:Global\Foo [1] bar`:    "  mutex:Global\\Foo [1] bar\n",
+		"hostname:WS-041":             "  hostname:ws-041\n",
+		"domain:intranet":             "  domain:intranet\n",
+		"file_path:/srv2/with space":  "  file_path:/srv2/with space\n",
+		"hello":                       "",
+		"3.14":                        "",
+		"mutex:":                      "",
+		"ip:example":                  "",
+		"127.0.0.1":                   "  skipped 127.0.0.1   (loopback address, the same on every computer)\n",
+		`C:\Users\<user>\x.exe`:       "  skipped C:\\Users\\<user>\\x.exe   (holds a placeholder or a wildcard)\n",
+		"9e107d9d372bb6826bd81d3542a": "",
+	} {
+		assert.Equal(t, want, render(ioc.Parse(value)), value)
+	}
+}
+
+func TestTextIsReadInTheEncodingsOfWindows(t *testing.T) {
+	for name, c := range map[string]struct {
+		in   string
+		want string
+		fail bool
+	}{
+		"UTF-8":                       {in: "Ana María", want: "Ana María"},
+		"UTF-8 with a mark":           {in: "\xef\xbb\xbfAna María", want: "Ana María"},
+		"UTF-16, little end first":    {in: "\xff\xfeA\x00n\x00\xed\x00", want: "Aní"},
+		"UTF-16, big end first":       {in: "\xfe\xff\x00A\x00n\x00\xed", want: "Aní"},
+		"nothing":                     {},
+		"a byte that is not UTF-8":    {in: "a\xffb", want: "a\ufffdb"},
+		"UTF-16 without a mark":       {in: "A\x00n\x00a\x00", fail: true},
+		"UTF-16 that ends in a half":  {in: "\xff\xfeA\x00n", want: "A\ufffd"},
+		"a program instead of a text": {in: "MZ\x90\x00\x03", fail: true},
+	} {
+		got, err := ioc.DecodeText([]byte(c.in))
+		assert.Equal(t, c.fail, err != nil, name)
+		assert.Equal(t, c.want, got, name)
+	}
+}
+
+func FuzzExtract(f *testing.F) {
+	f.Add("hxxps://evil[.]example/x?y mutex:Global\\Foo \"C:\\My Tools\\a b.exe\" 203.0.113.7:80 2001:db8::1 a@b.example")
+	f.Add("C:\\Users\\<user>\\x.exe, %APPDATA%\\a b.exe C:\\\\a\\\\b.exe\\n \\\\srv\\x\\y /tmp/x/\nz.sh $env:X\\y.exe /dev/tcp/203.0.113.5/4")
+	f.Add("\xff\"'`:[.](.)\u202e.exe *.bücher.example 203.0.113.5-9 C:\\a\\… d41d8cd98f00b204e9800998ecf8427e.exe Mutex: \"x y\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		found, skipped := ioc.Extract(text)
+		refanged := strings.ToLower(ioc.Refang(text))
+		seen := map[ctim.Observable]bool{}
+		for _, f := range found {
+			require.False(t, seen[f.Observable], "twice: %v", f)
+			seen[f.Observable] = true
+			require.Contains(t, ioc.Types(), string(f.Observable.Type))
+			require.True(t, stands(refanged, f), "%+v is not in %q", f, refanged)
+			if f.Observable.Type == ctim.ObservableFilePath {
+				whole := func(text string) bool { return ends(text, f) }
+				require.True(t, slices.ContainsFunc(spellings(refanged), whole), "%+v is cut off in %q", f, refanged)
+			}
+		}
+		for _, s := range skipped {
+			require.Contains(t, text, s.Text)
+			require.NotEmpty(t, s.Reason)
+		}
+	})
+}
+
+// stands reports whether a finding's value is in the text that it was found in.
+func stands(text string, f ioc.Finding) bool {
+	value := strings.ToLower(f.Observable.Value)
+	switch f.Observable.Type {
+	case ctim.ObservableIP, ctim.ObservableIPv6: // its usual form, and as it is written in the text
+		_, err := netip.ParseAddr(value)
+		return err == nil && f.Text != ""
+	case ctim.ObservableDomain, ctim.ObservableHostname:
+		name, err := idna.Punycode.ToUnicode(value)
+		return strings.Contains(text, value) || err == nil && name != value
+	case ctim.ObservableFilePath:
+		return slices.ContainsFunc(spellings(text), func(text string) bool { return strings.Contains(text, pathTail(f)) })
+	}
+	return strings.Contains(text, value)
+}
+
+// pathTail is a path without the folder that a variable was read as.
+func pathTail(f ioc.Finding) string {
+	_, folder, _ := strings.Cut(f.Note, " is read as ")
+	return doubled.ReplaceAllLiteralString(strings.ToLower(strings.TrimPrefix(f.Observable.Value, folder)), `\`)
+}
+
+// spellings are a text with single backslashes, and without those that escape spaces.
+func spellings(text string) []string {
+	single := doubled.ReplaceAllLiteralString(text, `\`)
+	return []string{single, strings.ReplaceAll(single, `\ `, " ")}
+}
+
+var doubled = regexp.MustCompile(`\\+`)
+
+// ends reports whether a path ends somewhere in the text: neither more of a name nor of the path follows.
+func ends(text string, f ioc.Finding) bool {
+	for value := pathTail(f); ; {
+		at := strings.Index(text, value)
+		if at < 0 {
+			return false
+		}
+		next, size := utf8.DecodeRuneInString(strings.TrimLeft(text[at+len(value):], `\/`))
+		more := next == '_' || unicode.IsLetter(next) || unicode.IsDigit(next) || strings.ContainsRune("*%${", next)
+		if size == 0 || !more {
+			return true
+		}
+		text = text[at+1:]
+	}
+}
+
+// BenchmarkExtract reads one MiB of a report, and of words that are made to take long.
+func BenchmarkExtract(b *testing.B) {
+	for name, text := range map[string]string{
+		"report":      "The dropper wrote C:\\ProgramData\\WinUpd\\winupd svc.exe and calls hxxps://cdn-update[.]example/gate at 203[.]0[.]113[.]45.\n",
+		"one word":    "a",
+		"dots":        "a.",
+		"brackets":    "(",
+		"closed":      ")",
+		"colons":      "::",
+		"drives":      `C:\a b `,
+		"spaces":      `\\a\b c d e f g h i j k l m n o p `,
+		"shares":      `\\a\`,
+		"variables":   "%a%\\ ",
+		"quotes":      `"C:\a`,
+		"unix":        "/tmp/a ",
+		"relative":    `a\b c `,
+		"slashes":     "a/b.c/",
+		"URLs":        "http://a",
+		"hex":         "0123456789abcdef",
+		"fangs":       "[.]",
+		"escapes":     `a\.`,
+		"json":        `C:\\a`,
+		"placeholder": "<a",
+		"mutex":       "mutex: a ",
+		"versions":    "v 1.1.1.1, ",
+		"addresses":   "1.1.1.1-",
+		"mail":        "a@a.",
+		"cyrillic":    "аa.рф ",
+	} {
+		b.Run(name, func(b *testing.B) {
+			text := strings.Repeat(text, 1<<20/len(text))
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				ioc.Extract(text)
+			}
+		})
+	}
+}
