@@ -14,9 +14,12 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"qualysrelay.example/cmd/relayctl/extract"
+	"qualysrelay.example/cmd/relayctl/ioc"
 	"qualysrelay.example/ctim/ctimschema"
 )
+
+// wideNote is how much of a value a note shows, in characters.
+const wideNote = 160
 
 // maxText is the most text that is searched for observables, in bytes.
 const maxText = 1 << 20
@@ -33,7 +36,7 @@ type observeCommand struct {
 
 // Help is the command's manual.
 func (observeCommand) Help() string {
-	return "Types: " + strings.Join(extract.Types(), ", ") + `.
+	return "Types: " + strings.Join(ioc.Types(), ", ") + `.
 Values alone are recognised by their form, also defanged (hxxp, [.]). A token is never taken from standard input: that is for text.
 Exit codes: 0 found, 1 nothing found, 2 errors (also an answer that is incomplete and found nothing).
 
@@ -99,7 +102,8 @@ func (s *summary) verdictOfRun() error {
 
 // asked collects the observables from the arguments, else from text on standard input.
 func (c *observeCommand) asked(ctx context.Context, p *program) ([]observable, error) {
-	var found []extract.Observable
+	var found []ioc.Finding
+	var skipped []ioc.Skipped
 	if len(c.Observables) == 0 {
 		if p.terminal() != nil {
 			p.note("Paste text, then press Ctrl-D.")
@@ -108,23 +112,29 @@ func (c *observeCommand) asked(ctx context.Context, p *program) ([]observable, e
 		if err != nil {
 			return nil, err
 		}
-		if found = extract.Find(string(input)); len(found) == 0 {
+		text, err := ioc.DecodeText(input)
+		if err != nil {
+			return nil, err
+		}
+		if found, skipped = ioc.Extract(text); len(found)+len(skipped) == 0 {
 			return nil, &answerNo{"There are no observables in the text."}
 		}
 	}
 	for _, arg := range c.Observables {
-		o, ok := extract.Guess(arg)
-		if !ok {
-			return nil, fmt.Errorf("cannot tell what %q is; write TYPE:VALUE with one of the types %s", arg, strings.Join(extract.Types(), ", "))
+		f, s := ioc.Parse(arg)
+		if len(f)+len(s) == 0 {
+			return nil, fmt.Errorf("cannot tell what %q is; write TYPE:VALUE with one of the types %s", arg, strings.Join(ioc.Types(), ", "))
 		}
-		found = append(found, o)
+		found, skipped = append(found, f...), append(skipped, s...)
+	}
+	for _, s := range skipped {
+		p.note("note: %s is left out: %s", short(s.Text, wideNote), s.Reason)
 	}
 	var asked []observable
 	for _, f := range found {
-		o := observable{f.Type, f.Value}
-		if f.Unsupported {
-			p.note("note: %s is left out: Qualys cannot be searched for a %s", o, o.Type)
-			continue
+		o := observable{string(f.Observable.Type), f.Observable.Value}
+		if f.Note != "" {
+			p.note("note: %s: %s", short(o.String(), wideNote), f.Note)
 		}
 		if !slices.ContainsFunc(asked, o.is) {
 			asked = append(asked, o)

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"qualysrelay.example/cmd/relayctl/extract"
+	"qualysrelay.example/cmd/relayctl/ioc"
 )
 
 const (
@@ -26,11 +26,28 @@ func (c *console) find(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &in) {
 		return
 	}
-	found := extract.Find(in.Text)
+	// value is a finding as the page has it; left is what it does not ask, and why.
+	type value struct {
+		observable
+		Note string `json:"note,omitempty"`
+	}
+	type left struct {
+		Text   string `json:"text"`
+		Reason string `json:"reason"`
+	}
+	found, skipped := ioc.Extract(in.Text)
+	values, leave := []value{}, []left{}
+	for _, f := range found[:min(len(found), maxObservables)] {
+		values = append(values, value{observable{string(f.Observable.Type), f.Observable.Value}, f.Note})
+	}
+	for _, s := range skipped[:min(len(skipped), maxObservables)] {
+		leave = append(leave, left(s))
+	}
 	respond(w, http.StatusOK, struct {
-		Observables []extract.Observable `json:"observables"`
-		More        int                  `json:"more,omitempty"` // found, but too many to ask for at once
-	}{found[:min(len(found), maxObservables)], max(0, len(found)-maxObservables)})
+		Observables []value `json:"observables"`
+		Skipped     []left  `json:"skipped"`
+		More        int     `json:"more,omitempty"` // found, but too many to ask for at once
+	}{values, leave, max(0, len(found)-maxObservables)})
 }
 
 // observable is what the relay takes.

@@ -216,11 +216,11 @@ func TestFind(t *testing.T) {
 		status, header, body := p.send(t, http.MethodPost, "/api/find", `{"text":"hxxp://evil[.]example/a 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12"}`, nil)
 		assert.Equal(t, http.StatusOK, status)
 		assert.Equal(t, "no-store", header.Get("Cache-Control"))
-		assert.JSONEq(t, `{"observables":[{"type":"domain","value":"evil.example"},{"type":"sha1","value":"2fd4e1c67a2d28fced849ee1bb76e7391b93eb12","unsupported":true}]}`, body)
+		assert.JSONEq(t, `{"observables":[{"type":"domain","value":"evil.example"}],"skipped":[{"text":"2fd4e1c67a2d28fced849ee1bb76e7391b93eb12","reason":"Qualys has no SHA-1 of files"}]}`, body)
 	})
 	t.Run("finds nothing in nothing", func(t *testing.T) {
 		_, _, body := p.send(t, http.MethodPost, "/api/find", `{"text":""}`, nil)
-		assert.JSONEq(t, `{"observables":[]}`, body)
+		assert.JSONEq(t, `{"observables":[],"skipped":[]}`, body)
 	})
 	t.Run("cuts what does not fit into one investigation", func(t *testing.T) {
 		var text strings.Builder
