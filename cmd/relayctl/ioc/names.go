@@ -175,30 +175,11 @@ func (s *scan) mail(m []int) int {
 	if !ok || !s.endsWord(to) {
 		return 0
 	}
-	if mailProvider(value) {
+	if isMailProvider(value) {
 		note = NoteMailProvider
 	}
 	s.add(m[0], to, ctim.ObservableDomain, value, note)
 	return to
-}
-
-// mailProvider reports whether anybody can have a mail address at a domain.
-func mailProvider(domain string) bool {
-	switch domain {
-	case "gmail.com", "googlemail.com", "live.com", "msn.com", "passport.com", "ymail.com", "rocketmail.com", "icloud.com", "me.com", "mac.com", "web.de", "t-online.de",
-		"freenet.de", "mail.ru", "bk.ru", "list.ru", "inbox.ru", "internet.ru", "rambler.ru", "ya.ru", "proton.me", "protonmail.com", "protonmail.ch", "pm.me", "tutanota.com",
-		"tutanota.de", "tutamail.com", "tuta.io", "tuta.com", "qq.com", "foxmail.com", "163.com", "126.com", "yeah.net", "sina.com", "sohu.com", "naver.com", "daum.net", "hanmail.net", "zoho.com",
-		"zohomail.com", "zohomail.eu", "fastmail.com", "hushmail.com", "mail.com", "email.com", "cock.li", "onionmail.org", "dnmx.org", "disroot.org", "riseup.net", "mailfence.com", "mailinator.com", "guerrillamail.com", "orange.fr", "free.fr", "laposte.net",
-		"libero.it", "virgilio.it", "seznam.cz", "wp.pl", "o2.pl", "onet.pl", "interia.pl", "rediffmail.com", "uol.com.br", "bol.com.br", "comcast.net", "verizon.net", "att.net", "sbcglobal.net", "ukr.net", "i.ua", "abv.bg":
-		return true
-	}
-	name, _, _ := strings.Cut(domain, ".")
-	suffix, _ := publicsuffix.PublicSuffix(domain)
-	switch name {
-	case "yahoo", "hotmail", "outlook", "live", "gmx", "yandex", "aol": // with the ending of any country
-		return domain == name+"."+suffix
-	}
-	return false
 }
 
 // otherHash matches the label of a value that has the form of a hash and is not that of a file's content.
@@ -427,7 +408,7 @@ func (s *scan) single(from, to int) {
 	name := string(s.text[from:to])
 	switch {
 	case product.MatchString(name) || !strings.Contains(name, "."):
-	case isFileName(name) && !(s.defanged(from, to) && !onlyFileEnding(ending(name))):
+	case isFileName(name) && !(s.defanged(from, to) && !in(fileEndings, ending(name))):
 		if placeholder.MatchString(name) || strings.HasPrefix(name, "(") {
 			s.skip(from, to, reasonPlaceholder)
 			return
@@ -437,9 +418,6 @@ func (s *scan) single(from, to int) {
 		s.domain(from, to, false)
 	}
 }
-
-// product matches names of software that look like domains or files.
-var product = regexp.MustCompile(`^(?i:(?:asp|ado|vb|ml|paint)\.net|(?:node|vue|next|nuxt|react|angular|three|express|chart|d3|backbone|ember)\.js|socket\.io)$|^(?:System|Microsoft|Windows)\.[A-Z]`)
 
 // domain adds the domain at [from, to). A URL says that it is one, whatever its ending.
 func (s *scan) domain(from, to int, inURL bool) {
@@ -540,8 +518,7 @@ func scriptOf(r rune) string {
 // knownEnding reports whether a name ends in a public suffix, or outside the public DNS in a name that reports and networks use (RFC 2606, 6762,
 // 7686 and custom).
 func knownEnding(name string) bool {
-	switch ending(name) {
-	case "example", "test", "invalid", "local", "internal", "intranet", "lan", "corp", "home", "onion", "i2p", "bit", "bazar":
+	if in(specialEndings, ending(name)) {
 		return true
 	}
 	if ascii, err := idna.Punycode.ToASCII(name); err == nil {
@@ -550,51 +527,6 @@ func knownEnding(name string) bool {
 	suffix, icann := publicsuffix.PublicSuffix(name)
 	// A suffix without a dot that ICANN does not run is the list's answer for what it does not know.
 	return (icann || strings.Contains(suffix, ".")) && (suffix != name || !icann)
-}
-
-// ending is what stands behind the last dot, in lower case.
-func ending(name string) string { return strings.ToLower(name[strings.LastIndexByte(name, '.')+1:]) }
-
-// onlyFileEnding reports whether s is the ending of programs, scripts, documents or archives, and no top-level domain.
-func onlyFileEnding(s string) bool {
-	switch s {
-	case "exe", "dll", "sys", "scr", "cpl", "ocx", "msi", "msp", "mst", "msix", "lnk", "pif", "drv", "efi", "elf", "ko", "bin", "apk", "xpi", "crx",
-		"bat", "cmd", "ps1", "psm1", "psd1", "vbs", "vbe", "js", "jse", "wsf", "wsh", "hta", "sct", "jar", "war", "class", "php", "asp", "aspx", "ashx", "jsp", "jspx",
-		"doc", "docx", "docm", "dot", "dotm", "rtf", "xls", "xlsx", "xlsm", "xlsb", "xll", "ppt", "pptx", "pptm", "ppsx", "pdf", "one", "odt", "ods", "xps",
-		"csv", "txt", "log", "xml", "json", "yaml", "yml", "html", "htm", "mht", "svg", "eml", "msg", "ost", "pst", "chm", "ini", "inf", "reg", "url", "cfg", "conf", "config", "dat", "db",
-		"tmp", "bak", "old", "evtx", "etl", "dmp", "pem", "key", "crt", "pfx", "settings", "manifest",
-		"rar", "7z", "gz", "tgz", "tar", "bz2", "xz", "cab", "iso", "img", "vhd", "vhdx", "dmg", "pkg", "deb", "rpm", "png", "jpg", "jpeg", "gif", "bmp":
-		return true
-	}
-	return false
-}
-
-// isFileName reports whether s reads as the name of a file: something before a known ending, and nothing that a file name cannot hold. An ending
-// that is a top-level domain too makes a file of a name with one dot: install.sh, not get.evil.sh.
-func isFileName(s string) bool {
-	dot := strings.LastIndexByte(s, '.')
-	if dot <= 0 || strings.ContainsAny(s, "\\/:*?\"<>|\ufffd\x00") || len(s) > 255*utf8.UTFMax || strings.Trim(s[:dot], ". ") == "" {
-		return false
-	}
-	switch ending(s) {
-	case "sh", "py", "pl", "so", "rs", "zip", "mov", "app", "md":
-		return strings.Count(s, ".") == 1
-	}
-	return onlyFileEnding(ending(s))
-}
-
-// hasFileEnding reports whether a path or name ends like a file, whatever stands before.
-func hasFileEnding(s []byte) bool {
-	tail := string(s[max(0, len(s)-12):]) // no ending is longer
-	if !strings.Contains(tail, ".") {
-		return false
-	}
-	switch e := ending(tail); e {
-	case "sh", "py", "pl", "so", "rs", "zip", "mov", "app", "md", "com":
-		return true
-	default:
-		return onlyFileEnding(e)
-	}
 }
 
 // glued reports whether s is two sentences without a space between them: "done.It".

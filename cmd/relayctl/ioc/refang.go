@@ -105,8 +105,8 @@ func dots(text []byte) []edit {
 		before, _ := utf8.DecodeLastRune(text[:e.from])
 		after, _ := utf8.DecodeRune(text[e.to:])
 		spaced := isBlank(text[e.from]) || isBlank(text[e.to-1])
-		if spaced && (joinsSentence(lastWord(text[:e.from])) || joinsSentence(firstWord(text[e.to:]))) {
-			continue // [.] itself is spoken of
+		if spaced && (inSentence(text[max(0, e.from-64):e.from], -1) || inSentence(text[e.to:min(len(text), e.to+64)], 0)) {
+			continue // the text speaks of [.] itself
 		}
 		if isWord(before) && isWord(after) || !spaced && (before == '*' || after == '*' || strings.ContainsRune(">]})", before)) {
 			edits = append(edits, e)
@@ -178,19 +178,14 @@ func escapes(text []byte) []edit {
 	return edits
 }
 
-func joinsSentence(word string) bool { return isProse(word) || joins(word) }
-
-func lastWord(text []byte) string {
-	text = text[max(0, len(text)-64):]
-	return string(text[bytes.LastIndexAny(text, " \t\r\n")+1:])
-}
-
-func firstWord(text []byte) string {
-	text = text[:min(len(text), 64)]
-	if i := bytes.IndexAny(text, " \t\r\n"); i >= 0 {
-		text = text[:i]
+// inSentence reports whether the first (0) or last (-1) word of text is one of prose.
+func inSentence(text []byte, i int) bool {
+	words := strings.Fields(string(text))
+	if len(words) == 0 {
+		return false
 	}
-	return string(text)
+	word := words[(i+len(words))%len(words)]
+	return isProse(word) || in(joining, word)
 }
 
 func isBlank(b byte) bool { return b == ' ' || b == '\t' }
