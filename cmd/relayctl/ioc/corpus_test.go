@@ -33,7 +33,8 @@ func render(found []ioc.Finding, skipped []ioc.Skipped) string {
 }
 
 // The corpus writes characters that nobody sees by their names.
-var names = []string{"\u200b", "<ZWSP>", "\u200d", "<ZWJ>", "\u00a0", "<NBSP>", "\u00ad", "<SHY>", "\u202e", "<RLO>", "\u202a", "<LRE>", "\ufeff", "<BOM>", "\t", "<TAB>"}
+var names = []string{"\u200b", "<ZWSP>", "\u200d", "<ZWJ>", "\u00a0", "<NBSP>", "\u00ad", "<SHY>",
+	"\u202e", "<RLO>", "\u202a", "<LRE>", "\ufeff", "<BOM>", "\t", "<TAB>"}
 
 func visible(s string) string { return strings.NewReplacer(names...).Replace(s) }
 
@@ -45,7 +46,8 @@ func hidden(s string) string {
 	return strings.NewReplacer(swapped...).Replace(s)
 }
 
-// The corpus is lines of reports, each after "> ", followed by what is asked for it and what is skipped, with the reason.
+// The corpus is lines of reports, each after "> ", followed by what is asked for it and what is skipped,
+// with the reason.
 func TestReportsAskWhatTheyMean(t *testing.T) {
 	content, err := os.ReadFile(corpus)
 	require.NoError(t, err)

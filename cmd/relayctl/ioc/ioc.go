@@ -42,7 +42,7 @@ const (
 	reasonRange       = "ranges cannot be searched: only the addresses that are written out are"
 	reasonVersion     = "reads as a version number"
 	reasonPlaceholder = "holds a placeholder or a wildcard"
-	reasonVariable    = "stands for another folder for each user; give the whole path, or search for the file name"
+	reasonVariable    = "differs for each user; give the whole path, or search for the file name"
 	reasonRelative    = "not a whole path; give the path from its root, or search for the file name"
 	reasonUnclear     = "it is not clear where this path ends; put it in quotation marks"
 	reasonCommon      = "a folder of every computer"
@@ -54,11 +54,11 @@ const (
 
 // Types lists the types that the relay searches for, in the order in which a person would look for them.
 func Types() []string {
-	return []string{"ip", "ipv6", "domain", "hostname", "sha256", "md5", "file_name", "file_path", "process_name", "mutex"}
+	return strings.Fields("ip ipv6 domain hostname sha256 md5 file_name file_path process_name mutex")
 }
 
-// Extract finds the observables in text, each once, in the order of their first mention, and says what it skipped. It takes time and memory in
-// proportion to the length of text.
+// Extract finds the observables in text, each once, in the order of their first mention, and says what it
+// skipped. It takes time and memory in proportion to the length of text.
 func Extract(text string) (found []Finding, skipped []Skipped) {
 	s := &scan{original: text, refanged: refang(text)}
 	for _, k := range kinds() {
@@ -76,18 +76,20 @@ func Extract(text string) (found []Finding, skipped []Skipped) {
 	return inOrder(s.found), inOrder(s.skipped)
 }
 
-// Parse reads one value as a person typed it on a command line: like Extract, but all of it may be one name with spaces, and any path that begins
-// with a slash is one.
+// Parse reads one value as a person typed it on a command line: like Extract, but all of it may be one name
+// with spaces, and any path that begins with a slash is one.
 func Parse(value string) (found []Finding, skipped []Skipped) {
 	value = strings.TrimSpace(value)
-	if len(value) > 1 && value[0] == '/' && !strings.ContainsFunc(value, unicode.IsSpace) && !placeholder.MatchString(value) {
-		return []Finding{{Observable: ctim.Observable{Type: ctim.ObservableFilePath, Value: value}, Text: value}}, nil
-	}
-	if m := typedPattern.FindStringSubmatch(value); m != nil && strings.HasPrefix(value, m[1]) && !strings.ContainsAny(value, "\"\r\n") {
-		value = m[1] + `:"` + strings.TrimSpace(value[len(m[1])+1:]) + `"`
-		return Extract(value)
-	}
-	if strings.Contains(value, " ") && !strings.ContainsAny(value, "\"\r\n") {
+	name, rest, typed := strings.Cut(value, ":")
+	switch {
+	case len(value) > 1 && value[0] == '/' && value[1] != '/' && !strings.Contains(value, " ") &&
+		!placeholder.MatchString(value):
+		o := ctim.Observable{Type: ctim.ObservableFilePath, Value: value}
+		return []Finding{{Observable: o, Text: value}}, nil
+	case strings.ContainsAny(value, "\"\r\n"):
+	case typed && slices.Contains(Types(), strings.ToLower(name)):
+		value = name + `:"` + strings.TrimSpace(rest) + `"`
+	case strings.Contains(value, " "):
 		value = `"` + value + `"`
 	}
 	return Extract(value)
@@ -95,12 +97,15 @@ func Parse(value string) (found []Finding, skipped []Skipped) {
 
 // kind is one way in which observables are written.
 type kind struct {
-	name     string
-	pattern  *regexp.Regexp
-	notAfter string // characters that may not stand directly before a match, beside those of words; empty: anything may
+	name    string
+	pattern *regexp.Regexp
 
-	// read looks at a match, as FindSubmatchIndex gives it, adds what it finds to the scan, and returns where the text that it claims ends; 0 if
-	// the match is not what it seemed.
+	// notAfter are the characters that may not stand directly before a match, beside those of words. Where
+	// it is empty, a match may begin anywhere.
+	notAfter string
+
+	// read looks at a match, as FindSubmatchIndex gives it, adds what it finds to the scan, and returns
+	// where the text that it claims ends; 0 if the match is not what it seemed.
 	read func(s *scan, m []int) int
 }
 
@@ -116,11 +121,11 @@ func kinds() []kind {
 		{"mutex with a label", mutexPattern, `\/.`, (*scan).labelledMutex},
 		{"kernel object", kernelPattern, `\/.`, (*scan).kernelObject},
 		{"relative path", relativePattern, `\/`, (*scan).relativePath},
-		{"version number", versionPattern, `\/`, (*scan).version},
+		{"version number", versionPattern, `\/`, skipAs(reasonVersion)},
 		{"mail address", mailPattern, `.`, (*scan).mail},
 		{"hash", hashPattern, ``, (*scan).hash},
 		{"IPv6 address", ipv6Pattern, `.:`, (*scan).ipv6},
-		{"IPv4 network", wildcardPattern, `.`, (*scan).wildcardAddress},
+		{"IPv4 network", netPattern, `.`, skipAs(reasonNetwork)},
 		{"IPv4 address", ipv4Pattern, `.`, (*scan).ipv4},
 		{"quoted file name", quotedPattern, ``, (*scan).quotedName},
 		{"name", tokenPattern, ``, (*scan).name},
@@ -159,22 +164,23 @@ func inOrder[T comparable](hits []hit[T]) []T {
 	return list
 }
 
-// maxLength is the longest value that is found, in bytes: it bounds the work on a word that never ends. No file name or domain is longer, and
-// hardly a path.
+// maxLength is the longest value that is found, in bytes: it bounds the work on a word that never ends. No
+// file name or domain is longer, and hardly a path.
 const maxLength = 1024
 
 // add keeps an observable that stands at [from, to).
 func (s *scan) add(from, to int, t ctim.ObservableType, value, note string) {
-	rest := s.text[to:]
+	cut := bytes.HasPrefix(s.text[to:], []byte("…")) || bytes.HasPrefix(s.text[to:], []byte("..."))
 	switch {
 	case to-from > maxLength:
 		s.skip(from, to, reasonTooLong)
 		return
-	case (bytes.HasPrefix(rest, []byte("…")) || bytes.HasPrefix(rest, []byte("..."))) && !hasFileEnding(s.text[from:to]):
+	case cut && !hasFileEnding(s.text[from:to]):
 		s.skip(from, to+3, reasonCut)
 		return
 	}
-	s.found = append(s.found, hit[Finding]{from, Finding{ctim.Observable{Type: t, Value: value}, s.stood(from, to), note}})
+	f := Finding{ctim.Observable{Type: t, Value: value}, s.stood(from, to), note}
+	s.found = append(s.found, hit[Finding]{from, f})
 }
 
 func (s *scan) skip(from, to int, reason string) {
@@ -183,7 +189,8 @@ func (s *scan) skip(from, to int, reason string) {
 
 // stood is the original of [from, to).
 func (s *scan) stood(from, to int) string {
-	return strings.TrimFunc(s.original[s.origin[from]:s.origin[to]], func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
+	unseen := func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
+	return strings.TrimFunc(s.original[s.origin[from]:s.origin[to]], unseen)
 }
 
 // defanged reports whether a dot in [from, to) was written otherwise: who writes evil[.]zip means no file.
@@ -197,8 +204,8 @@ func (s *scan) defanged(from, to int) bool {
 	return false
 }
 
-// startsWord reports whether a value can begin at position at: neither a word nor one of the characters in notAfter stands before it. A hyphen that
-// itself begins a word is a bullet. Where notAfter is empty, a value can begin anywhere.
+// startsWord reports whether a value can begin at position at: neither a word nor one of the characters in
+// notAfter stands before it. A hyphen that itself begins a word is a bullet.
 func (s *scan) startsWord(at int, notAfter string) bool {
 	before, size := utf8.DecodeLastRune(s.text[:at])
 	if before == '-' {
@@ -207,7 +214,8 @@ func (s *scan) startsWord(at int, notAfter string) bool {
 	return notAfter == "" || size == 0 || !isWord(before) && !strings.ContainsRune(notAfter, before)
 }
 
-// endsWord reports whether a value can end at position at: a dot or hyphen there is the end of a sentence, not more of the same word.
+// endsWord reports whether a value can end at position at: a dot or hyphen there is the end of a sentence,
+// not more of the same word.
 func (s *scan) endsWord(at int) bool {
 	after, size := utf8.DecodeRune(s.text[at:])
 	if after == '.' || after == '-' {
@@ -216,7 +224,8 @@ func (s *scan) endsWord(at int) bool {
 	return !isWord(after)
 }
 
-// until is the end of the text from position at that holds none of the characters in stops, no white space and nothing claimed.
+// until is the end of the text from position at that holds none of the characters in stops, no white space
+// and nothing claimed.
 func (s *scan) until(at int, stops string) int {
 	if i := bytes.IndexAny(s.text[at:], " \t\r\n\x00"+stops); i >= 0 {
 		return at + i

@@ -18,7 +18,10 @@ import (
 )
 
 func TestATextWithoutObservablesAsksNothing(t *testing.T) {
-	for _, text := range []string{"", " \n\t", "The user clicked, e.g. twice, i.e. too often (cf. page 3.1 of the report, 12:30:45).", "\xff\xfe\xfd", "a::b std::cout 00:50:56:00:00:01"} {
+	for _, text := range []string{
+		"", " \n\t", "\xff\xfe\xfd", "a::b std::cout 00:50:56:00:00:01",
+		"The user clicked, e.g. twice, i.e. too often (cf. page 3.1 of the report, 12:30:45).",
+	} {
 		found, skipped := ioc.Extract(text)
 		assert.Empty(t, found, text)
 		assert.Empty(t, skipped, text)
@@ -26,20 +29,23 @@ func TestATextWithoutObservablesAsksNothing(t *testing.T) {
 }
 
 func TestEachObservableIsFoundOnceAndKeepsWhereItStood(t *testing.T) {
-	found, skipped := ioc.Extract("b.example, Evil[.]Example and EVIL.example; b.example; 10.0.0.0/8 and 10.0.0.0/8")
+	found, skipped := ioc.Extract("b.example, Evil[.]Example and EVIL.example; b.example; 10.0.0.0/8, 10.0.0.0/8")
 	assert.Equal(t, []ioc.Finding{
 		{Observable: ctim.Observable{Type: "domain", Value: "b.example"}, Text: "b.example"},
 		{Observable: ctim.Observable{Type: "domain", Value: "evil.example"}, Text: "Evil[.]Example"},
 	}, found)
-	assert.Equal(t, []ioc.Skipped{{Text: "10.0.0.0/8", Reason: "networks cannot be searched, only addresses"}}, skipped)
+	network := ioc.Skipped{Text: "10.0.0.0/8", Reason: "networks cannot be searched, only addresses"}
+	assert.Equal(t, []ioc.Skipped{network}, skipped)
 }
 
 func TestAPathThatGoesOnInTheNextLineIsNotCutOff(t *testing.T) {
+	const unclear = "   (it is not clear where this path ends; put it in quotation marks)\n"
 	for text, want := range map[string]string{
-		"C:\\Data\\eve\\\nRoaming\\x.exe":             "  skipped C:\\Data\\eve\\   (it is not clear where this path ends; put it in quotation marks)\n  skipped Roaming\\x.exe   (not a whole path; give the path from its root, or search for the file name)\n",
-		"/data/eve/\r\nx.sh":                          "  file_name:x.sh\n  skipped /data/eve/   (it is not clear where this path ends; put it in quotation marks)\n",
 		"C:\\Data\\eve\\\nC:\\Data\\x.exe":            "  file_path:C:\\Data\\eve\n  file_path:C:\\Data\\x.exe\n",
 		"C:\\Data\\eve\\\n\nMD5 of the rest: unknown": "  file_path:C:\\Data\\eve\n",
+		"/data/eve/\r\nx.sh":                          "  file_name:x.sh\n  skipped /data/eve/" + unclear,
+		"C:\\Data\\eve\\\nRoaming\\x.exe": "  skipped C:\\Data\\eve\\" + unclear +
+			"  skipped Roaming\\x.exe   (not a whole path; give the path from its root, or search for the file name)\n",
 	} {
 		assert.Equal(t, want, render(ioc.Extract(text)), "%q", text)
 	}
@@ -97,9 +103,11 @@ func TestTextIsReadInTheEncodingsOfWindows(t *testing.T) {
 }
 
 func FuzzExtract(f *testing.F) {
-	f.Add("hxxps://evil[.]example/x?y mutex:Global\\Foo \"C:\\My Tools\\a b.exe\" 203.0.113.7:80 2001:db8::1 a@b.example")
-	f.Add("C:\\Users\\<user>\\x.exe, %APPDATA%\\a b.exe C:\\\\a\\\\b.exe\\n \\\\srv\\x\\y /tmp/x/\nz.sh $env:X\\y.exe /dev/tcp/203.0.113.5/4")
-	f.Add("\xff\"'`:[.](.)\u202e.exe *.bücher.example 203.0.113.5-9 C:\\a\\… d41d8cd98f00b204e9800998ecf8427e.exe Mutex: \"x y\"")
+	f.Add("hxxps://evil[.]example/x?y mutex:G\\F \"C:\\My Tools\\a b.exe\" 203.0.113.7:80 2001:db8::1 a@b.example")
+	f.Add("C:\\Users\\<user>\\x.exe, %APPDATA%\\a b.exe C:\\\\a\\\\b.exe\\n \\\\srv\\x\\y /tmp/x/\nz.sh " +
+		"$env:X\\y.exe /dev/tcp/203.0.113.5/4")
+	f.Add("\xff\"'`:[.](.)\u202e.exe *.bücher.example 203.0.113.5-9 C:\\a\\… " +
+		"d41d8cd98f00b204e9800998ecf8427e.exe Mutex: \"x y\"")
 	f.Fuzz(func(t *testing.T, text string) {
 		found, skipped := ioc.Extract(text)
 		refanged := strings.ToLower(ioc.Refang(text))
@@ -132,7 +140,8 @@ func stands(text string, f ioc.Finding) bool {
 		name, err := idna.Punycode.ToUnicode(value)
 		return strings.Contains(text, value) || err == nil && name != value
 	case ctim.ObservableFilePath:
-		return slices.ContainsFunc(spellings(text), func(text string) bool { return strings.Contains(text, pathTail(f)) })
+		holds := func(text string) bool { return strings.Contains(text, pathTail(f)) }
+		return slices.ContainsFunc(spellings(text), holds)
 	}
 	return strings.Contains(text, value)
 }
@@ -140,7 +149,8 @@ func stands(text string, f ioc.Finding) bool {
 // pathTail is a path without the folder that a variable was read as.
 func pathTail(f ioc.Finding) string {
 	_, folder, _ := strings.Cut(f.Note, " is read as ")
-	return doubled.ReplaceAllLiteralString(strings.ToLower(strings.TrimPrefix(f.Observable.Value, folder)), `\`)
+	tail := strings.ToLower(strings.TrimPrefix(f.Observable.Value, folder))
+	return doubled.ReplaceAllLiteralString(tail, `\`)
 }
 
 // spellings are a text with single backslashes, and without those that escape spaces.
@@ -159,7 +169,7 @@ func ends(text string, f ioc.Finding) bool {
 			return false
 		}
 		next, size := utf8.DecodeRuneInString(strings.TrimLeft(text[at+len(value):], `\/`))
-		more := next == '_' || unicode.IsLetter(next) || unicode.IsDigit(next) || strings.ContainsRune("*%${", next)
+		more := unicode.IsLetter(next) || unicode.IsDigit(next) || strings.ContainsRune("_*%${", next)
 		if size == 0 || !more {
 			return true
 		}
@@ -170,7 +180,8 @@ func ends(text string, f ioc.Finding) bool {
 // BenchmarkExtract reads one MiB of a report, and of words that are made to take long.
 func BenchmarkExtract(b *testing.B) {
 	for name, text := range map[string]string{
-		"report":      "The dropper wrote C:\\ProgramData\\WinUpd\\winupd svc.exe and calls hxxps://cdn-update[.]example/gate at 203[.]0[.]113[.]45.\n",
+		"report": "The dropper wrote C:\\ProgramData\\WinUpd\\winupd svc.exe and calls " +
+			"hxxps://cdn-update[.]example/gate at 203[.]0[.]113[.]45.\n",
 		"one word":    "a",
 		"dots":        "a.",
 		"brackets":    "(",

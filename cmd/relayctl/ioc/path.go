@@ -13,8 +13,9 @@ var (
 	// The groups of a Windows path are its drive, its variable, or the host of its share.
 	windowsPattern = regexp.MustCompile(`(?i)(?:\\\\[?.]\\|\\\?\?\\)?([a-z]:[\\/])|` +
 		`(%[a-z_][a-z0-9_()]*%|\$env:[a-z_]+|~)\\|\\\\([^\s\\/"'|\x00]+)\\`)
-	unixPattern = regexp.MustCompile(`(?:~[a-z]*|\$HOME|\$\{HOME\})/|/(?:Applications|Library|System|Users|Volumes|` +
-		`bin|boot|data|dev|etc|home|lib|lib64|media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var)/`)
+	unixPattern = regexp.MustCompile(`(?:~[a-z]*|\$HOME|\$\{HOME\})/|/(?:` +
+		`Applications|Library|System|Users|Volumes|bin|boot|data|dev|etc|home|lib|lib64|media|mnt|` +
+		`opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var)/`)
 	shellPattern    = regexp.MustCompile(`/dev/(?:tcp|udp)/([^\s/"'<>|;&\x00]+)(?:/\d+)?`)
 	registryPattern = regexp.MustCompile(`(?i)(?:HKLM|HKCU|HKCR|HKU|HKCC|HKEY_[A-Z_]+):?\\`)
 	relativePattern = regexp.MustCompile("[^\\s\"'`|<>=,;:\\\\/\\x00\ufffd]*\\\\")
@@ -61,7 +62,8 @@ func (s *scan) unixPath(m []int) int {
 	return s.takePath(m[0], end, claim, strings.TrimRight(value, "/"), "", reason)
 }
 
-// relativePath claims what is no whole path, so that its last name is not asked alone; .\x.exe is no more than that.
+// relativePath claims what is no whole path, so that its last name is not asked alone; .\x.exe is no more
+// than that.
 func (s *scan) relativePath(m []int) int {
 	end, claim, _ := s.pathEnd(m[0], m[1], true)
 	switch {
@@ -89,7 +91,8 @@ func (s *scan) skipPath(from, start int, reason string) int {
 	return claim
 }
 
-// takePath adds the path at [from, end), or skips it for the reason, and returns the end of what is claimed.
+// takePath adds the path at [from, end), or skips it for the reason, and returns the end of what is
+// claimed.
 func (s *scan) takePath(from, end, claim int, value, note, reason string) int {
 	if end < len(s.text) && s.text[end] == '*' && !hasFileEnding(s.text[from:end]) &&
 		(from == 0 || s.text[from-1] != '*') {
@@ -112,8 +115,8 @@ func (s *scan) takePath(from, end, claim int, value, note, reason string) int {
 	return claim
 }
 
-// pathEnd finds where the path that begins at from ends, and the end of what must not be looked at again. Its names
-// begin at start, after the root. The reason, if any, is why the path cannot be asked.
+// pathEnd finds where the path that begins at from ends, and the end of what must not be looked at again.
+// Its names begin at start, after the root. The reason, if any, is why the path cannot be asked.
 func (s *scan) pathEnd(from, start int, windows bool) (end, claim int, reason string) {
 	limit, closed := s.pathRegion(from, start, windows)
 	region := s.text[start:limit]
@@ -162,7 +165,8 @@ func (s *scan) pathEnd(from, start int, windows bool) (end, claim int, reason st
 	return end, end, reason
 }
 
-// pathRegion finds how far a path could reach at most. One in quotation marks on a line is closed: it is whole.
+// pathRegion finds how far a path could reach at most. One in quotation marks on a line is closed: it is
+// whole.
 func (s *scan) pathRegion(from, start int, windows bool) (limit int, closed bool) {
 	line := s.text[:min(len(s.text), from+maxLength)]
 	if end := bytes.IndexAny(line[start:], "\r\n\t\x00"); end >= 0 {
@@ -183,8 +187,8 @@ func (s *scan) pathRegion(from, start int, windows bool) (limit int, closed bool
 			}
 		}
 		if s.stopsPath(line, from, i, c, windows, closed) {
-			if c == ':' && i-2 >= start && strings.IndexByte(" ,;&", line[i-2]) >= 0 { // the drive of the next path
-				i -= 2
+			if c == ':' && i-2 >= start && strings.IndexByte(" ,;&", line[i-2]) >= 0 {
+				i -= 2 // the drive of the next path
 			}
 			return i, false
 		}
@@ -226,16 +230,17 @@ func (s *scan) stopsPath(line []byte, from, i int, c rune, windows, quoted bool)
 		case quoted:
 			return option && isFile()
 		case !windows:
-			mac := bytes.HasSuffix(line[:i], []byte("/Application")) && bytes.HasPrefix(rest, []byte("Support/"))
-			return line[i-1] != '\\' && !mac
+			const mac = "/Application Support/"
+			before, after := min(len("/Application"), i), min(len(" Support/"), len(line)-i)
+			return line[i-1] != '\\' && string(line[i-before:i+after]) != mac
 		}
 		return option || next == ' ' || next == '(' && bytes.IndexByte(rest[:min(len(rest), 32)], ')') < 0
 	}
 	return false
 }
 
-// goesOn reports whether a path goes on behind end in a way that cannot be read: with text that is claimed already, a
-// placeholder that is not closed, a name in quotation marks, or in the next line.
+// goesOn reports whether a path goes on behind end in a way that cannot be read: with text that is claimed
+// already, a placeholder that is not closed, a name in quotation marks, or in the next line.
 func (s *scan) goesOn(end int) bool {
 	rest := s.text[end:min(len(s.text), end+maxLength)]
 	switch {

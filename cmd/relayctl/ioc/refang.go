@@ -20,7 +20,8 @@ type edit struct {
 	with     string
 }
 
-// refang undoes what reports, editors and encodings do to observables. Its passes build on each other: a zero-width space may stand in "[.]".
+// refang undoes what reports, editors and encodings do to observables. Its passes build on each other: a
+// zero-width space may stand in "[.]".
 func refang(s string) *refanged {
 	r := &refanged{text: []byte(s), origin: make([]int, len(s)+1)}
 	for i := range r.origin {
@@ -49,7 +50,8 @@ func (r *refanged) apply(edits []edit) {
 	r.text, r.origin = append(text, r.text[last:]...), append(origin, r.origin[last:]...)
 }
 
-// plainCharacters replaces the characters that only look like others, and those that are not seen. U+FFFD stands for what no value holds.
+// plainCharacters replaces the characters that only look like others, and those that are not seen. U+FFFD
+// stands for what no value holds.
 func plainCharacters(s string) []edit {
 	var edits []edit
 	for i, c := range s {
@@ -58,7 +60,7 @@ func plainCharacters(s string) []edit {
 		case c == utf8.RuneError:
 			with = "\ufffd"
 			_, size = utf8.DecodeRuneInString(s[i:])
-		case strings.ContainsRune("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad", c): // zero width, soft hyphen
+		case strings.ContainsRune("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad", c): // not seen
 		case strings.ContainsRune("“”„‟«»″", c):
 			with = `"`
 		case strings.ContainsRune("‘’‚‛‹›′", c):
@@ -79,7 +81,8 @@ func plainCharacters(s string) []edit {
 	return edits
 }
 
-// dotBetween reports whether an ideographic full stop is the dot of a name. Between Latin and other letters it rather ends a sentence.
+// dotBetween reports whether an ideographic full stop is the dot of a name. Between Latin and other letters
+// it rather ends a sentence.
 func dotBetween(before, after string) bool {
 	l, _ := utf8.DecodeLastRuneInString(before)
 	r, _ := utf8.DecodeRuneInString(after)
@@ -90,11 +93,13 @@ var (
 	dotPattern     = regexp.MustCompile(`(?i)[ \t]?\\?[\[({]{1,2}[ \t]?(\.|dot|@|at)[ \t]?\\?[\])}]{1,2}[ \t]?`)
 	halfDotPattern = regexp.MustCompile(`\[\.|\.\]|\[,\]`)
 	slashPattern   = regexp.MustCompile(`\\?\[[ \t]?(://|:|//?)[ \t]?\\?\]`)
-	escapedPattern = regexp.MustCompile(`(?i)(?:\b[a-z]:|%[a-z0-9_()]+%|\bGlobal|\bLocal|\bHK[A-Z_]+|\\\\\\\\[^\\/\s"]+)(?:\\\\[^\\"\r\n]*)+`)
-	regexPattern   = regexp.MustCompile("[^\\s\"'`<>|]*\\\\[./:-][^\\s\"'`<>|]*")
+	escapedPattern = regexp.MustCompile(`(?i)(?:\b[a-z]:|%[a-z0-9_()]+%|\b(?:Global|Local|HK[A-Z_]+)|` +
+		`\\\\\\\\[^\\/\s"]+)(?:\\\\[^\\"\r\n]*)+`)
+	regexPattern = regexp.MustCompile("[^\\s\"'`<>|]*\\\\[./:-][^\\s\"'`<>|]*")
 )
 
-// dots finds [.], (dot), [ . ], \[.\], [at] and their kind. They may stand alone between blanks only where words stand around them.
+// dots finds [.], (dot), [ . ], \[.\], [at] and their kind. They may stand alone between blanks only where
+// words stand around them.
 func dots(text []byte) []edit {
 	var edits []edit
 	for _, m := range dotPattern.FindAllSubmatchIndex(text, -1) {
@@ -105,10 +110,12 @@ func dots(text []byte) []edit {
 		before, _ := utf8.DecodeLastRune(text[:e.from])
 		after, _ := utf8.DecodeRune(text[e.to:])
 		spaced := isBlank(text[e.from]) || isBlank(text[e.to-1])
-		if spaced && (inSentence(text[max(0, e.from-64):e.from], -1) || inSentence(text[e.to:min(len(text), e.to+64)], 0)) {
+		left, right := text[max(0, e.from-64):e.from], text[e.to:min(len(text), e.to+64)]
+		if spaced && (inSentence(left, -1) || inSentence(right, 0)) {
 			continue // the text speaks of [.] itself
 		}
-		if isWord(before) && isWord(after) || !spaced && (before == '*' || after == '*' || strings.ContainsRune(">]})", before)) {
+		wildcard := after == '*' || strings.ContainsRune("*>]})", before)
+		if isWord(before) && isWord(after) || !spaced && wildcard {
 			edits = append(edits, e)
 		}
 	}
@@ -137,8 +144,8 @@ func slashes(text []byte) []edit {
 	return edits
 }
 
-// jsonBackslashes finds the doubled backslashes of paths and names that were copied out of JSON or source code. A single backslash after them is
-// the next escape, such as \n or \", which ends the value.
+// jsonBackslashes finds the doubled backslashes of paths and names that were copied out of JSON or source
+// code. A single backslash after them is the next escape, such as \n or \", which ends the value.
 func jsonBackslashes(text []byte) []edit {
 	var edits []edit
 	for _, m := range escapedPattern.FindAllIndex(text, -1) {
@@ -158,7 +165,8 @@ func jsonBackslashes(text []byte) []edit {
 	return edits
 }
 
-// escapes finds evil\.example and http:\/\/evil.example, which come from regular expressions and JSON. A word with another backslash is a path.
+// escapes finds evil\.example and http:\/\/evil.example, which come from regular expressions and JSON. A
+// word with another backslash is a path.
 func escapes(text []byte) []edit {
 	var edits []edit
 	for _, m := range regexPattern.FindAllIndex(text, -1) {
@@ -167,7 +175,8 @@ func escapes(text []byte) []edit {
 			if text[i] != '\\' {
 				continue
 			}
-			if i+1 == m[1] || i == m[0] || strings.IndexByte(`./:-[]()`, text[i+1]) < 0 || strings.IndexByte(`:%~\.`, text[i-1]) >= 0 && text[i+1] == '.' {
+			if i == m[0] || i+1 == m[1] || strings.IndexByte(`./:-[]()`, text[i+1]) < 0 ||
+				text[i+1] == '.' && strings.IndexByte(`:%~\.`, text[i-1]) >= 0 {
 				found = nil
 				break
 			}
