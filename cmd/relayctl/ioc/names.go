@@ -15,7 +15,7 @@ import (
 var (
 	quotedPattern = regexp.MustCompile("\"([^\"\\r\\n\\\\/:*?<>|,;=\\x00\ufffd]+)\"|" +
 		"'([^'\\r\\n\\\\/:*?<>|,;=\\x00\ufffd]+)'|`([^`\\r\\n\\\\/:*?<>|,;=\\x00\ufffd]+)`")
-	tokenPattern = regexp.MustCompile("[^\\s\"'`|=,;:\\x00\ufffd•‣▪●—–→]+")
+	tokenPattern = regexp.MustCompile("[^\\s\"'`|=,;:\\x00\ufffd•‣▪●—–→。，、；：（）「」]+")
 	anyLabel     = regexp.MustCompile(`^(?:\*|%|<[^<>]+>|\{[^{}]+\}|\[[^\[\]]+\])?\.`)
 )
 
@@ -112,7 +112,7 @@ func (s *scan) single(from, to int) {
 	name := string(s.text[from:to])
 	switch {
 	case product.MatchString(name) || !strings.Contains(name, "."):
-	case isFileName(name) && !(s.defanged(from, to) && !in(fileEndings, ending(name))):
+	case isFileName(name) && (in(fileEndings, ending(name)) || !s.defanged(from, to)):
 		switch {
 		case placeholder.MatchString(name):
 			s.skip(from, to, reasonPlaceholder)

@@ -26,7 +26,9 @@ func (s *scan) windowsPath(m []int) int {
 	from, start, folder, note := m[0], m[1], "", ""
 	switch {
 	case m[2] >= 0:
-		from = m[2]
+		if from = m[2]; from > 1 && s.text[from-1] == '/' && s.text[from-2] != '/' { // "/tmp/c:/tmp/d"
+			return 0
+		}
 	case m[4] >= 0:
 		variable := string(s.text[m[4]:m[5]])
 		if folder = fixedFolder(variable); folder == "" {
@@ -67,8 +69,9 @@ func (s *scan) unixPath(m []int) int {
 func (s *scan) relativePath(m []int) int {
 	end, claim, _ := s.pathEnd(m[0], m[1], true)
 	switch {
-	case !hasFileEnding(s.text[m[0]:end]):
-	case string(s.text[m[0]:m[1]]) == `.\` && bytes.IndexAny(s.text[m[1]:end], `\ `) < 0:
+	case !hasFileEnding(s.text[m[0]:end]): // CORP\jdoe
+		return 0
+	case string(s.text[m[0]:m[1]]) == `.\` && !bytes.ContainsAny(s.text[m[1]:end], `\ `):
 		s.single(m[1], end)
 	default:
 		s.skip(m[0], claim, reasonRelative)
@@ -211,7 +214,7 @@ func (s *scan) stopsPath(line []byte, from, i int, c rune, windows, quoted bool)
 	case '?': // not at the end of a question
 		return ends || isFile() && !isWord(next)
 	case ',', ';':
-		return !quoted && ends || isFile()
+		return !quoted && (ends || next == '/') || isFile()
 	case '.', '!':
 		return !quoted && ends
 	case '–':

@@ -90,7 +90,7 @@ func dotBetween(before, after string) bool {
 }
 
 var (
-	dotPattern     = regexp.MustCompile(`(?i)[ \t]?\\?[\[({]{1,2}[ \t]?(\.|dot|@|at)[ \t]?\\?[\])}]{1,2}[ \t]?`)
+	dotPattern     = regexp.MustCompile(`(?i)([ \t]?)\\?[\[({]{1,2}[ \t]?(\.|dot|@|at)[ \t]?\\?[\])}]{1,2}([ \t]?)`)
 	halfDotPattern = regexp.MustCompile(`\[\.|\.\]|\[,\]`)
 	slashPattern   = regexp.MustCompile(`\\?\[[ \t]?(://|:|//?)[ \t]?\\?\]`)
 	escapedPattern = regexp.MustCompile(`(?i)(?:\b[a-z]:|%[a-z0-9_()]+%|\b(?:Global|Local|HK[A-Z_]+)|` +
@@ -104,20 +104,20 @@ func dots(text []byte) []edit {
 	var edits []edit
 	for _, m := range dotPattern.FindAllSubmatchIndex(text, -1) {
 		e := edit{m[0], m[1], "."}
-		if c := text[m[2]]; c == '@' || c|0x20 == 'a' {
+		if c := text[m[4]]; c == '@' || c|0x20 == 'a' {
 			e.with = "@"
 		}
-		before, _ := utf8.DecodeLastRune(text[:e.from])
-		after, _ := utf8.DecodeRune(text[e.to:])
-		spaced := isBlank(text[e.from]) || isBlank(text[e.to-1])
+		spaced := m[3] > m[2] && m[7] > m[6]
+		if !spaced { // a blank on one side is not part of it
+			e.from, e.to = m[3], m[6]
+		}
 		left, right := text[max(0, e.from-64):e.from], text[e.to:min(len(text), e.to+64)]
-		if spaced && (inSentence(left, -1) || inSentence(right, 0)) {
+		before, _ := utf8.DecodeLastRune(left)
+		after, _ := utf8.DecodeRune(right)
+		if spaced && (!isWord(before) || !isWord(after) || inSentence(left, -1) || inSentence(right, 0)) {
 			continue // the text speaks of [.] itself
 		}
-		wildcard := after == '*' || strings.ContainsRune("*>]})", before)
-		if isWord(before) && isWord(after) || !spaced && wildcard {
-			edits = append(edits, e)
-		}
+		edits = append(edits, e)
 	}
 	return edits
 }
@@ -196,8 +196,6 @@ func inSentence(text []byte, i int) bool {
 	word := words[(i+len(words))%len(words)]
 	return isProse(word) || in(joining, word)
 }
-
-func isBlank(b byte) bool { return b == ' ' || b == '\t' }
 
 func isWord(r rune) bool {
 	return r == '_' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))

@@ -111,6 +111,7 @@ func (s *scan) labelledMutex(m []int) int {
 			to = end
 		}
 		name, labelled := string(s.text[from:to]), strings.TrimSpace(string(s.text[m[2]:m[3]])) != ""
+		labelled = labelled || len(name) > 3 && strings.ContainsAny(name, "_{0123456789")
 		special := strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }) ||
 			strings.IndexFunc(name, unicode.IsUpper) > 0
 		alone := m[12] >= 0 && !isProse(name)
@@ -248,7 +249,8 @@ func (s *scan) ipv6(m []int) int {
 // ipv4 finds addresses: alone, with a port (also 203.0.113.5_443), two joined by a hyphen or a slash, and
 // in URLs without a scheme.
 func (s *scan) ipv4(m []int) int {
-	if !s.endsWord(m[1]) && !(m[1]+1 < len(s.text) && s.text[m[1]] == '_' && s.text[m[1]+1]-'0' <= 9) {
+	port := m[1]+1 < len(s.text) && s.text[m[1]] == '_' && s.text[m[1]+1]-'0' <= 9
+	if !port && !s.endsWord(m[1]) {
 		return 0
 	}
 	more := s.text[max(m[2], 0):max(m[3], 0)]
