@@ -1,4 +1,5 @@
-// Package function registers the relay's HTTP functions for Cloud Run: one for each endpoint, and relay, which serves them all.
+// Package function registers the relay's HTTP functions for Cloud Run: one for each endpoint, and relay,
+// which serves them all.
 package function
 
 import (
@@ -8,6 +9,7 @@ import (
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
 	"qualysrelay.example/relay"
+	"qualysrelay.example/relay/accesslog"
 )
 
 // A wrong configuration ends the process here, so that a revision with it never takes traffic.
@@ -16,14 +18,15 @@ func init() {
 	if err != nil {
 		exit(err)
 	}
-	service, err := relay.New(config)
+	log := accesslog.New(os.Stderr, config.LogLevel, config.ProjectID)
+	service, err := relay.New(config, log)
 	if err != nil {
 		exit(err)
 	}
 	for name, handle := range service.Functions() {
 		functions.HTTP(name, handle)
 	}
-	service.ExitOnSIGTERM()
+	service.Start(os.Getenv("PORT"))
 }
 
 func exit(err error) {

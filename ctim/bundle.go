@@ -1,47 +1,43 @@
 package ctim
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/goccy/go-json"
 )
 
-// Bytes of a chunk of documents: the first one's, and the most unless one document takes more.
+// Bytes of a chunk of documents: of the first one, and of one of many.
 const (
 	firstChunk = 4 << 10
-	lastChunk  = 64 << 10
+	fullChunk  = 64 << 10
 )
 
-// spare is room that AppendJSON leaves behind what it appends, for the end of the caller's envelope: it spares the copy of all the rest.
-const spare = 512
-
-// Bundle is the "data" of an observe or deliberate answer while it grows. Entities are encoded on the way in, so that its size is known at each
-// moment and an answer of 30 MiB is held once, as bytes. It is not safe for concurrent use.
+// Bundle is the "data" of an observe or deliberate answer while it grows. Entities are encoded as they
+// are added, so that its size is known at each moment and an answer of 30 MiB is held once, as bytes. It
+// is not safe for concurrent use.
 type Bundle struct {
 	max   int
 	lists [len(kinds)]docs
-	ids   []string            // in the order of arrival, to take the latest back
-	seen  map[string]struct{} // the same ids
+	seen  map[string]struct{} // ids
+	added []string            // ids of the entities that are being added
 }
 
-// docs is the documents of one kind: JSON values with commas between them. They lie in chunks, of which only the last one grows: one buffer that is
-// copied into a larger one again and again is most of the memory that an answer takes.
+// kinds is the order of a bundle's members.
+var kinds = [...]Kind{KindSighting, KindIndicator, KindJudgement, KindRelationship, KindVerdict}
+
+// Kinds are the kinds of entity that a bundle holds, in the order of its members.
+func Kinds() []Kind { return slices.Clone(kinds[:]) }
+
+// docs is the documents of one kind: JSON values with commas between them, in chunks. Growing one buffer
+// would copy the answer again and again. A copy of the struct is a mark to which the list can be taken
+// back.
 type docs struct {
-	count   int
-	len     int // bytes in all chunks
-	chunks  [][]byte
-	largest int // document so far
-}
-
-// kinds is the order of a bundle's members. Their names are plurals.
-var kinds = [...]struct {
-	kind   Kind
-	member string
-}{
-	{KindSighting, "sightings"},
-	{KindIndicator, "indicators"},
-	{KindJudgement, "judgements"},
-	{KindRelationship, "relationships"},
-	{KindVerdict, "verdicts"},
+	count int
+	len   int      // bytes in all chunks
+	full  [][]byte // chunks that are written
+	open  []byte   // the chunk that grows
 }
 
 // NewBundle makes an empty bundle that never grows beyond maxBytes of JSON; 0 or less sets no limit.
@@ -49,10 +45,11 @@ func NewBundle(maxBytes int) *Bundle {
 	return &Bundle{max: maxBytes, seen: make(map[string]struct{})}
 }
 
-// Add takes in what one event gave. It is all or nothing: where the bundle would pass its limit, nothing is added and Add says false. An entity whose
-// id is there already is the same entity and is skipped.
+// Add adds the entities of one event, all of them or none: where the bundle would pass its limit, it
+// stays as it was and Add returns false. An entity whose id is there already is the same entity and is
+// skipped.
 func (b *Bundle) Add(e Entities) bool {
-	before := b.mark()
+	before := b.lists
 	if e.Sighting != nil {
 		b.add(KindSighting, e.Sighting.ID, e.Sighting)
 	}
@@ -65,147 +62,119 @@ func (b *Bundle) Add(e Entities) bool {
 	for _, r := range e.Relationships {
 		b.add(KindRelationship, r.ID, r)
 	}
-	return b.fits(before)
+	return b.commit(before)
 }
 
-// AddVerdict takes in a verdict and the judgement that it comes from, either of which may be nil, all or nothing as [Bundle.Add] does. There is one
-// verdict for an observable: a second one is skipped.
+// AddVerdict adds a verdict and the judgement that it comes from, either of which may be nil, all or
+// nothing as [Bundle.Add] does. There is one verdict for an observable: a second one is skipped.
 func (b *Bundle) AddVerdict(v *Verdict, j *Judgement) bool {
-	before := b.mark()
+	before := b.lists
 	if v != nil {
-		// A verdict has no id; this cannot be one, for ids begin with "transient:".
-		b.add(KindVerdict, string(KindVerdict)+" "+string(v.Observable.Type)+" "+v.Observable.Value, v)
+		// A verdict has no id. This cannot be another entity's: ids begin with "transient:".
+		b.add(KindVerdict, "verdict "+string(v.Observable.Type)+" "+v.Observable.Value, v)
 	}
 	if j != nil {
 		b.add(KindJudgement, j.ID, j)
 	}
-	return b.fits(before)
+	return b.commit(before)
 }
 
 // Empty says that nothing was added yet.
-func (b *Bundle) Empty() bool { return len(b.ids) == 0 }
+func (b *Bundle) Empty() bool { return len(b.seen) == 0 }
 
 // Count is the number of documents of a kind.
 func (b *Bundle) Count(k Kind) int {
 	for i := range kinds {
-		if kinds[i].kind == k {
+		if kinds[i] == k {
 			return b.lists[i].count
 		}
 	}
 	return 0
 }
 
-// Len is the number of bytes that [Bundle.AppendJSON] appends.
+// Len is the number of bytes of all [Bundle.Parts].
 func (b *Bundle) Len() int {
 	n := len("{}")
 	members := 0
 	for i := range b.lists {
 		if l := &b.lists[i]; l.count > 0 {
 			members++
-			n += len(`"":{"count":,"docs":[]}`) + len(kinds[i].member) + digits(l.count) + l.len
+			n += len(`"s":{"count":,"docs":[]}`) + len(kinds[i]) + len(strconv.Itoa(l.count)) + l.len
 		}
 	}
 	return n + max(0, members-1) // commas
 }
 
-// AppendJSON appends {"sightings":{"count":1,"docs":[…]},…}; kinds without documents are left out, so an empty bundle is {}.
-func (b *Bundle) AppendJSON(dst []byte) []byte {
-	dst = slices.Grow(dst, b.Len()+spare)
-	for _, part := range b.Parts(nil) {
-		dst = append(dst, part...)
-	}
-	return dst
-}
-
-// Parts appends the pieces of which [Bundle.AppendJSON] makes one text, in their order. Nothing is copied: they are the bundle's own, and hold until
-// something is added to it.
+// Parts appends the pieces that make up the bundle's JSON, {"sightings":{"count":1,"docs":[…]},…}, to
+// dst. Kinds without documents are left out. Nothing is copied: the pieces are the bundle's own, and
+// valid until something is added to it.
 func (b *Bundle) Parts(dst [][]byte) [][]byte {
-	frame := []byte{'{'}
+	open := "{"
 	for i := range b.lists {
 		l := &b.lists[i]
 		if l.count == 0 {
 			continue
 		}
-		frame = append(key(frame, kinds[i].member), '{')
-		frame = intField(frame, "count", int64(l.count))
-		frame = append(key(frame, "docs"), '[')
-		dst = append(append(dst, frame), l.chunks...)
-		frame = []byte("]}")
+		dst = append(dst, fmt.Appendf(nil, `%s"%ss":{"count":%d,"docs":[`, open, kinds[i], l.count))
+		dst = append(append(dst, l.full...), l.open)
+		open = "]},"
 	}
-	return append(dst, append(frame, '}'))
+	if b.Empty() {
+		return append(dst, []byte("{}"))
+	}
+	return append(dst, []byte("]}}"))
 }
 
-func (b *Bundle) add(k Kind, id string, doc interface{ AppendJSON([]byte) []byte }) {
+func (b *Bundle) add(k Kind, id string, doc any) {
 	if _, ok := b.seen[id]; ok {
 		return
 	}
-	for i := range kinds {
-		if kinds[i].kind != k {
-			continue
-		}
-		b.lists[i].add(doc)
-	}
 	b.seen[id] = struct{}{}
-	b.ids = append(b.ids, id)
+	b.added = append(b.added, id)
+	for i := range kinds {
+		if kinds[i] == k {
+			b.lists[i].add(doc)
+		}
+	}
 }
 
-func (l *docs) add(doc interface{ AppendJSON([]byte) []byte }) {
-	likely := min(max(l.largest+l.largest/4, firstChunk/4), lastChunk/4) // bytes of this one; where it takes more, its chunk is copied after all
-	last := len(l.chunks) - 1
-	if last < 0 || cap(l.chunks[last])-len(l.chunks[last]) < likely {
-		l.chunks = append(l.chunks, make([]byte, 0, min(max(l.len, likely, firstChunk), lastChunk)))
-		last++
+// commit keeps what was added since before, or takes it back where the bundle is beyond its limit.
+func (b *Bundle) commit(before [len(kinds)]docs) bool {
+	fits := b.max <= 0 || b.Len() <= b.max
+	if !fits {
+		b.lists = before
+		for _, id := range b.added {
+			delete(b.seen, id)
+		}
 	}
-	chunk := l.chunks[last]
-	before := len(chunk)
+	b.added = b.added[:0]
+	return fits
+}
+
+// add encodes doc, a pointer to an entity. Invalid UTF-8 becomes U+FFFD, and what a script or HTML might
+// take for its own (<, >, &, U+2028, U+2029) stays as it is: the answer is JSON, and says so.
+func (l *docs) add(doc any) {
 	if l.count > 0 {
-		chunk = append(chunk, ',')
+		_, _ = l.Write([]byte{','})
 	}
-	chunk = doc.AppendJSON(chunk)
-	l.chunks[last] = chunk
 	l.count++
-	l.len += len(chunk) - before
-	l.largest = max(l.largest, len(chunk)-before)
+	encoder := json.NewEncoder(l)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(doc); err != nil {
+		panic(err) // entities are strings, numbers and booleans, of which each can be encoded
+	}
+	l.open, l.len = l.open[:len(l.open)-1], l.len-1 // the encoder ends with a line break
 }
 
-// state is how much of a bundle there is.
-type state struct {
-	lists [len(kinds)]struct{ count, len, chunks, last int }
-	ids   int
-}
-
-func (b *Bundle) mark() state {
-	s := state{ids: len(b.ids)}
-	for i := range b.lists {
-		l, at := &b.lists[i], &s.lists[i]
-		at.count, at.len, at.chunks = l.count, l.len, len(l.chunks)
-		if at.chunks > 0 {
-			at.last = len(l.chunks[at.chunks-1])
+// Write appends to the open chunk, or to a new one where there is no room.
+func (l *docs) Write(p []byte) (int, error) {
+	if cap(l.open)-len(l.open) < len(p) {
+		if len(l.open) > 0 {
+			l.full = append(l.full, l.open)
 		}
+		l.open = make([]byte, 0, max(len(p), min(max(firstChunk, l.len), fullChunk)))
 	}
-	return s
-}
-
-// fits says whether the bundle is within its limit, and where it is not takes it back to what it was before.
-func (b *Bundle) fits(before state) bool {
-	if b.max <= 0 || b.Len() <= b.max {
-		return true
-	}
-	for i := range b.lists {
-		l, at := &b.lists[i], before.lists[i]
-		l.count, l.len, l.chunks = at.count, at.len, l.chunks[:at.chunks]
-		if at.chunks > 0 {
-			l.chunks[at.chunks-1] = l.chunks[at.chunks-1][:at.last]
-		}
-	}
-	for _, id := range b.ids[before.ids:] {
-		delete(b.seen, id)
-	}
-	b.ids = b.ids[:before.ids]
-	return false
-}
-
-func digits(n int) int {
-	var scratch [20]byte
-	return len(strconv.AppendInt(scratch[:0], int64(n), 10))
+	l.open = append(l.open, p...)
+	l.len += len(p)
+	return len(p), nil
 }

@@ -24,10 +24,14 @@ func base(k ctim.Kind, name string) ctim.Base {
 	const page = "https://qualysguard.example/ioc/#/hunting?search=x"
 	return ctim.Base{
 		ID: ctim.NewID(k, name), Type: k, SchemaVersion: ctim.SchemaVersion, ExternalIDs: []string{name},
-		ExternalReferences: []ctim.ExternalReference{{SourceName: "Qualys IOC", Description: "d", URL: page, ExternalID: name}},
-		Timestamp:          ctim.TimeOf(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)), TLP: ctim.TLPAmber, Source: "Qualys IOC", SourceURI: page,
+		ExternalReferences: []ctim.ExternalReference{{SourceName: "Qualys IOC", Description: "d",
+			URL: page, ExternalID: name}},
+		Timestamp: ctim.TimeOf(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)), TLP: ctim.TLPAmber,
+		Source: "Qualys IOC", SourceURI: page,
 	}
 }
+
+func text(b *ctim.Bundle) string { return string(bytes.Join(b.Parts(nil), nil)) }
 
 // fullEntities uses every field that an entity has.
 func fullEntities() ctim.Entities {
@@ -36,44 +40,65 @@ func fullEntities() ctim.Entities {
 	hash := ctim.Observable{Type: ctim.ObservableSHA256, Value: strings.Repeat("ab", 32)}
 	name := ctim.Observable{Type: ctim.ObservableFileName, Value: "invoice.exe"}
 	by := func(t ctim.ContextType) ctim.ContextBase {
-		return ctim.ContextBase{Type: t, Time: seen, ProcessID: 7, ProcessName: "p.exe", ProcessUsername: "u"}
+		return ctim.ContextBase{Type: t, Time: seen, ProcessID: 7, ProcessName: "p.exe",
+			ProcessUsername: "u"}
 	}
 	file := func(t ctim.ContextType) []ctim.FileEvent {
 		return []ctim.FileEvent{{ContextBase: by(t), FileName: "f", FilePath: `C:\f`}}
 	}
 	e := ctim.Entities{
 		Sighting: &ctim.Sighting{
-			Base: base(ctim.KindSighting, "e1"), Title: "t", Description: "d", ShortDescription: "s", Confidence: ctim.ConfidenceHigh, Count: 1,
-			Internal: true, Severity: ctim.SeverityHigh, Resolution: ctim.ResolutionDetected, Sensor: ctim.SensorEndpoint, ObservedTime: seen,
+			Base: base(ctim.KindSighting, "e1"), Title: "t", Description: "d", ShortDescription: "s",
+			Confidence: ctim.ConfidenceHigh, Count: 1,
+			Internal: true, Severity: ctim.SeverityHigh, Resolution: ctim.ResolutionDetected,
+			Sensor: ctim.SensorEndpoint, ObservedTime: seen, ActivityInterval: seen,
 			Observables: []ctim.Observable{hash},
-			Targets:     []ctim.Target{{Type: ctim.SensorEndpoint, Observables: []ctim.Observable{{Type: ctim.ObservableHostname, Value: "WS-07"}}, ObservedTime: seen, OS: "Windows"}},
-			Relations:   []ctim.Relation{{Origin: "Qualys IOC", OriginURI: "https://o.example/", Relation: ctim.RelationFileNameOf, Source: name, Related: hash}},
-			Data:        &ctim.DataTable{Columns: []ctim.Column{{Name: "Active", Type: "string"}}, Rows: [][]string{{"True"}}, RowCount: 1},
+			Targets: []ctim.Target{{Type: ctim.SensorEndpoint,
+				Observables:  []ctim.Observable{{Type: ctim.ObservableHostname, Value: "WS-07"}},
+				ObservedTime: seen, OS: "Windows"}},
+			Relations: []ctim.Relation{{Origin: "Qualys IOC", Relation: ctim.RelationFileNameOf,
+				Source: name, Related: hash}},
+			Data: &ctim.DataTable{Columns: []ctim.Column{{Name: "Active", Type: "string"}},
+				Rows: [][]string{{"True"}}, RowCount: 1},
 			Context: &ctim.Context{
-				ProcessCreate: []ctim.ProcessCreateEvent{{ContextBase: by(ctim.ContextProcessCreate), ProcessArgs: "a", ProcessHash: "h", ParentProcessID: 1}},
-				FileCreate:    file(ctim.ContextFileCreate),
-				FileDelete:    file(ctim.ContextFileDelete),
-				FileModify:    file(ctim.ContextFileModify),
+				ProcessCreate: []ctim.ProcessCreateEvent{{ContextBase: by(ctim.ContextProcessCreate),
+					ProcessArgs: "a", ProcessHash: "h", ParentProcessID: 1}},
+				FileCreate: file(ctim.ContextFileCreate),
+				FileDelete: file(ctim.ContextFileDelete),
+				FileModify: file(ctim.ContextFileModify),
 				Netflow: []ctim.NetflowEvent{{
-					ContextBase: by(ctim.ContextNetflow), ProcessPath: "p", ProcessArgs: "a", ProcessHash: "h", ParentProcessID: 1,
-					Traffic: ctim.Traffic{Protocol: 6, SourceIP: "192.0.2.1", SourcePort: 1, DestinationIP: "198.51.100.1", DestinationPort: 443, Direction: ctim.DirectionOutgoing, DestinationHostName: "c.example"},
+					ContextBase: by(ctim.ContextNetflow),
+					Traffic: ctim.Traffic{Protocol: 6, SourceIP: "192.0.2.1", SourcePort: 1,
+						DestinationIP: "198.51.100.1", DestinationPort: 443,
+						Direction: ctim.DirectionOutgoing, DestinationHostName: "c.example"},
 				}},
-				RegistryCreate: []ctim.RegistryEvent{{ContextBase: by(ctim.ContextRegistryCreate), RegistryKey: "k"}},
-				RegistrySet:    []ctim.RegistrySetEvent{{ContextBase: by(ctim.ContextRegistrySet), RegistryKey: "k", RegistryValue: "v", RegistryData: "d"}},
-				RegistryDelete: []ctim.RegistryEvent{{ContextBase: by(ctim.ContextRegistryDelete), RegistryKey: "k"}},
+				RegistryCreate: []ctim.RegistryEvent{{ContextBase: by(ctim.ContextRegistryCreate),
+					RegistryKey: "k"}},
+				RegistrySet: []ctim.RegistrySetEvent{{
+					RegistryEvent: ctim.RegistryEvent{ContextBase: by(ctim.ContextRegistrySet),
+						RegistryKey: "k"},
+					RegistryValue: "v", RegistryData: "d",
+				}},
+				RegistryDelete: []ctim.RegistryEvent{{ContextBase: by(ctim.ContextRegistryDelete),
+					RegistryKey: "k"}},
 			},
 		},
 		Indicator: &ctim.Indicator{
-			Base: base(ctim.KindIndicator, "e1"), Title: "t", Description: "d", ShortDescription: "s", Producer: "Qualys IOC", Severity: ctim.SeverityHigh,
-			Confidence: ctim.ConfidenceHigh, ValidTime: ctim.ValidTime{Start: start}, Tags: []string{"Win32.Worm.Example"},
+			Base: base(ctim.KindIndicator, "e1"), Title: "t", Description: "d", ShortDescription: "s",
+			Producer: "Qualys IOC", Severity: ctim.SeverityHigh,
+			Confidence: ctim.ConfidenceHigh, ValidTime: ctim.ValidTime{Start: start},
+			Tags: []string{"Win32.Worm.Example"},
 		},
 		Judgements: []*ctim.Judgement{{
-			Base: base(ctim.KindJudgement, "e1"), Observable: hash, Disposition: ctim.DispositionMalicious, DispositionName: ctim.DispositionMalicious.Name(),
-			Priority: 90, Confidence: ctim.ConfidenceHigh, Severity: ctim.SeverityHigh, Reason: "r", ValidTime: ctim.ValidTime{Start: start, End: ctim.Forever()},
+			Base: base(ctim.KindJudgement, "e1"), Observable: hash, Disposition: ctim.DispositionMalicious,
+			DispositionName: ctim.DispositionMalicious.Name(),
+			Priority:        90, Confidence: ctim.ConfidenceHigh, Severity: ctim.SeverityHigh, Reason: "r",
+			ValidTime: ctim.ValidTime{Start: start, End: ctim.Forever},
 		}},
 	}
 	e.Relationships = []*ctim.Relationship{{
-		Base: base(ctim.KindRelationship, "e1"), RelationshipType: ctim.RelationshipSightingOf, SourceRef: e.Sighting.ID, TargetRef: e.Indicator.ID,
+		Base: base(ctim.KindRelationship, "e1"), RelationshipType: ctim.RelationshipSightingOf,
+		SourceRef: e.Sighting.ID, TargetRef: e.Indicator.ID,
 	}}
 	return e
 }
@@ -81,7 +106,8 @@ func fullEntities() ctim.Entities {
 func fullVerdict() *ctim.Verdict {
 	j := fullEntities().Judgements[0]
 	return &ctim.Verdict{
-		Type: ctim.KindVerdict, Disposition: j.Disposition, DispositionName: j.DispositionName, Observable: j.Observable, JudgementID: j.ID, ValidTime: j.ValidTime,
+		Type: ctim.KindVerdict, Disposition: j.Disposition, DispositionName: j.DispositionName,
+		Observable: j.Observable, JudgementID: j.ID, ValidTime: j.ValidTime,
 	}
 }
 
@@ -89,7 +115,7 @@ func TestBundleWithEveryFieldIsCTIM(t *testing.T) {
 	b := ctim.NewBundle(0)
 	require.True(t, b.Add(fullEntities()))
 	require.True(t, b.AddVerdict(fullVerdict(), nil))
-	doc := append(b.AppendJSON([]byte(`{"data":`)), '}')
+	doc := []byte(`{"data":` + text(b) + "}")
 	require.NoError(t, ctimschema.Validate("RelayProfileObserveResponse", doc))
 
 	var pretty bytes.Buffer
@@ -107,7 +133,7 @@ func TestBundleWithEveryFieldIsCTIM(t *testing.T) {
 func TestBundleIsEmptyAtFirst(t *testing.T) {
 	b := ctim.NewBundle(100)
 	assert.True(t, b.Empty())
-	assert.Equal(t, "{}", string(b.AppendJSON(nil)))
+	assert.Equal(t, "{}", text(b))
 	assert.Equal(t, 2, b.Len())
 	assert.True(t, b.Add(ctim.Entities{}), "nothing fits everywhere")
 	assert.True(t, b.AddVerdict(nil, nil))
@@ -119,11 +145,11 @@ func TestBundleTakesAnIDOnce(t *testing.T) {
 	b := ctim.NewBundle(0)
 	e := fullEntities()
 	require.True(t, b.Add(e))
-	once := string(b.AppendJSON(nil))
+	once := text(b)
 	e.Sighting.Title = "the same sighting, found for another reason"
 	require.True(t, b.Add(e))
 	require.True(t, b.AddVerdict(nil, e.Judgements[0]))
-	assert.Equal(t, once, string(b.AppendJSON(nil)))
+	assert.Equal(t, once, text(b))
 
 	v := fullVerdict()
 	require.True(t, b.AddVerdict(v, e.Judgements[0]))
@@ -138,11 +164,12 @@ func TestBundleCountsWhatItHolds(t *testing.T) {
 	for i := range 12 {
 		name := fmt.Sprint(i)
 		require.True(t, b.Add(ctim.Entities{
-			Sighting:      &ctim.Sighting{Base: base(ctim.KindSighting, name)},
-			Judgements:    []*ctim.Judgement{{Base: base(ctim.KindJudgement, name)}, {Base: base(ctim.KindJudgement, name+"b")}},
+			Sighting: &ctim.Sighting{Base: base(ctim.KindSighting, name)},
+			Judgements: []*ctim.Judgement{{Base: base(ctim.KindJudgement, name)},
+				{Base: base(ctim.KindJudgement, name+"b")}},
 			Relationships: []*ctim.Relationship{{Base: base(ctim.KindRelationship, name)}},
 		}))
-		assert.Len(t, b.AppendJSON(nil), b.Len(), "with %d", i+1)
+		assert.Len(t, text(b), b.Len(), "with %d", i+1)
 	}
 	assert.Equal(t, 12, b.Count(ctim.KindSighting))
 	assert.Equal(t, 24, b.Count(ctim.KindJudgement))
@@ -152,7 +179,7 @@ func TestBundleCountsWhatItHolds(t *testing.T) {
 		Count int   `json:"count"`
 		Docs  []any `json:"docs"`
 	}
-	require.NoError(t, json.Unmarshal(b.AppendJSON(nil), &got))
+	require.NoError(t, json.Unmarshal([]byte(text(b)), &got))
 	assert.Len(t, got, 3, "kinds without documents are left out")
 	for kind, l := range got {
 		assert.Len(t, l.Docs, l.Count, kind)
@@ -166,28 +193,31 @@ func TestBundleAddsAllOrNothing(t *testing.T) {
 
 	b := ctim.NewBundle(exact)
 	require.True(t, b.Add(fullEntities()), "the limit itself is allowed")
-	before := string(b.AppendJSON(nil))
-	more := ctim.Entities{Sighting: &ctim.Sighting{Base: base(ctim.KindSighting, "e2")}, Indicator: &ctim.Indicator{Base: base(ctim.KindIndicator, "e2")}}
+	before := text(b)
+	more := ctim.Entities{Sighting: &ctim.Sighting{Base: base(ctim.KindSighting, "e2")},
+		Indicator: &ctim.Indicator{Base: base(ctim.KindIndicator, "e2")}}
 	require.False(t, b.Add(more))
 	require.False(t, b.AddVerdict(fullVerdict(), nil))
-	assert.Equal(t, before, string(b.AppendJSON(nil)))
+	assert.Equal(t, before, text(b))
 	assert.Equal(t, 1, b.Count(ctim.KindSighting))
 
 	b = ctim.NewBundle(exact - 1)
 	require.False(t, b.Add(fullEntities()), "one byte too many")
 	assert.True(t, b.Empty())
-	assert.Equal(t, "{}", string(b.AppendJSON(nil)))
+	assert.Equal(t, "{}", text(b))
 	e := fullEntities()
 	require.True(t, b.Add(ctim.Entities{Indicator: e.Indicator}), "what was refused is not taken for known")
 	assert.Equal(t, 1, b.Count(ctim.KindIndicator))
 }
 
-// TestBundleTakesBackWhatDoesNotFit refuses entities at every fill of the chunks in which documents lie, small ones and one larger than any chunk.
+// TestBundleTakesBackWhatDoesNotFit refuses entities at every fill of the chunks in which documents lie,
+// small ones and one larger than any chunk.
 func TestBundleTakesBackWhatDoesNotFit(t *testing.T) {
 	entity := func(i, size int) ctim.Entities {
 		name := fmt.Sprint(i)
 		return ctim.Entities{
-			Sighting:      &ctim.Sighting{Base: base(ctim.KindSighting, name), Title: strings.Repeat("t", size)},
+			Sighting: &ctim.Sighting{Base: base(ctim.KindSighting, name), Title: strings.Repeat("t",
+				size)},
 			Relationships: []*ctim.Relationship{{Base: base(ctim.KindRelationship, name)}},
 		}
 	}
@@ -201,12 +231,10 @@ func TestBundleTakesBackWhatDoesNotFit(t *testing.T) {
 		require.False(t, b.Add(entity(-1, limit)), "more than the limit by itself")
 		require.True(t, b.Add(entity(i, size)))
 		require.True(t, plain.Add(entity(i, size)))
-		require.Equal(t, string(plain.AppendJSON(nil)), string(b.AppendJSON(nil)))
-		require.Len(t, b.AppendJSON(nil), b.Len())
+		require.Equal(t, text(plain), text(b))
+		require.Len(t, text(b), b.Len())
 	}
-	assert.True(t, json.Valid(b.AppendJSON(nil)))
-	assert.Equal(t, b.AppendJSON(nil), bytes.Join(b.Parts(nil), nil))
-	assert.Equal(t, "{}", string(bytes.Join(ctim.NewBundle(0).Parts(nil), nil)))
+	assert.True(t, json.Valid([]byte(text(b))))
 }
 
 func ExampleBundle() {
@@ -215,8 +243,10 @@ func ExampleBundle() {
 		Type:            ctim.KindVerdict,
 		Disposition:     ctim.DispositionClean,
 		DispositionName: ctim.DispositionClean.Name(),
-		Observable:      ctim.Observable{Type: ctim.ObservableMD5, Value: "0123456789abcdef0123456789abcdef"},
+		Observable: ctim.Observable{Type: ctim.ObservableMD5,
+			Value: "0123456789abcdef0123456789abcdef"},
 	}, nil)
-	fmt.Printf("%s\n", b.AppendJSON(nil))
-	// Output: {"verdicts":{"count":1,"docs":[{"type":"verdict","disposition":1,"disposition_name":"Clean","observable":{"type":"md5","value":"0123456789abcdef0123456789abcdef"},"valid_time":{}}]}}
+	fmt.Printf("%s\n", text(b))
+	// Output:
+	// {"verdicts":{"count":1,"docs":[{"type":"verdict","disposition":1,"disposition_name":"Clean","observable":{"type":"md5","value":"0123456789abcdef0123456789abcdef"},"valid_time":{}}]}}
 }

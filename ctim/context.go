@@ -1,6 +1,7 @@
 package ctim
 
-// Context tells what happened on the endpoint, event by event (CTIM sighting context). Lists that the relay never fills are left out.
+// Context tells what happened on the endpoint, event by event (CTIM sighting context). Lists that the
+// relay never fills are left out.
 type Context struct {
 	ProcessCreate  []ProcessCreateEvent `json:"process_create_events,omitempty"`
 	FileCreate     []FileEvent          `json:"file_create_events,omitempty"`
@@ -32,16 +33,16 @@ type ContextBase struct {
 	Type            ContextType  `json:"type"`
 	Time            ObservedTime `json:"time"`
 	ProcessID       int64        `json:"process_id"`
-	ProcessName     string       `json:"process_name"`               // at most 1024 characters
-	ProcessUsername string       `json:"process_username,omitempty"` // at most 1024 characters
+	ProcessName     string       `json:"process_name"`              // at most 1024 characters
+	ProcessUsername string       `json:"process_username,omitzero"` // at most 1024 characters
 }
 
 // ProcessCreateEvent is a process that was started.
 type ProcessCreateEvent struct {
 	ContextBase
-	ProcessArgs     string `json:"process_args,omitempty"` // at most 2048 characters
-	ProcessHash     string `json:"process_hash,omitempty"`
-	ParentProcessID int64  `json:"parent_process_id,omitempty"`
+	ProcessArgs     string `json:"process_args,omitzero"` // at most 2048 characters
+	ProcessHash     string `json:"process_hash,omitzero"`
+	ParentProcessID int64  `json:"parent_process_id,omitzero"`
 }
 
 // FileEvent is a file that the process created, deleted or modified.
@@ -54,11 +55,7 @@ type FileEvent struct {
 // NetflowEvent is a connection of the process.
 type NetflowEvent struct {
 	ContextBase
-	Traffic         Traffic `json:"traffic"`
-	ProcessPath     string  `json:"process_path,omitempty"` // at most 1024 characters, as the two below
-	ProcessArgs     string  `json:"process_args,omitempty"`
-	ProcessHash     string  `json:"process_hash,omitempty"`
-	ParentProcessID int64   `json:"parent_process_id,omitempty"`
+	Traffic Traffic `json:"traffic"`
 }
 
 // Traffic is the two ends of a connection; all but the host name is required.
@@ -69,7 +66,7 @@ type Traffic struct {
 	DestinationIP       string `json:"destination_ip"`
 	DestinationPort     int    `json:"destination_port"`
 	Direction           string `json:"direction"`
-	DestinationHostName string `json:"destination_host_name,omitempty"`
+	DestinationHostName string `json:"destination_host_name,omitzero"`
 }
 
 // RegistryEvent is a registry key that the process created or deleted.
@@ -80,8 +77,7 @@ type RegistryEvent struct {
 
 // RegistrySetEvent is a registry value that the process set.
 type RegistrySetEvent struct {
-	ContextBase
-	RegistryKey   string `json:"registry_key"`
-	RegistryValue string `json:"registry_value"`          // the value's name, at most 2048 characters
-	RegistryData  string `json:"registry_data,omitempty"` // at most 5000 characters
+	RegistryEvent
+	RegistryValue string `json:"registry_value"`         // the value's name, at most 2048 characters
+	RegistryData  string `json:"registry_data,omitzero"` // at most 5000 characters
 }

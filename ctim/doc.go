@@ -1,10 +1,8 @@
-// Package ctim holds the part of Cisco's Threat Intelligence Model that the relay emits: sightings, indicators, judgements, relationships and
-// verdicts, with their vocabularies, ids, times and limits.
+// Package ctim holds the part of Cisco's Threat Intelligence Model that the relay emits: sightings,
+// indicators, judgements, relationships and verdicts, with their vocabularies, ids, times and limits.
 //
-// It is a stated subset. Every field here is one that some answer carries; the whole model is CTIM 1.3.28 (github.com/threatgrid/ctim), and
-// [Schema] is the judge of what we emit. The structs hold values that are already legal: [Short], [Med] and [Long] cut strings, [TimeOf] refuses
-// times that CTIM refuses, [URI] refuses addresses that CTIM refuses, [NewID] and [DerivedID] make ids.
-//
-// Encoding is by hand (AppendJSON on each entity), since an answer may hold thousands of documents; the json tags serve whoever reads an answer,
-// and a test holds the two to the same JSON.
+// It is a stated subset. Every field here is one that some answer carries; the whole model is CTIM 1.3.28
+// (github.com/threatgrid/ctim), and [Schema] is the judge of what we emit. The structs hold values that
+// are already legal: [Short], [Med] and [Long] cut strings, [TimeOf] refuses times that CTIM refuses,
+// [URI] refuses addresses that CTIM refuses, [NewID] and [DerivedID] make ids. [Bundle] encodes them.
 package ctim

@@ -8,40 +8,41 @@ type Base struct {
 	ExternalIDs        []string            `json:"external_ids,omitempty"`
 	ExternalReferences []ExternalReference `json:"external_references,omitempty"`
 	Timestamp          Time                `json:"timestamp,omitzero"`
-	TLP                string              `json:"tlp,omitempty"`
-	Source             string              `json:"source,omitempty"`     // at most 2048 characters; a judgement requires it
-	SourceURI          string              `json:"source_uri,omitempty"` // as [URI] returns it
+	TLP                string              `json:"tlp,omitzero"`
+	Source             string              `json:"source,omitzero"`     // at most 2048 characters
+	SourceURI          string              `json:"source_uri,omitzero"` // as [URI] returns it
 }
 
 // Sighting says that something was seen at a time on an endpoint.
 type Sighting struct {
 	Base
-	Title            string       `json:"title,omitempty"`             // at most 1024 characters
-	Description      string       `json:"description,omitempty"`       // Markdown, at most 5000 characters
-	ShortDescription string       `json:"short_description,omitempty"` // at most 2048 characters
+	Title            string       `json:"title,omitzero"`             // at most 1024 characters
+	Description      string       `json:"description,omitzero"`       // Markdown, at most 5000 characters
+	ShortDescription string       `json:"short_description,omitzero"` // at most 2048 characters
 	Confidence       Confidence   `json:"confidence"`
 	Count            int          `json:"count"`
 	Internal         bool         `json:"internal"`
-	Severity         Severity     `json:"severity,omitempty"`
-	Resolution       string       `json:"resolution,omitempty"`
-	Sensor           string       `json:"sensor,omitempty"`
+	Severity         Severity     `json:"severity,omitzero"`
+	Resolution       string       `json:"resolution,omitzero"`
+	Sensor           string       `json:"sensor,omitzero"`
 	ObservedTime     ObservedTime `json:"observed_time"`
+	ActivityInterval ObservedTime `json:"activity_interval,omitzero"` // when what was seen went on
 	Observables      []Observable `json:"observables,omitempty"`
 	Targets          []Target     `json:"targets,omitempty"`
 	Relations        []Relation   `json:"relations,omitempty"`
-	Data             *DataTable   `json:"data,omitempty"`
-	Context          *Context     `json:"context,omitempty"`
+	Data             *DataTable   `json:"data,omitzero"`
+	Context          *Context     `json:"context,omitzero"`
 }
 
 // Indicator is the pattern that a sighting saw: here, what Qualys rated and how.
 type Indicator struct {
 	Base
-	Title            string     `json:"title,omitempty"`
-	Description      string     `json:"description,omitempty"`
-	ShortDescription string     `json:"short_description,omitempty"`
+	Title            string     `json:"title,omitzero"`
+	Description      string     `json:"description,omitzero"`
+	ShortDescription string     `json:"short_description,omitzero"`
 	Producer         string     `json:"producer"` // at most 1024 characters
-	Severity         Severity   `json:"severity,omitempty"`
-	Confidence       Confidence `json:"confidence,omitempty"`
+	Severity         Severity   `json:"severity,omitzero"`
+	Confidence       Confidence `json:"confidence,omitzero"`
 	ValidTime        ValidTime  `json:"valid_time"`
 	Tags             []string   `json:"tags,omitempty"` // each at most 1024 characters
 }
@@ -71,24 +72,18 @@ type Relationship struct {
 type Verdict struct {
 	Type            Kind        `json:"type"`
 	Disposition     Disposition `json:"disposition"`
-	DispositionName string      `json:"disposition_name,omitempty"`
+	DispositionName string      `json:"disposition_name,omitzero"`
 	Observable      Observable  `json:"observable"`
-	JudgementID     string      `json:"judgement_id,omitempty"`
+	JudgementID     string      `json:"judgement_id,omitzero"`
 	ValidTime       ValidTime   `json:"valid_time"`
-}
-
-// Observable is a thing that can be seen and asked about. CTIM sets no limit on the length of its value.
-type Observable struct {
-	Type  ObservableType `json:"type"`
-	Value string         `json:"value"`
 }
 
 // ExternalReference points at more about an entity outside CTIM.
 type ExternalReference struct {
 	SourceName  string `json:"source_name"`
-	Description string `json:"description,omitempty"`
-	URL         string `json:"url,omitempty"`
-	ExternalID  string `json:"external_id,omitempty"`
+	Description string `json:"description,omitzero"`
+	URL         string `json:"url,omitzero"`
+	ExternalID  string `json:"external_id,omitzero"`
 }
 
 // Target is the endpoint on which a sighting happened (CTIM IdentitySpecification).
@@ -96,19 +91,20 @@ type Target struct {
 	Type         string       `json:"type"`
 	Observables  []Observable `json:"observables"`
 	ObservedTime ObservedTime `json:"observed_time"`
-	OS           string       `json:"os,omitempty"`
+	OS           string       `json:"os,omitzero"`
 }
 
-// Relation is a fact that joins two observables: Source Relation Related, as in "a.exe File_Name_Of 0123…" (CTIM ObservedRelation).
+// Relation is a fact that joins two observables: Source Relation Related, as in "a.exe File_Name_Of
+// 0123…" (CTIM ObservedRelation).
 type Relation struct {
-	Origin    string     `json:"origin"`
-	OriginURI string     `json:"origin_uri,omitempty"`
-	Relation  string     `json:"relation"`
-	Source    Observable `json:"source"`
-	Related   Observable `json:"related"`
+	Origin   string     `json:"origin"`
+	Relation string     `json:"relation"`
+	Source   Observable `json:"source"`
+	Related  Observable `json:"related"`
 }
 
-// DataTable is extra data of a sighting, one list for each row (CTIM SightingDataTable). Ours holds strings only.
+// DataTable is extra data of a sighting, one list for each row (CTIM SightingDataTable). Ours holds
+// strings only.
 type DataTable struct {
 	Columns  []Column   `json:"columns"`
 	Rows     [][]string `json:"rows"`

@@ -24,8 +24,9 @@ func Med(s string) string { return cut(s, maxMed) }
 // Long is s cut to a CTIM LongString or Markdown, 5000 characters.
 func Long(s string) string { return cut(s, maxLong) }
 
-// cut keeps the first n characters of s and makes the result valid UTF-8. A character beyond the basic plane counts twice, as it does where CTIM
-// itself runs (a JVM counts UTF-16 units), so the result is short enough for whoever counts code points too.
+// cut keeps the first n characters of s and makes the result valid UTF-8. A character beyond the basic
+// plane counts twice, as it does where CTIM itself runs (a JVM counts UTF-16 units), so the result is
+// short enough for whoever counts code points too.
 func cut(s string, n int) string {
 	if len(s) > n { // fewer bytes than n cannot be more characters than n
 		units := 0
@@ -43,12 +44,14 @@ func cut(s string, n int) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	// One replacement for each bad byte, as the count above and the JSON encoder have it: strings.ToValidUTF8 would join them.
+	// One replacement for each bad byte, as the count above and the JSON encoder have it:
+	// strings.ToValidUTF8 would join them.
 	return string([]rune(s))
 }
 
-// URI is s where it is the address of a web page that CTIM accepts, else "". CTIM wants at most 2048 characters that java.net.URI parses; on top of
-// that it has to be http or https with a host and without a user, for it ends up as a link that somebody clicks.
+// URI is s where it is the address of a web page that CTIM accepts, else "". CTIM wants at most 2048
+// characters that java.net.URI parses; on top of that it has to be http or https with a host and without
+// a user, for it ends up as a link that somebody clicks.
 func URI(s string) string {
 	if len(s) > maxURI {
 		return ""
@@ -58,7 +61,7 @@ func URI(s string) string {
 		case '<', '>', '"', '{', '}', '|', '\\', '^', '`', 0x7F:
 			return ""
 		case '%':
-			if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
+			if i+2 >= len(s) || strings.Trim(s[i+1:i+3], "0123456789abcdefABCDEF") != "" {
 				return ""
 			}
 		default:
@@ -67,10 +70,12 @@ func URI(s string) string {
 			}
 		}
 	}
-	// A fragment can be wrong in its characters only, which are seen to. To parse it would take a copy of it, for each event.
+	// A fragment can be wrong in its characters only, which are seen to. To parse it would take a copy of
+	// it, for each event.
 	page, fragment, _ := strings.Cut(s, "#")
 	u, err := url.Parse(page)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || strings.Contains(fragment, "#") {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil ||
+		strings.Contains(fragment, "#") {
 		return ""
 	}
 	if strings.HasPrefix(u.Host, "[") {
@@ -83,8 +88,4 @@ func URI(s string) string {
 		return ""
 	}
 	return s
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }

@@ -17,7 +17,8 @@ const (
 	KindVerdict      Kind = "verdict"
 )
 
-// ObservableType is a type of CTIM's closed list of observables. The constants are those that the relay is asked about or emits.
+// ObservableType is a type of CTIM's closed list of observables. The constants are those that the relay
+// is asked about or emits.
 type ObservableType string
 
 // Types of observables.
@@ -72,7 +73,8 @@ const (
 	ConfidenceHigh   Confidence = "High"
 )
 
-// Disposition is the number of a judgement or a verdict. CTIM refuses an entity whose number and name disagree: take the name from [Disposition.Name].
+// Disposition is the number of a judgement or a verdict. CTIM refuses an entity whose number and name
+// disagree: take the name from [Disposition.Name].
 type Disposition int
 
 // Dispositions. Their order is also the order in which CTIM breaks ties between judgements.
@@ -108,17 +110,20 @@ const (
 	ResolutionContained = "contained"
 )
 
-// SensorEndpoint is the sensor of every sighting and the type of every target: Qualys's agent sits on endpoints.
+// SensorEndpoint is the sensor of every sighting and the type of every target: Qualys's agent sits on
+// endpoints.
 const SensorEndpoint = "endpoint"
 
-// Types of relationships between entities. CTIM defines judgement based-on indicator, sighting based-on judgement and sighting sighting-of
-// indicator, each in that direction only (doc/defined_relationships.md).
+// Types of relationships between entities. CTIM defines judgement based-on indicator, sighting based-on
+// judgement and sighting sighting-of indicator, each in that direction only
+// (doc/defined_relationships.md).
 const (
 	RelationshipBasedOn    = "based-on"
 	RelationshipSightingOf = "sighting-of"
 )
 
-// Relations between the observables of a sighting. The first two are not in CTIM's (open) vocabulary, but XDR users know them well.
+// Relations between the observables of a sighting. The first two are not in CTIM's (open) vocabulary, but
+// XDR users know them well.
 const (
 	RelationFileNameOf  = "File_Name_Of"
 	RelationFilePathOf  = "File_Path_Of"

@@ -1,6 +1,7 @@
 package qualys
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -17,87 +18,130 @@ type Kind string
 
 // The kinds of errors.
 const (
-	KindUnauthorized Kind = "unauthorized" // 400 or 401 from /auth; 401 from a search after one new login
-	KindForbidden    Kind = "forbidden"    // 403
-	KindRateLimited  Kind = "rate limited" // 429, and 409 with rate headers, which is what Qualys's older APIs send
-	KindUnavailable  Kind = "unavailable"  // 503
-	KindBadQuery     Kind = "bad query"    // 400 from a search
-	KindNotFound     Kind = "not found"    // 404 from a search
-	KindUnexpected   Kind = "unexpected"   // 500, a redirect, every other status
-	KindUnreadable   Kind = "unreadable"   // not JSON, cut short, not a list, too large; a login without a token
-	KindConnect      Kind = "connect"      // refused, DNS, timeout while connecting
-	KindReset        Kind = "reset"        // the connection ended before there was a status
-	KindTLS          Kind = "tls"          // certificate or handshake
-	KindTimeout      Kind = "timeout"      // our own timeout for the header or the body
-	KindCanceled     Kind = "canceled"     // in a Call only: the caller's context ended. Methods return the context's error itself
+	// Qualys refused the login: 400, 401, or an account's text in a 200 from /auth.
+	KindUnauthorized Kind = "unauthorized"
+	// The login is good, the account is not: 401 from a search after one new login, codes 2000 to 2099.
+	KindAccount   Kind = "account"
+	KindForbidden Kind = "forbidden" // 403
+	// 429, codes 1960 and 1965, and 409 with rate headers and no code.
+	KindRateLimited Kind = "rate limited"
+	KindUnavailable Kind = "unavailable" // 503
+	KindBadQuery    Kind = "bad query"   // 400 from a search
+	// 404 from a search: a wrong path, or a platform or subscription without the EDR API.
+	KindNotFound Kind = "not found"
+	// 500, a redirect, every other status; an answer that is not HTTP.
+	KindUnexpected Kind = "unexpected"
+	// A 2xx that is empty, not JSON, cut short, not a list, too large; a login without a token.
+	KindUnreadable Kind = "unreadable"
+	KindConnect    Kind = "connect" // refused, DNS, timeout while connecting
+	KindReset      Kind = "reset"   // the connection ended before there was a status
+	KindTLS        Kind = "tls"     // certificate or handshake
+	KindTimeout    Kind = "timeout" // our own timeout for the header or the body
+	KindMemory     Kind = "memory"  // Options.Memory had none for the answer in time
+	// The caller's context ended; in a Call only: methods return the context's error itself.
+	KindCanceled Kind = "canceled"
 )
 
 // The operations that an Error and a Call name.
 const (
 	OpLogin  = "login"
 	OpEvents = "events"
+	OpCount  = "count"
 )
 
-// Error is a failed call. Neither its text nor its cause holds a credential, a token, or the URL with the query.
+// Error is a failed call. It never holds a credential, a token, or the URL with the query.
 type Error struct {
-	Op      string // OpLogin or OpEvents
+	Op      string // OpLogin, OpEvents or OpCount
 	Kind    Kind
 	Status  int    // HTTP status; 0 where there was none
-	Message string // Qualys's or the network's reason: one plain line of at most 300 characters, never empty
+	Code    int    // Qualys's own number in the answer, such as 1965; 0 where there was none
+	Message string // Qualys's or the network's words: one plain line of at most 300 characters, never empty
 	Limits  RateLimits
 
-	cause error
+	cutShort bool // the connection ended within the answer
 }
 
-// Error returns op, kind, status and message on one line.
+// Error returns op, kind, status and code, and nothing that Qualys wrote: an answer may quote the values
+// of a query, and errors go to logs.
 func (e *Error) Error() string {
 	s := "qualys: " + e.Op + ": " + string(e.Kind)
 	if e.Status != 0 {
-		s += " (" + strconv.Itoa(e.Status) + ")"
+		s += " (status " + strconv.Itoa(e.Status)
+		if e.Code != 0 {
+			s += ", code " + strconv.Itoa(e.Code)
+		}
+		s += ")"
 	}
-	return s + ": " + e.Message
+	return s
 }
 
-// Unwrap returns the network's error, nil where Qualys answered.
-func (e *Error) Unwrap() error { return e.cause }
-
-// Transient reports whether the same call may well succeed in a moment: the connection was reset, or a gateway on the way answered 502, 503 or 504.
-// A rate limit is not: it has its own wait.
+// Transient reports whether the same call may well succeed in a moment: the connection ended before or in
+// the answer, Qualys answered 500 ("Internal Error", which its own Splunk add-on repeats), or a gateway on
+// the way answered 502, 503 or 504. A rate limit is not: it has its own wait.
 func (e *Error) Transient() bool {
 	switch e.Status {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout:
 		return e.Kind == KindUnexpected || e.Kind == KindUnavailable
 	}
-	return e.Kind == KindReset
+	return e.Kind == KindReset || e.cutShort
 }
 
-// statusError is the one place where a status becomes an Error.
-func statusError(op string, resp *http.Response, body []byte, secrets ...string) *Error {
-	e := &Error{Op: op, Status: resp.StatusCode, Kind: KindUnexpected, Limits: rateLimits(resp.Header)}
-	switch status := resp.StatusCode; {
-	case status == http.StatusUnauthorized, status == http.StatusBadRequest && op == OpLogin:
-		e.Kind = KindUnauthorized
-	case status == http.StatusBadRequest:
-		e.Kind = KindBadQuery
-	case status == http.StatusForbidden:
-		e.Kind = KindForbidden
-	case status == http.StatusNotFound && op == OpEvents:
-		e.Kind = KindNotFound
-	case status == http.StatusTooManyRequests, status == http.StatusConflict && e.Limits.Known:
-		e.Kind = KindRateLimited
-	case status == http.StatusServiceUnavailable:
-		e.Kind = KindUnavailable
+// replyError is the one place where a status, and what the answer says, become an Error. what is the
+// message where the answer says nothing.
+func replyError(op string, resp *http.Response, body []byte, what string, secrets ...string) *Error {
+	r := parseReply(body)
+	e := &Error{Op: op, Status: resp.StatusCode, Code: r.code, Limits: rateLimits(resp.Header)}
+	e.Kind = kindOf(op, resp.StatusCode, r, e.Limits)
+	if e.Kind == KindRateLimited && r.wait > 0 {
+		e.Limits.Wait, e.Limits.Known = max(e.Limits.Wait, r.wait), true
 	}
-	e.Message = reason(body, secrets...)
+	switch text := plain(r.text, secrets...); {
+	case text == "":
+		e.Message = what
+	case e.Kind == KindUnreadable && !r.structured:
+		e.Message = what + ": " + text
+	default:
+		e.Message = text
+	}
 	if e.Message == "" {
 		e.Message = strings.TrimSpace("HTTP " + strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
 	}
 	return e
 }
 
-// networkError makes an Error of a failure before the header had come. The text of the transport's errors names hosts and addresses, not URLs.
+// kindOf decides by Qualys's code before the status: 409 is both a rate limit and an account that may not
+// use the API. The codes are those of Qualys's older APIs (recorded by graph-qualys); the gateway is
+// documented to answer 429.
+func kindOf(op string, status int, r reply, limits RateLimits) Kind {
+	success := status/100 == 2
+	switch {
+	case r.code == 1960, r.code == 1965, status == http.StatusTooManyRequests,
+		status == http.StatusConflict && r.code == 0 && limits.Known:
+		return KindRateLimited
+	case op == OpLogin && (success && r.structured && r.text != "" || status == http.StatusBadRequest),
+		status == http.StatusUnauthorized, r.word == "INVALID_CREDENTIALS":
+		return KindUnauthorized
+	case 2000 <= r.code && r.code < 2100 && (success || status == http.StatusConflict):
+		return KindAccount
+	case success:
+		return KindUnreadable
+	case status == http.StatusBadRequest:
+		return KindBadQuery
+	case status == http.StatusForbidden:
+		return KindForbidden
+	case status == http.StatusNotFound && op != OpLogin:
+		return KindNotFound
+	case status == http.StatusServiceUnavailable:
+		return KindUnavailable
+	}
+	return KindUnexpected
+}
+
+// networkError makes an Error of a failure before the header had come. The text of the transport's errors
+// names hosts and addresses, not URLs.
 func networkError(op string, err error, secrets ...string) *Error {
-	e := &Error{Op: op, cause: err}
+	e := &Error{Op: op}
 	var (
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
@@ -113,13 +157,19 @@ func networkError(op string, err error, secrets ...string) *Error {
 	case errors.As(err, &record), errors.As(err, &authority),
 		isOp && (netOp.Op == "remote error" || netOp.Op == "local error"): // a TLS alert, theirs or ours
 		e.Kind = KindTLS
-	case errors.As(err, &dns), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"), strings.Contains(text, "TLS handshake timeout"):
+	case errors.Is(err, context.Canceled): // not of our context: of another call on the connection
+		e.Kind, text = KindReset, "the connection was closed by another call's end"
+	case errors.As(err, &dns), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
+		strings.Contains(text, "TLS handshake timeout"):
 		e.Kind = KindConnect
 	case errors.As(err, &timeout) && timeout.Timeout():
 		e.Kind = KindTimeout
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		errors.Is(err, net.ErrClosed), strings.HasPrefix(text, "http2: "), strings.HasPrefix(text, "stream error: "), strings.Contains(text, "server closed idle connection"):
-		// The transport's own types for a lost HTTP/2 or idle connection are not exported, only their texts are stable.
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed),
+		strings.HasPrefix(text, "http2: "), strings.HasPrefix(text, "stream error: "),
+		strings.Contains(text, "server closed idle connection"):
+		// The transport's own types for a lost HTTP/2 or idle connection are not exported, only their
+		// texts are stable.
 		e.Kind = KindReset
 	default: // an answer that is not HTTP
 		e.Kind = KindUnexpected

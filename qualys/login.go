@@ -3,34 +3,47 @@ package qualys
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 const (
 	tokenLife    = 4 * time.Hour   // of a token that does not say, as Qualys documents it
-	minTokenLife = time.Minute     // where the token says less, or is over already: our clocks differ. A refused token is replaced anyway
 	maxTokenLife = 24 * time.Hour  // where the token says more than is believable
-	maxMargin    = 5 * time.Minute // how long before its end a token is no longer used, a tenth of its life at most
-	maxLoginBody = 64 << 10        // bytes
-	maxTenants   = 1024            // whose tokens are held at the same time
+	maxMargin    = 5 * time.Minute // before its end a token is no longer used, a tenth of its life at most
+	// Where the token says less, or is over already: our clocks differ. A refused token is replaced anyway.
+	minTokenLife = time.Minute
+
+	maxToken   = 16 << 10 // bytes
+	maxTenants = 1024     // whose tokens and refusals are held at the same time
+
+	// How long a refused login is remembered: accounts are locked after a few.
+	refusalLife = 10 * time.Minute
+	// After which Check tries a refused login again, and a new token that Qualys refused is renewed again.
+	recheckAfter = time.Minute
 )
 
-// tokens holds the token of each tenant, and the logins under way.
+// tokens holds what is known of each tenant's login, and the logins under way.
 type tokens struct {
 	mu     sync.Mutex
 	held   map[TenantKey]token
 	logins map[TenantKey]*login
 }
 
+// token is the outcome of a login: a token, or Qualys's refusal.
 type token struct {
-	text  string
-	until time.Time // wall clock: the monotonic one stands still while an instance is frozen
+	text    string
+	refusal error     // text is empty
+	since   time.Time // wall clock, as until: the monotonic one stands still while an instance is frozen
+	until   time.Time
+	renewed bool // it replaces one that Qualys refused, and was not accepted yet
 }
 
 // login is a login under way, shared by all calls that need its token.
@@ -40,14 +53,15 @@ type login struct {
 	err     error
 	waiters int                // guarded by tokens.mu
 	cancel  context.CancelFunc // called when the last waiter gives up
+	renews  bool               // a token that Qualys refused
 }
 
-func (ts *tokens) get(key TenantKey) (string, bool) {
+func (ts *tokens) get(key TenantKey) (token, bool) {
 	tok, ok := ts.held[key]
-	return tok.text, ok && wallClock().Before(tok.until)
+	return tok, ok && wallClock().Before(tok.until)
 }
 
-// put holds a token, and makes room for it: first what is over goes, then what ends soonest.
+// put holds a token, and makes space for it: first what is over goes, then what ends soonest.
 func (ts *tokens) put(key TenantKey, tok token) {
 	if _, ok := ts.held[key]; !ok && len(ts.held) >= maxTenants {
 		now := wallClock()
@@ -67,12 +81,31 @@ func (ts *tokens) put(key TenantKey, tok token) {
 	ts.held[key] = tok
 }
 
-// drop forgets a token that Qualys refused, unless another call has replaced it already: so searches that are refused together log in once.
-func (ts *tokens) drop(key TenantKey, text string) {
+// refused notes that Qualys did not accept a token, and reports whether a new login is worth it: not where
+// the token is itself the new one that replaced a refused one a moment ago. Searches that are refused
+// together log in once.
+func (ts *tokens) refused(key TenantKey, text string) bool {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if ts.held[key].text == text {
-		delete(ts.held, key)
+	tok := ts.held[key]
+	if tok.text != text || tok.until.IsZero() { // another search has noted it
+		return true
+	}
+	if tok.renewed && wallClock().Sub(tok.since) < recheckAfter {
+		return false
+	}
+	tok.until, tok.renewed = time.Time{}, true // the next login renews it
+	ts.held[key] = tok
+	return true
+}
+
+// accepted notes that Qualys took the token.
+func (ts *tokens) accepted(key TenantKey, text string) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if tok := ts.held[key]; tok.text == text && tok.renewed && !tok.until.IsZero() {
+		tok.renewed = false
+		ts.held[key] = tok
 	}
 }
 
@@ -80,32 +113,43 @@ func (ts *tokens) drop(key TenantKey, text string) {
 func (c *Client) LoggedIn(t Tenant) bool {
 	c.tokens.mu.Lock()
 	defer c.tokens.mu.Unlock()
-	_, ok := c.tokens.get(t.Key())
-	return ok
+	tok, ok := c.tokens.get(t.Key())
+	return ok && tok.refusal == nil
 }
 
-// Login makes sure of a token; it does nothing when LoggedIn. Each tenant has one login at a time: calls that come meanwhile wait for it and
-// share its outcome, and one that gives up leaves it to the others.
+// Login makes sure of a token; it does nothing when LoggedIn. Each tenant has one login at a time: calls
+// that come meanwhile wait for it and share its outcome, and one that gives up leaves it to the others. A
+// refusal by Qualys (KindUnauthorized, KindAccount) is remembered for ten minutes, during which Login,
+// Events and Count return it without a call.
 func (c *Client) Login(ctx context.Context, t Tenant) error {
-	_, err := c.token(ctx, t, t.Key())
+	_, err := c.token(ctx, t, t.Key(), false)
 	return err
 }
 
-func (c *Client) token(ctx context.Context, t Tenant, key TenantKey) (string, error) {
+// Check is Login, but for a refusal that is older than a minute it asks Qualys again.
+func (c *Client) Check(ctx context.Context, t Tenant) error {
+	_, err := c.token(ctx, t, t.Key(), true)
+	return err
+}
+
+func (c *Client) token(ctx context.Context, t Tenant, key TenantKey, again bool) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	ts := &c.tokens
 	ts.mu.Lock()
-	if text, ok := ts.get(key); ok {
+	tok, ok := ts.get(key)
+	again = again && tok.refusal != nil && wallClock().Sub(tok.since) >= recheckAfter
+	if ok && !again {
 		ts.mu.Unlock()
-		return text, nil
+		return tok.text, tok.refusal
 	}
 	l := ts.logins[key]
 	if l == nil {
-		// The login belongs to all who wait: it keeps the first one's values (a trace), not its end. Its own timeouts bound it.
+		// The login belongs to all who wait: it keeps the first one's values (a trace), not its end. Its
+		// own timeouts bound it.
 		loginCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		l = &login{done: make(chan struct{}), cancel: cancel}
+		l = &login{done: make(chan struct{}), cancel: cancel, renews: tok.renewed}
 		ts.logins[key] = l
 		go c.runLogin(loginCtx, t, key, l)
 	}
@@ -130,64 +174,75 @@ func (c *Client) token(ctx context.Context, t Tenant, key TenantKey) (string, er
 
 func (c *Client) runLogin(ctx context.Context, t Tenant, key TenantKey, l *login) {
 	defer l.cancel()
-	tok, err := c.login(ctx, t)
+	text, err := c.login(ctx, t)
+	now := wallClock()
+	tok := token{text: text, since: now, renewed: l.renews}
+	var refusal *Error
+	refused := errors.As(err, &refusal) && (refusal.Kind == KindUnauthorized || refusal.Kind == KindAccount)
+	if refused {
+		tok.refusal, tok.until = refusal, now.Add(refusalLife)
+	} else if err == nil {
+		tok.until = now.Add(life(text))
+	}
 	c.tokens.mu.Lock()
-	if err == nil {
+	if err == nil || refused {
 		c.tokens.put(key, tok)
 	}
 	if c.tokens.logins[key] == l {
 		delete(c.tokens.logins, key)
 	}
 	c.tokens.mu.Unlock()
-	l.text, l.err = tok.text, err
+	l.text, l.err = text, err
 	close(l.done)
 }
 
-// login asks the gateway for a token. Both values are form-encoded: a password with "& + % =" works.
-func (c *Client) login(ctx context.Context, t Tenant) (tok token, err error) {
+// login gets a token from the gateway. Both values are form-encoded: a password with "& + % =" works.
+func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 	_, err = c.exchange(ctx, request{
 		op: OpLogin, method: http.MethodPost, url: t.Gateway + "/auth",
 		header:  http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 		form:    url.Values{"username": {t.User}, "password": {t.Password}, "token": {"true"}},
-		maxBody: maxLoginBody, secrets: []string{t.Password},
-	}, func(body []byte) error {
-		text := strings.TrimSpace(string(body))
-		if !looksLikeJWT(text) {
-			return errors.New("the answer to the login is not a token")
+		secrets: []string{t.Password},
+	}, func(a *answer) error {
+		body, err := readShort(a)
+		if err != nil {
+			return err
 		}
-		tok = token{text: text, until: wallClock().Add(life(text))}
-		return nil
+		if text = strings.Trim(strings.TrimSpace(string(body)), `"`); isToken(text) {
+			return nil
+		}
+		text = ""
+		const what = "the answer to the login is not a token"
+		if r := parseReply(body); !r.structured && r.word == "" {
+			return &refusal{what: what} // it may hold a token all the same, and is not shown
+		}
+		return &refusal{what, body}
 	})
-	return tok, err
+	return text, err
 }
 
-// base64Alphabet is that of base64url, and what ordinary base64 has beside it.
-const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/="
-
-// looksLikeJWT asks for three parts of base64url. The relay cannot verify the token (HS512, Qualys's key) and needs not to.
-func looksLikeJWT(s string) bool {
-	parts := strings.Split(s, ".")
-	if len(parts) != 3 {
-		return false
-	}
-	for _, p := range parts {
-		if p == "" || strings.Trim(p, base64Alphabet) != "" {
-			return false
-		}
-	}
-	return true
+// isToken takes any line of printable ASCII without white space: the token is Qualys's (a JWT of three
+// parts, encrypted ones of five) and opaque. Not taken are markup, JSON, and a bare word: a message in its
+// place.
+func isToken(s string) bool {
+	return s != "" && len(s) <= maxToken && !strings.ContainsRune("<{[", rune(s[0])) && !isWord(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// life is how long from now the token may be used, by its exp claim, which is read unverified.
-func life(jwt string) time.Duration {
+// life is how long from now the token may be used: by its exp claim, read unverified, where it is a JWT.
+func life(token string) time.Duration {
 	left := tokenLife
 	var claims struct {
-		Exp float64 `json:"exp"`
+		Exp string `json:"exp"`
 	}
-	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.Split(jwt, ".")[1], "="))
-	if err == nil && json.Unmarshal(payload, &claims) == nil && claims.Exp > 0 {
-		seconds := claims.Exp - float64(wallClock().Unix())
-		left = time.Duration(min(max(seconds, minTokenLife.Seconds()), maxTokenLife.Seconds()) * float64(time.Second))
+	if parts := strings.Split(token, "."); len(parts) == 3 {
+		payload, _ := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+		_ = json.Unmarshal(payload, &claims, lenient)
+		if exp, err := strconv.ParseFloat(claims.Exp, 64); err == nil && exp > 0 {
+			seconds := exp - float64(wallClock().Unix())
+			seconds = min(max(seconds, minTokenLife.Seconds()), maxTokenLife.Seconds())
+			left = time.Duration(seconds * float64(time.Second))
+		}
 	}
 	return left - min(left/10, maxMargin)
 }

@@ -82,8 +82,10 @@ func TestOnlyTheSameTokenIsDropped(t *testing.T) {
 	ts := tokens{held: make(map[TenantKey]token)}
 	key := Tenant{User: "ana"}.Key()
 	ts.put(key, token{text: "new", until: wallClock().Add(time.Hour)})
-	ts.drop(key, "old")
-	assert.Contains(t, ts.held, key)
-	ts.drop(key, "new")
-	assert.NotContains(t, ts.held, key)
+	assert.True(t, ts.refused(key, "old"))
+	_, ok := ts.get(key)
+	assert.True(t, ok)
+	assert.True(t, ts.refused(key, "new"))
+	_, ok = ts.get(key)
+	assert.False(t, ok)
 }

@@ -1,5 +1,7 @@
 package qualys
 
+import "strings"
+
 // Platform is one of Qualys's shared platforms.
 type Platform struct {
 	Name    string // "US1", as Qualys names it
@@ -7,7 +9,8 @@ type Platform struct {
 	UI      string // base of links for people; it does not follow from the gateway by a pattern (US1, EU1)
 }
 
-// Platforms returns the shared platforms of qualys.com/platform-identification (as of May 2024). Private platforms and newer ones have gateways
+// Platforms returns the shared platforms of qualys.com/platform-identification (as of May 2024, and GOV1
+// since). Private platforms and newer ones have gateways
 // that are not listed: never take the list for complete.
 func Platforms() []Platform {
 	return []Platform{
@@ -23,6 +26,23 @@ func Platforms() []Platform {
 		{"AE1", "https://gateway.qg1.apps.qualys.ae", "https://qualysguard.qg1.apps.qualys.ae"},
 		{"UK1", "https://gateway.qg1.apps.qualys.co.uk", "https://qualysguard.qg1.apps.qualys.co.uk"},
 		{"AU1", "https://gateway.qg1.apps.qualys.com.au", "https://qualysguard.qg1.apps.qualys.com.au"},
+		{"GOV1", "https://gateway.gov1.qualys.us", "https://qualysguard.gov1.qualys.us"},
 		{"KSA1", "https://gateway.qg1.apps.qualysksa.com", "https://qualysguard.qg1.apps.qualysksa.com"},
 	}
+}
+
+// GatewayOf returns the host name of the gateway that goes with the host name of a platform's API server
+// or console ("qualysapi.…", "qualysguard.…"), which users know better, and "" for any other host. The
+// rule is that of Qualys's own Splunk add-on: the first label changes, but for US1 and EU1. It may be
+// wrong for private platforms: use it for a hint.
+func GatewayOf(host string) string {
+	label, base, _ := strings.Cut(strings.ToLower(host), ".")
+	if label != "qualysapi" && label != "qualysguard" || base == "" {
+		return ""
+	}
+	switch base {
+	case "qualys.com", "qualys.eu":
+		base = "qg1.apps." + base
+	}
+	return "gateway." + base
 }

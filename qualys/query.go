@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -12,7 +14,8 @@ import (
 // Field is a search token of the events API.
 type Field string
 
-// The tokens that the relay searches by. They come from integrations in production, except FieldProcessName, which is seen in public queries only.
+// The tokens that the relay searches by. They come from integrations in production, except
+// FieldProcessName, which is seen in public queries only.
 const (
 	FieldLocalIP     Field = "network.local.address.ip"
 	FieldRemoteIP    Field = "network.remote.address.ip"
@@ -25,101 +28,139 @@ const (
 	FieldProcessName Field = "process.name"
 )
 
-// ErrUnquotable is returned by Match for a value that no QQL query can hold: it has all three kinds of quotes, a control character or a byte
-// that is not UTF-8, or nothing of it is left to search for.
+// ErrUnquotable is returned by Match for a value that no QQL query can hold: it has all three kinds of
+// quotes, a control character or a byte that is not UTF-8, or nothing of it is left to search for.
 var ErrUnquotable = errors.New("value cannot be quoted in a Qualys query")
 
-// Filter is a query in QQL, the Qualys Query Language. Its zero value is empty and finds every event. Only this package can make one, so that
-// no value ever leaves its quotes.
+// Filter is a query in QQL, the Qualys Query Language. Its zero value is empty and finds every event. Only
+// this package can make one, so that no value ever leaves its quotes.
 type Filter struct {
-	qql string
+	qql    string
+	joined string // "or", "and": what joins its terms; "" for a single term
 }
 
-// Match returns the query for events whose field starts with the value: QQL's double quotes are a prefix match, so the caller has to look at
-// the events again. A value that holds double quotes goes into backticks, one that holds both into single quotes; those two match exactly.
-// Trailing backslashes are dropped, since one would swallow the closing quote. A value that cannot be quoted gives ErrUnquotable.
+// Match returns the query for events whose field has the value. QQL's double quotes find more than that:
+// they cut values into tokens, and all of the query's must be there, in any order, the last one as a
+// prefix. So the caller has to look at the events again. A value that holds double quotes goes into
+// backticks, one that holds both into single quotes; those two match exactly. Trailing backslashes are
+// dropped, since one would swallow the closing quote. A value that cannot be quoted gives ErrUnquotable.
 func Match(f Field, value string) (Filter, error) {
 	if !f.known() {
 		return Filter{}, fmt.Errorf("unknown search field %q", string(f))
 	}
 	value = strings.TrimRight(value, `\`)
-	if strings.TrimSpace(value) == "" || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+	if strings.TrimSpace(value) == "" || !utf8.ValidString(value) ||
+		strings.ContainsFunc(value, unicode.IsControl) {
 		return Filter{}, ErrUnquotable
 	}
-	// How Qualys escapes a quote inside of a value is not published: the only safe delimiter is one that the value lacks.
+	// How Qualys escapes a quote inside of a value is not published: the only safe delimiter is one that
+	// the value lacks.
 	for _, quote := range [...]string{`"`, "`", `'`} {
 		if !strings.Contains(value, quote) {
-			return Filter{string(f) + ": " + quote + value + quote}, nil
+			return Filter{qql: string(f) + ": " + quote + value + quote}, nil
 		}
 	}
 	return Filter{}, ErrUnquotable
 }
 
+// MatchAny is Match for a value that may be written in several ways, each of which is searched once.
+func MatchAny(f Field, spellings ...string) (Filter, error) {
+	filters := make([]Filter, 0, len(spellings))
+	for _, value := range spellings {
+		filter, err := Match(f, value)
+		if err != nil {
+			return Filter{}, err
+		}
+		if !slices.Contains(filters, filter) {
+			filters = append(filters, filter)
+		}
+	}
+	return Or(filters...), nil
+}
+
 // known keeps a Field that was converted from foreign text out of the query.
 func (f Field) known() bool {
 	switch f {
-	case FieldLocalIP, FieldRemoteIP, FieldRemoteFQDN, FieldFileName, FieldFilePath, FieldMD5, FieldSHA256, FieldMutex, FieldProcessName:
+	case FieldLocalIP, FieldRemoteIP, FieldRemoteFQDN, FieldFileName, FieldFilePath, FieldMD5, FieldSHA256,
+		FieldMutex, FieldProcessName:
 		return true
 	}
 	return false
 }
 
+// Between returns the query for events that happened on their endpoints from one time to another, both
+// included, to the millisecond. Qualys documents the form with Fetch Event Details.
+func Between(from, to time.Time) Filter {
+	const layout = `"2006-01-02T15:04:05.000Z"`
+	return Filter{qql: "event.datetime: [" + from.UTC().Format(layout) + " .. " + to.UTC().Format(layout) + "]"}
+}
+
+// ScoreRange returns the query for events that Qualys scored from low to high, both included. Integrations
+// search by indicator.score; that it takes the ranges that QQL documents for numbers is assumed, and so is
+// that events without a score are not found by any. No token for a verdict is published.
+func ScoreRange(low, high int) Filter {
+	return Filter{qql: fmt.Sprintf("indicator.score: [%d .. %d]", low, high)}
+}
+
+// EventType returns the query for events of a type (FILE, PROCESS, NETWORK, MUTEX or REGISTRY, in any
+// case), in the form that integrations use: lower case in single quotes. That DeviceControl and
+// UserControl, which events have too, can be searched for is not published.
+func EventType(t string) (Filter, error) {
+	switch t = strings.ToLower(t); t {
+	case "file", "process", "network", "mutex", "registry":
+		return Filter{qql: "type: '" + t + "'"}, nil
+	}
+	return Filter{}, fmt.Errorf("unknown event type %q", t)
+}
+
 // Or returns the query for events that any of the filters finds. Empty filters are left out.
-func Or(fs ...Filter) Filter {
-	terms := make([]string, 0, len(fs))
+func Or(fs ...Filter) Filter { return join("or", fs) }
+
+// And returns the query for events that all of the filters find. Empty filters are left out.
+func And(fs ...Filter) Filter { return join("and", fs) }
+
+// join puts parentheses around a part that is joined by the other word, so that nobody has to know which
+// one binds closer.
+func join(word string, fs []Filter) Filter {
+	var parts []Filter
 	for _, f := range fs {
 		if f.qql != "" {
-			terms = append(terms, f.qql)
+			parts = append(parts, f)
 		}
 	}
-	return Filter{strings.Join(terms, " or ")}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	terms := make([]string, len(parts))
+	for i, f := range parts {
+		terms[i] = f.qql
+		if f.joined != "" && f.joined != word {
+			terms[i] = "(" + f.qql + ")"
+		}
+	}
+	if len(terms) == 0 {
+		return Filter{}
+	}
+	return Filter{strings.Join(terms, " "+word+" "), word}
 }
 
 // String returns the QQL, "" for the empty filter.
 func (f Filter) String() string { return f.qql }
 
 // EncodedLen returns the length that the filter takes in the URL of a search, in bytes.
-func (f Filter) EncodedLen() int {
-	n := 0
-	for i := range len(f.qql) {
-		if c := f.qql[i]; c == ' ' || unreserved(c) { // a space becomes "+"
-			n++
-		} else {
-			n += len("%XX")
-		}
-	}
-	return n
-}
+func (f Filter) EncodedLen() int { return len(f.encode()) }
 
-// HuntingURL returns the link that opens the filter on the hunting page of the Qualys UI at platformURL ("https://qualysguard.qualys.com"), or
-// "" without a platform. All but RFC 3986's unreserved characters are percent-encoded: the query stands behind a "#", where a "+" is not a
-// space, and CTIM's URIs forbid quotes, braces, backslashes and the like.
+// HuntingURL returns the link that opens the filter on the hunting page of the Qualys UI at platformURL
+// ("https://qualysguard.qualys.com"), or "" without a platform. All but RFC 3986's unreserved characters
+// are percent-encoded: the query stands behind a "#", where a "+" is not a space, and CTIM's URIs forbid
+// quotes, braces, backslashes and the like.
 func HuntingURL(platformURL string, f Filter) string {
 	platformURL = strings.TrimRight(platformURL, "/")
 	if platformURL == "" {
 		return ""
 	}
-	const page, hex = "/ioc/#/hunting?search=", "0123456789ABCDEF"
-	var b strings.Builder
-	b.Grow(len(platformURL) + len(page) + 3*len(f.qql))
-	b.WriteString(platformURL)
-	b.WriteString(page)
-	for i := range len(f.qql) {
-		c := f.qql[i]
-		if unreserved(c) {
-			b.WriteByte(c)
-			continue
-		}
-		b.WriteByte('%')
-		b.WriteByte(hex[c>>4])
-		b.WriteByte(hex[c&15])
-	}
-	return b.String()
+	return platformURL + "/ioc/#/hunting?search=" + strings.ReplaceAll(f.encode(), "+", "%20")
 }
 
-func unreserved(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
-}
-
-// encode is the form of the filter in a search's URL.
+// encode is the form of the filter in a search's URL. It leaves no "+" but for a space.
 func (f Filter) encode() string { return url.QueryEscape(f.qql) }

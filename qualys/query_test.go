@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -63,6 +64,47 @@ func TestOrJoinsFilters(t *testing.T) {
 	assert.Equal(t, qualys.Filter{}, qualys.Or(qualys.Filter{}))
 }
 
+func TestMatchAnySearchesEachSpellingOnce(t *testing.T) {
+	f, err := qualys.MatchAny(qualys.FieldRemoteFQDN, "xn--mnchen-3ya.example", "münchen.example", "münchen.example")
+	require.NoError(t, err)
+	assert.Equal(t, `network.remote.address.fqdn: "xn--mnchen-3ya.example" or network.remote.address.fqdn: "münchen.example"`, f.String())
+	one, err := qualys.MatchAny(qualys.FieldFilePath, `C:\a\`, `C:\a`)
+	require.NoError(t, err)
+	assert.Equal(t, `file.fullPath: "C:\a"`, one.String())
+	none, err := qualys.MatchAny(qualys.FieldFilePath)
+	require.NoError(t, err)
+	assert.Equal(t, qualys.Filter{}, none)
+	_, err = qualys.MatchAny(qualys.FieldFilePath, "a", "a\nb")
+	require.ErrorIs(t, err, qualys.ErrUnquotable)
+}
+
+func TestAndAndOrKeepApart(t *testing.T) {
+	a, b, c := match(t, qualys.FieldFileName, "a"), match(t, qualys.FieldFileName, "b"), match(t, qualys.FieldFileName, "c")
+	tests := []struct {
+		f    qualys.Filter
+		want string
+	}{
+		{qualys.And(a, b, c), `file.name: "a" and file.name: "b" and file.name: "c"`},
+		{qualys.And(qualys.Or(a, b), c), `(file.name: "a" or file.name: "b") and file.name: "c"`},
+		{qualys.Or(qualys.And(a, b), c), `(file.name: "a" and file.name: "b") or file.name: "c"`},
+		{qualys.And(qualys.And(a, b), c), `file.name: "a" and file.name: "b" and file.name: "c"`},
+		{qualys.And(qualys.Or(a), qualys.Filter{}, c), `file.name: "a" and file.name: "c"`},
+		{qualys.And(qualys.Or(qualys.And(a, b), c), a), `((file.name: "a" and file.name: "b") or file.name: "c") and file.name: "a"`},
+		{qualys.And(), ""},
+		{qualys.ScoreRange(2, 7), "indicator.score: [2 .. 7]"},
+		{qualys.Between(time.Date(2026, 3, 1, 1, 0, 0, 0, time.FixedZone("", 3600)), time.Date(2026, 3, 1, 23, 59, 59, 999e6, time.UTC)),
+			`event.datetime: ["2026-03-01T00:00:00.000Z" .. "2026-03-01T23:59:59.999Z"]`},
+	}
+	for _, tt := range tests {
+		assert.Equal(t, tt.want, tt.f.String())
+		assert.Len(t, url.QueryEscape(tt.f.String()), tt.f.EncodedLen())
+		if tt.want != "" {
+			_, err := qualystest.ParseQuery(tt.want)
+			require.NoError(t, err)
+		}
+	}
+}
+
 func TestHuntingURL(t *testing.T) {
 	f, err := qualys.Match(qualys.FieldFileName, "ChromeSetup.exe")
 	require.NoError(t, err)
@@ -108,6 +150,9 @@ func FuzzMatch(f *testing.F) {
 		assert.Equal(t, "file.fullPath", q.Terms()[0].Field)
 		assert.Equal(t, kept, q.Terms()[0].Value)
 
+		all, err := qualystest.ParseQuery(qualys.And(qualys.Or(filter, filter), filter).String())
+		require.NoError(t, err)
+		assert.Equal(t, append(q.Terms(), append(q.Terms(), q.Terms()...)...), all.Terms())
 		both, err := qualystest.ParseQuery(qualys.Or(filter, filter).String())
 		require.NoError(t, err)
 		assert.Equal(t, append(q.Terms(), q.Terms()...), both.Terms())

@@ -7,22 +7,24 @@ import (
 	"time"
 )
 
-// RateLimits is what the headers of one answer say about the tenant's quota. Qualys does not send them on every answer, and some gateways send
-// none: Known tells whether there was any.
+// RateLimits is what the headers of one answer say about the tenant's quota. Qualys does not send them on
+// every answer, and some gateways send none: Known tells whether there was any.
 type RateLimits struct {
 	Limit       int           // calls in each window; 0 where not told
 	Remaining   int           // calls left in this window; -1 where not told
 	Window      time.Duration // 0 where not told
-	Wait        time.Duration // how long to leave the tenant alone: the longer one of X-RateLimit-ToWait-Sec and Retry-After; 0 where not told
+	Wait        time.Duration // how long to leave the tenant alone; 0 where not told
 	Concurrency int           // calls allowed at the same time; 0 where not told
 	Known       bool
 }
 
-// maxLimitSeconds bounds what a header can make anybody wait: an absurd number must not overflow a Duration.
+// maxLimitSeconds bounds what a header can make anybody wait: an absurd number must not overflow a
+// Duration.
 const maxLimitSeconds = 7 * 24 * 3600
 
-// rateLimits reads the headers that Qualys's gateway and its older APIs document (X-RateLimit-*, and the concurrency header in both spellings),
-// and Retry-After in seconds or as a date. A header that cannot be read counts as absent.
+// rateLimits reads the headers that Qualys's gateway and its older APIs document (X-RateLimit-*, and the
+// concurrency header in both spellings), and Retry-After in seconds or as a date. A header that cannot be
+// read counts as absent.
 func rateLimits(h http.Header) RateLimits {
 	l := RateLimits{Remaining: -1}
 	if n, ok := headerInt(h, "X-RateLimit-Limit"); ok {
@@ -69,7 +71,7 @@ func retryAfter(h http.Header) (time.Duration, bool) {
 	if err != nil {
 		return 0, false
 	}
-	now, err := http.ParseTime(h.Get("Date")) // the server's own clock, where it tells it, makes up for ours being off
+	now, err := http.ParseTime(h.Get("Date")) // the server's own clock makes up for ours being off
 	if err != nil {
 		now = time.Now()
 	}

@@ -8,18 +8,21 @@ import (
 	"log/slog"
 )
 
-// Tenant is one Qualys account: where its gateway is and who logs in. It redacts itself wherever it is printed, logged or encoded.
+// Tenant is one Qualys account: where its gateway is and who logs in. It redacts itself wherever it is
+// printed, logged or encoded.
 type Tenant struct {
 	Gateway  string // "https://gateway.qg1.apps.qualys.com", without a trailing slash
 	User     string
 	Password string
 }
 
-// TenantKey tells tenants apart: two are equal only when gateway, user and password all are. Caches are keyed by it, so that nothing of one
-// tenant reaches another, and so that a changed password starts afresh. It is derived from a secret: keep it out of logs.
+// TenantKey tells tenants apart: two are equal only when gateway, user and password all are. Caches are
+// keyed by it, so that nothing of one tenant reaches another, and so that a changed password starts
+// afresh. It is derived from a secret: keep it out of logs.
 type TenantKey [sha256.Size]byte
 
-// Key returns the tenant's key: SHA-256 over the three parts, each behind its length, so that no shift between two parts makes two tenants equal.
+// Key returns the tenant's key: SHA-256 over the three parts, each behind its length, so that no shift
+// between two parts makes two tenants equal.
 func (t Tenant) Key() TenantKey {
 	buf := make([]byte, 0, 128)
 	for _, s := range [...]string{t.Gateway, t.User, t.Password} {

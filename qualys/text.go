@@ -1,34 +1,97 @@
 package qualys
 
 import (
-	"encoding/json"
-	"html"
-	"net/url"
+	"encoding/xml"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/net/html"
 )
 
 const (
-	maxReason    = 300      // characters of upstream text in an error
+	maxReason    = 300      // characters of Qualys's words in an error
 	maxErrorBody = 64 << 10 // bytes of an error's body that are read
-	maxErrorText = 32 << 10 // bytes of it that are looked at: a secret of up to the difference that begins in them is whole, and so is found
-	redacted     = "[redacted]"
+	maxErrorText = 32 << 10 // bytes of it that are quoted from: one that begins in them ends in what is read
 )
 
-// reason finds the sentence for people in the body of a refused call: the fields of the gateway's known envelopes, else the text of the body.
-// It returns "" for an empty body.
-func reason(body []byte, secrets ...string) string {
-	var doc any
-	if json.Unmarshal(body, &doc) == nil {
-		if s := jsonReason(doc); s != "" {
-			return plain(s, secrets...)
-		}
-	}
-	return plain(string(body), secrets...)
+// reply is what an answer that is no list of events says.
+type reply struct {
+	code       int           // Qualys's number, such as 1965; 0 where there is none
+	word       string        // or its word, such as INVALID_CREDENTIALS
+	text       string        // the sentence for people
+	wait       time.Duration // how long to leave the account alone
+	structured bool          // a JSON object with a reason or Qualys's XML, not a page or a text
 }
 
-// jsonReason reads {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway), and what other gateways in front say.
+// xmlReply is SIMPLE_RETURN, which Qualys's older APIs answer, or ServiceResponse, which QPS answers
+// (facts: recorded by graph-qualys).
+type xmlReply struct {
+	XMLName xml.Name
+	Code    int    `xml:"RESPONSE>CODE"`
+	Text    string `xml:"RESPONSE>TEXT"`
+	Items   []struct {
+		Key   string `xml:"KEY"`
+		Value string `xml:"VALUE"`
+	} `xml:"RESPONSE>ITEM_LIST>ITEM"`
+
+	Word       string `xml:"responseCode"`
+	Error      string `xml:"responseErrorDetails>errorMessage"`
+	Resolution string `xml:"responseErrorDetails>errorResolution"`
+}
+
+// parseReply reads JSON, Qualys's XML, a page or a text.
+func parseReply(body []byte) reply {
+	var x xmlReply
+	root := &x.XMLName.Local
+	if xml.Unmarshal(body, &x) == nil && (*root == "SIMPLE_RETURN" || *root == "ServiceResponse") {
+		text := strings.TrimSpace(x.Text + " " + x.Error + " " + x.Resolution)
+		r := reply{code: x.Code, word: x.Word, text: text, structured: true}
+		for _, item := range x.Items {
+			n, err := strconv.ParseUint(strings.TrimSpace(item.Value), 10, 31)
+			if err != nil {
+				continue
+			}
+			switch item.Key {
+			case "SECONDS_TO_WAIT":
+				r.wait = time.Duration(min(n, maxLimitSeconds)) * time.Second
+			case "CALLS_TO_FINISH": // how long they take is not told: a second each is a guess
+				r.wait = time.Duration(min(n, 60)) * time.Second
+			}
+		}
+		if r.text == "" {
+			r.text = r.word
+		}
+		return r
+	}
+	var doc any
+	if json.Unmarshal(body, &doc, lenient) != nil {
+		r := reply{text: strings.TrimSpace(string(body))}
+		if isWord(r.text) {
+			r.word = r.text
+		}
+		return r
+	}
+	r := reply{text: jsonReason(doc)}
+	r.code, r.word = jsonCode(doc)
+	if r.text == "" {
+		r.text = string(body)
+	} else {
+		_, r.structured = doc.(map[string]any)
+	}
+	return r
+}
+
+// isWord reports whether s is one word such as INVALID_CREDENTIALS.
+func isWord(s string) bool {
+	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") == ""
+}
+
+// jsonReason reads {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway),
+// and what other gateways in front say.
 func jsonReason(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -42,7 +105,10 @@ func jsonReason(v any) string {
 		}
 		return strings.Join(parts, ", ")
 	case map[string]any:
-		for _, key := range [...]string{"authentication_exceptions", "message", "_error", "error_description", "error", "errorMessage", "detail"} {
+		for _, key := range [...]string{
+			"authentication_exceptions", "message", "_error", "error_description", "error", "errorMessage", "detail",
+			"title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE", "responseCode",
+		} {
 			if s := jsonReason(v[key]); s != "" {
 				return s
 			}
@@ -51,23 +117,74 @@ func jsonReason(v any) string {
 	return ""
 }
 
-// plain makes one line of at most 300 characters of foreign text, without markup, control characters and secrets.
-func plain(s string, secrets ...string) string {
-	s = scrub(s, secrets)
-	if len(s) > maxErrorText {
-		s = s[:maxErrorText]
+// jsonCode finds the code in JSON as xmlReply does in XML; the names are those of XML and of other
+// gateways.
+func jsonCode(v any) (code int, word string) {
+	m, _ := v.(map[string]any)
+	for _, key := range [...]string{"code", "errorCode", "CODE", "responseCode"} {
+		switch v := m[key].(type) {
+		case float64:
+			return int(v), ""
+		case string:
+			if n, err := strconv.Atoi(strings.TrimSpace(v)); err == nil {
+				return n, ""
+			}
+			word = v
+		}
 	}
-	s = scrub(oneLine(s), secrets) // once more: markup or a line break may have stood inside of a secret
-	if utf8.RuneCountInString(s) > maxReason {
-		s = string([]rune(s)[:maxReason-1]) + "…"
+	for _, key := range [...]string{"_error", "error", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE"} {
+		if inner, ok := m[key].(map[string]any); ok && word == "" {
+			return jsonCode(inner)
+		}
 	}
-	return s
+	return 0, word
 }
 
-// oneLine takes out markup, control characters and what cannot be seen, and puts one space in the place of white space.
+// plain makes one line of at most 300 characters of foreign text, without markup and control characters. A
+// text that holds one of the secrets is left out whole: plain returns "".
+func plain(s string, secrets ...string) string {
+	whole := oneLine(s)
+	for _, secret := range secrets {
+		if holds(whole, secret) || holds(s, secret) {
+			return ""
+		}
+	}
+	line := whole
+	if len(s) > maxErrorText {
+		line = oneLine(s[:maxErrorText])
+	}
+	if utf8.RuneCountInString(line) > maxReason {
+		line = string([]rune(line)[:maxReason-1]) + "…"
+	}
+	return line
+}
+
+// holds reports whether the letters and digits of the secret occur in the text in their order. Every
+// encoding in which a server may echo a secret (URL, HTML, JSON, Latin-1, one in another) leaves those
+// alone and changes the rest. It errs on the safe side: a text with the parts of a secret in it that is
+// not one is a text less; a secret without letters and digits leaves out every text.
+func holds(text, secret string) bool {
+	if secret == "" {
+		return false
+	}
+	separates := func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'z') }
+	text = strings.ReplaceAll(strings.ToLower(text), " ", "") // a line break or markup may stand inside of it
+	for _, part := range strings.FieldsFunc(strings.ToLower(secret), separates) {
+		_, after, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = after
+	}
+	return true
+}
+
+// oneLine takes out markup, control characters and what cannot be seen, and puts one space in the place of
+// white space and of tags.
 func oneLine(s string) string {
-	s = stripMarkup(s)
-	s = stripMarkup(html.UnescapeString(s)) // what was escaped may be markup again
+	if strings.ContainsAny(s, "<&") {
+		s = textOf(textOf(s)) // what was escaped may be markup again
+	}
 	var b strings.Builder
 	space := false
 	for _, r := range s { // invalid UTF-8 comes as U+FFFD
@@ -86,89 +203,21 @@ func oneLine(s string) string {
 	return b.String()
 }
 
-// scrub replaces each secret, as it is and in the encodings in which a server may echo it.
-func scrub(s string, secrets []string) string {
-	var pairs []string
-	for _, secret := range secrets {
-		if secret == "" {
-			continue
-		}
-		quoted, _ := json.Marshal(secret) // a string always marshals
-		inJSON := strings.Trim(string(quoted), `"`)
-		form, path := url.QueryEscape(secret), url.PathEscape(secret)
-		for _, variant := range [...]string{
-			secret, inJSON, strings.ReplaceAll(inJSON, "/", `\/`), html.EscapeString(secret),
-			form, path, strings.ReplaceAll(form, "+", "%20"), lowerHex(form), lowerHex(path), lowerHex(strings.ReplaceAll(form, "+", "%20")),
-			oneLine(secret),
-		} {
-			if variant != "" && strings.Contains(s, variant) {
-				pairs = append(pairs, variant, redacted)
-			}
-		}
-	}
-	if pairs == nil {
-		return s
-	}
-	return strings.NewReplacer(pairs...).Replace(s)
-}
-
-// lowerHex turns the %2B of a percent-encoded text into %2b.
-func lowerHex(s string) string {
-	b := []byte(s)
-	for i := 0; i+2 < len(b); i++ {
-		if b[i] == '%' {
-			copy(b[i:], strings.ToLower(string(b[i:i+3])))
-		}
-	}
-	return string(b)
-}
-
-// stripMarkup puts a space in the place of each tag and comment, and of scripts and styles with their content. A "<" that opens no tag stays.
-func stripMarkup(s string) string {
-	if !strings.Contains(s, "<") {
-		return s
-	}
+// textOf returns the text of an HTML page, with a space in the place of each tag.
+func textOf(page string) string {
 	var b strings.Builder
-	for {
-		before, rest, found := strings.Cut(s, "<")
-		b.WriteString(before)
-		if !found {
+	for z, hidden := html.NewTokenizer(strings.NewReader(page)), false; ; {
+		switch kind := z.Next(); kind {
+		case html.ErrorToken:
 			return b.String()
-		}
-		if rest == "" || !isTagStart(rest[0]) {
-			b.WriteByte('<')
-			s = rest
-			continue
-		}
-		b.WriteByte(' ')
-		switch {
-		case strings.HasPrefix(rest, "!--"):
-			_, s, _ = strings.Cut(rest, "-->")
-		case hasPrefixFold(rest, "script"):
-			s = behindElement(rest, "/script")
-		case hasPrefixFold(rest, "style"):
-			s = behindElement(rest, "/style")
-		default: // where the tag never ends, all of it is markup
-			_, s, _ = strings.Cut(rest, ">")
+		case html.TextToken:
+			if !hidden {
+				b.Write(z.Text())
+			}
+		default:
+			b.WriteByte(' ')
+			name, _ := z.TagName()
+			hidden = kind == html.StartTagToken && (string(name) == "script" || string(name) == "style")
 		}
 	}
-}
-
-// behindElement returns what follows the element's closing tag, "" where it has none.
-func behindElement(s, closing string) string {
-	for found := true; found; {
-		if _, s, found = strings.Cut(s, "<"); hasPrefixFold(s, closing) {
-			_, s, _ = strings.Cut(s, ">")
-			return s
-		}
-	}
-	return ""
-}
-
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
-func isTagStart(c byte) bool {
-	return c == '/' || c == '!' || c == '?' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }

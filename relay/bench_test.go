@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -12,10 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,19 +20,21 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"qualysrelay.example/qualys"
 	"qualysrelay.example/qualys/qualystest"
 )
 
-// BenchmarkObserve compares the relay with a server that asks the same two questions and passes the answers through unread. Each request asks about
-// one new hash, of which there are 1 or 100 events in each state; nothing is cached, all of them are mapped. The clients, the upstream and the server
-// under test share this process and its processors, so the difference between the two is the relay's own work. Run it with a fixed count, such as
-// -bench Observe -benchtime 2s -count 5, and compare medians of one run.
+// BenchmarkObserve compares the relay with a server that asks the same two questions and passes the
+// answers through unread. Each request asks about one new hash, of which there are 1 or 100 events in
+// each state; nothing is cached, all of them are mapped. The clients, the upstream and the server under
+// test share this process and its processors, so the difference between the two is the relay's own work.
+// Run it with a fixed count, such as -bench Observe -benchtime 2s -count 5, and compare medians of one
+// run.
 //
-// bytes/answer is the size of the answer, calls/op the event calls that one request took: requests that wait for a free call leave together.
+// bytes/answer is the size of the answer, calls/op the event calls that one request took: requests that
+// wait for a free call leave together.
 func BenchmarkObserve(b *testing.B) {
 	for _, server := range []struct {
 		name  string
@@ -101,9 +98,8 @@ func benchmarkObserve(b *testing.B, events int, start func(b *testing.B, upstrea
 func startRelay(b *testing.B, upstream string) string {
 	c, err := ConfigFromEnv(env("API_URL", upstream, "PLATFORM_URL", "https://console.example", "SEARCH_CACHE", "0", "CTR_ENTITIES_LIMIT", "200"))
 	require.NoError(b, err)
-	s, err := New(c)
+	s, err := New(c, slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
-	s.log = newLogger(io.Discard, slog.LevelInfo, "")
 	b.Cleanup(func() { require.NoError(b, s.Close()) })
 	return listen(b, s)
 }
@@ -171,22 +167,23 @@ func listen(tb testing.TB, h http.Handler) (url string) {
 	return "http://" + listener.Addr().String()
 }
 
-// fastUpstream answers every search for hashes with as many events for each hash, from memory: next to nothing beside the work of who asks. The strict
-// fake would take more time than the relay.
+// fastUpstream answers every search for hashes with as many events for each hash, from memory: next to
+// nothing beside the work of who asks. The strict fake would take more time than the relay.
 type fastUpstream struct {
-	url   string
-	calls atomic.Int64 // searches
-	lanes map[string][]eventTemplate
+	url    string
+	calls  atomic.Int64               // searches
+	events map[string][]eventTemplate // by the value of state
 }
 
 const upstreamToken = "aGVhZGVy.cGF5bG9hZA.c2lnbmF0dXJl" // in the form of a JWT; nobody looks inside
 
-// eventTemplate is an event's document without the hash that it is about, which goes between each two pieces.
+// eventTemplate is an event's document without the hash that it is about, which goes between each two
+// pieces.
 type eventTemplate [][]byte
 
 func startFastUpstream(tb testing.TB, events int) *fastUpstream {
 	tb.Helper()
-	u := &fastUpstream{lanes: map[string][]eventTemplate{
+	u := &fastUpstream{events: map[string][]eventTemplate{
 		"true": eventTemplates(tb, 1, events, qualystest.CurrentState),
 		"":     eventTemplates(tb, 2, events, qualystest.HistoryState),
 	}}
@@ -224,7 +221,7 @@ func (u *fastUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		room = 0
 	}
 	body := []byte{'['}
-	if templates := u.lanes[query.Get("state")]; room > 0 && len(templates) > 0 {
+	if templates := u.events[query.Get("state")]; room > 0 && len(templates) > 0 {
 		const roughly = 1600 // bytes of an event
 		body = slices.Grow(body, roughly*min(room, len(templates)))
 		parts := strings.Split(query.Get("filter"), `"`)
@@ -247,93 +244,4 @@ func (u *fastUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)
-}
-
-const (
-	memoryLimit   = 256 << 20 // bytes: Cloud Run's second smallest instance
-	memoryChild   = "RELAY_MEMORY_TEST_UPSTREAM"
-	fullPage      = 1000
-	manyAtOnce    = 20
-	peakOfProcess = "VmHWM:"
-)
-
-// TestMemoryOfTheLargestRequest runs the relay in a process of its own, asks it about 20 hashes that have a full page of events each in both states, at
-// the largest limit, and reads the most memory that the process ever held from the kernel. The upstream and the client stay in this process.
-func TestMemoryOfTheLargestRequest(t *testing.T) {
-	if upstream := os.Getenv(memoryChild); upstream != "" {
-		serveUntilStdinEnds(t, upstream)
-		return
-	}
-	if runtime.GOOS != "linux" {
-		t.Skip("the peak is read from /proc")
-	}
-	if raceDetectorOn() {
-		t.Skip("the race detector multiplies the memory")
-	}
-	upstream := startFastUpstream(t, fullPage)
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMemoryOfTheLargestRequest$", "-test.count=1")
-	child.Env = append(os.Environ(), memoryChild+"="+upstream.url)
-	child.Stderr = os.Stderr
-	stdin, err := child.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := child.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, child.Start())
-	said := bufio.NewScanner(stdout)
-	require.True(t, said.Scan(), "the child says where it listens")
-	address := said.Text()
-
-	var body strings.Builder
-	for i := range manyAtOnce {
-		fmt.Fprintf(&body, `,{"type":"sha256","value":"%064x"}`, i+1)
-	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address+"/observe/observables", strings.NewReader("["+body.String()[1:]+"]"))
-	require.NoError(t, err)
-	request.Header.Set("Authorization", "Bearer "+tokenFor(t, qualystest.User, qualystest.Password))
-	client := &http.Client{Transport: &http.Transport{}}
-	response, err := client.Do(request)
-	require.NoError(t, err)
-	size, err := io.Copy(io.Discard, response.Body)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	client.CloseIdleConnections()
-	require.NoError(t, stdin.Close())
-	require.True(t, said.Scan(), "the child says what it held")
-	peak, err := strconv.Atoi(said.Text())
-	require.NoError(t, err)
-	for said.Scan() { // the test framework's own
-	}
-	require.NoError(t, child.Wait())
-
-	t.Logf("peak %.1f MiB for %d event calls and an answer of %.1f MiB", float64(peak)/(1<<20), upstream.calls.Load(), float64(size)/(1<<20))
-	assert.GreaterOrEqual(t, upstream.calls.Load(), int64(2*manyAtOnce), "every hash was searched in both states")
-	assert.Greater(t, size, int64(maxAnswer*9/10), "the answer is as large as answers get")
-	assert.Less(t, peak, memoryLimit)
-}
-
-// serveUntilStdinEnds is the child's part: the address on the first line, the peak in bytes on the second.
-func serveUntilStdinEnds(t *testing.T, upstream string) {
-	t.Helper()
-	c, err := ConfigFromEnv(env("API_URL", upstream, "PLATFORM_URL", "https://console.example", "CTR_ENTITIES_LIMIT", strconv.Itoa(maxLimit)))
-	require.NoError(t, err)
-	s, err := New(c)
-	require.NoError(t, err)
-	s.log = newLogger(io.Discard, slog.LevelInfo, "")
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	fmt.Fprintln(os.Stdout, listen(t, s))
-	_, err = io.Copy(io.Discard, os.Stdin)
-	require.NoError(t, err)
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(t, err)
-	_, rest, found := strings.Cut(string(status), peakOfProcess)
-	require.True(t, found)
-	fields := strings.Fields(rest) // "123456 kB"
-	kib, err := strconv.Atoi(fields[0])
-	require.NoError(t, err)
-	fmt.Fprintln(os.Stdout, kib<<10)
-}
-
-func raceDetectorOn() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -14,9 +14,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"qualysrelay.example/relay/accesslog"
 )
 
-// childVariable makes the test binary a relay that is configured by its environment and serves until its standard input ends.
+// childVariable makes the test binary a relay that is configured by its environment and serves until its
+// standard input ends.
 const childVariable = "RELAY_TEST_CHILD"
 
 // child is a relay in a process of its own, for tests of what requests do to the process.
@@ -60,7 +62,7 @@ func serveAsChild() error {
 	if err != nil {
 		return err
 	}
-	s, err := New(c)
+	s, err := New(c, accesslog.New(os.Stderr, c.LogLevel, ""))
 	if err != nil {
 		return err
 	}

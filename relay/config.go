@@ -4,67 +4,107 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"qualysrelay.example/qualys"
 	"qualysrelay.example/relay/auth"
 )
 
-// Config is everything that an operator sets. ConfigFromEnv fills it from the environment; the README has the table of names.
+// Config is everything that an operator sets. [ConfigFromEnv] fills it from the environment; the README
+// has the table of names.
 type Config struct {
-	Auth auth.Config // keys, trusted hosts, and what a token may override
+	Auth auth.Config // keys, the hosts that publish them, audiences
+
+	APIURL      string   // API_URL: gateway for tokens that name none; no trailing slash. May be empty
+	APIHosts    []string // API_HOSTS: hosts, with the port where it is not 443, that a token's API_URL may have
+	PlatformURL string   // PLATFORM_URL: console that goes with APIURL; no trailing slash. May be empty
+	Limit       int      // CTR_ENTITIES_LIMIT: entities of a kind for one observable, if the token names none
 
 	APIPath        string        // API_PATH: of the events API at the gateway
 	RequestTimeout time.Duration // REQUEST_TIMEOUT: the answer is written by then, with what was found
 	Concurrency    int           // QUALYS_CONCURRENCY: calls in flight for each tenant
-	SearchCache    time.Duration // SEARCH_CACHE: how long an answer of Qualys is given again; 0 never
+	SearchCache    time.Duration // SEARCH_CACHE: how long an answer of Qualys is reused; 0 disables the cache
+	MemoryLimit    int64         // GOMEMLIMIT in bytes; math.MaxInt64 where it is off
 	LogLevel       slog.Level    // LOG_LEVEL
 	ProjectID      string        // GOOGLE_CLOUD_PROJECT: names the traces in log lines
-	Telemetry      bool          // OTEL_EXPORTER_OTLP_ENDPOINT is set
+	Telemetry      bool          // OTEL_EXPORTER_OTLP_ENDPOINT is set, and OTEL_SDK_DISABLED is not true
 }
 
 const (
-	defaultLimit       = 100
-	maxLimit           = 1000
-	defaultTimeout     = 25 * time.Second // XDR's own limit is not published; other relays budget 25 to 50 s
-	maxTimeout         = 10 * time.Minute
-	defaultConcurrency = 4
-	maxConcurrency     = 64
-	defaultCache       = 30 * time.Second
-	maxCache           = 5 * time.Minute
+	maxLimit       = 1000
+	defaultTimeout = 25 * time.Second // XDR's own limit is not published; other relays budget 25 to 50 s
+	defaultMemory  = 400 << 20        // leaves the rest of Cloud Run's 512 MiB to the runtime and the kernel
+	minMemory      = 64 << 20         // with less, not even one large answer of Qualys could be read
 )
 
-// ConfigFromEnv reads the configuration and names every mistake in it at once. Values that are secret are never part of the error.
+// ConfigFromEnv reads the configuration and names every mistake in it at once. Values that are secret, or
+// may hold a secret, are never part of the error.
 func ConfigFromEnv(getenv func(string) string) (Config, error) {
-	e := environment{get: getenv}
+	e := &environment{get: getenv}
+	whole := func(least, most int) func(string) (int, error) {
+		return func(text string) (int, error) {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < least || n > most {
+				return 0, fmt.Errorf("must be a whole number from %d to %d", least, most)
+			}
+			return n, nil
+		}
+	}
+	duration := func(least, most time.Duration) func(string) (time.Duration, error) {
+		return func(text string) (time.Duration, error) {
+			d, err := time.ParseDuration(text)
+			if err != nil || d < least || d > most {
+				return 0, fmt.Errorf("must be a duration from %s to %s, such as 20s", least, most)
+			}
+			return d, nil
+		}
+	}
 	c := Config{
 		Auth: auth.Config{
-			SecretKey:        strings.TrimSpace(getenv("SECRET_KEY")),
-			SecretKeyFile:    e.text("SECRET_KEY_FILE", ""),
+			SecretKey:        getenv("SECRET_KEY"),
+			SecretKeyFile:    e.text("SECRET_KEY_FILE"),
 			SecretKeySecrets: e.list("SECRET_KEY_SECRET"),
 			JWKSHosts:        e.list("JWKS_HOSTS"),
 			Audiences:        e.list("JWT_AUDIENCE"),
-			APIHosts:         e.list("API_HOSTS"),
-			APIURL:           e.text("API_URL", ""),
-			PlatformURL:      e.text("PLATFORM_URL", ""),
-			Limit:            e.number("CTR_ENTITIES_LIMIT", defaultLimit, 1, maxLimit),
 		},
-		APIPath:        e.text("API_PATH", "/ioc"),
-		RequestTimeout: e.duration("REQUEST_TIMEOUT", defaultTimeout, time.Second, maxTimeout),
-		Concurrency:    e.number("QUALYS_CONCURRENCY", defaultConcurrency, 1, maxConcurrency),
-		SearchCache:    e.duration("SEARCH_CACHE", defaultCache, 0, maxCache),
-		LogLevel:       e.level("LOG_LEVEL"),
-		ProjectID:      e.text("GOOGLE_CLOUD_PROJECT", ""),
-		Telemetry:      e.text("OTEL_EXPORTER_OTLP_ENDPOINT", "") != "",
+		PlatformURL:    read(e, "PLATFORM_URL", "", baseText),
+		Limit:          read(e, "CTR_ENTITIES_LIMIT", 100, whole(1, maxLimit)),
+		APIPath:        read(e, "API_PATH", "/ioc", apiPath),
+		RequestTimeout: read(e, "REQUEST_TIMEOUT", defaultTimeout, duration(time.Second, 10*time.Minute)),
+		Concurrency:    read(e, "QUALYS_CONCURRENCY", 4, whole(1, 64)),
+		SearchCache:    read(e, "SEARCH_CACHE", 30*time.Second, duration(0, 5*time.Minute)),
+		MemoryLimit:    read(e, "GOMEMLIMIT", defaultMemory, memory),
+		LogLevel:       read(e, "LOG_LEVEL", slog.LevelInfo, level),
+		ProjectID:      e.text("GOOGLE_CLOUD_PROJECT"),
+		Telemetry: e.text("OTEL_EXPORTER_OTLP_ENDPOINT") != "" &&
+			!strings.EqualFold(e.text("OTEL_SDK_DISABLED"), "true"),
 	}
-	if !strings.HasPrefix(c.APIPath, "/") || strings.HasSuffix(c.APIPath, "/") || strings.ContainsAny(c.APIPath, "?#%\\ ") {
-		e.wrong("API_PATH", "must be a path like /ioc or /ioc/v1")
-	}
+	e.gateways(&c)
 	if err := errors.Join(append(e.mistakes, c.Auth.Validate())...); err != nil {
 		return Config{}, fmt.Errorf("configuration:\n%w", err)
 	}
 	return c, nil
+}
+
+// LogValue is the configuration without secrets, as the line about the start has it.
+func (c Config) LogValue() slog.Value {
+	return slog.GroupValue(append(c.Auth.LogValue().Group(),
+		slog.String("api_url", c.APIURL),
+		slog.String("api_hosts", strings.Join(c.APIHosts, ",")),
+		slog.String("api_path", c.APIPath),
+		slog.String("platform_url", c.PlatformURL),
+		slog.Int("entities_limit", c.Limit),
+		slog.Duration("request_timeout", c.RequestTimeout),
+		slog.Int("qualys_concurrency", c.Concurrency),
+		slog.Duration("search_cache", c.SearchCache),
+		slog.Int64("memory_limit", c.MemoryLimit),
+		slog.String("log_level", c.LogLevel.String()),
+		slog.Bool("telemetry", c.Telemetry),
+	)...)
 }
 
 // environment reads variables and collects what is wrong with them.
@@ -73,16 +113,11 @@ type environment struct {
 	mistakes []error
 }
 
-func (e *environment) wrong(name, problem string) {
-	e.mistakes = append(e.mistakes, fmt.Errorf("%s: %s", name, problem))
+func (e *environment) wrong(name string, err error) {
+	e.mistakes = append(e.mistakes, fmt.Errorf("%s: %w", name, err))
 }
 
-func (e *environment) text(name, otherwise string) string {
-	if value := strings.TrimSpace(e.get(name)); value != "" {
-		return value
-	}
-	return otherwise
-}
+func (e *environment) text(name string) string { return strings.TrimSpace(e.get(name)) }
 
 func (e *environment) list(name string) []string {
 	var values []string
@@ -94,36 +129,87 @@ func (e *environment) list(name string) []string {
 	return values
 }
 
-func (e *environment) number(name string, otherwise, least, most int) int {
-	text := e.text(name, "")
+// read returns a variable's value, or another one where the variable is not set or wrong.
+func read[T any](e *environment, name string, otherwise T, parse func(string) (T, error)) T {
+	text := e.text(name)
 	if text == "" {
 		return otherwise
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < least || n > most {
-		e.wrong(name, fmt.Sprintf("must be a whole number from %d to %d", least, most))
+	value, err := parse(text)
+	if err != nil {
+		e.wrong(name, err)
 		return otherwise
 	}
-	return n
+	return value
 }
 
-func (e *environment) duration(name string, otherwise, least, most time.Duration) time.Duration {
-	text := e.text(name, "")
-	if text == "" {
-		return otherwise
+// gateways reads API_URL and API_HOSTS. The host of API_URL may be named by tokens, too, unless it is
+// loopback: that is for trying the relay out, and no token may reach into the machine.
+func (e *environment) gateways(c *Config) {
+	c.APIHosts = e.list("API_HOSTS")
+	for _, host := range c.APIHosts {
+		base, err := parseGateway("https://"+host, false)
+		switch {
+		case err != nil:
+			e.wrong("API_HOSTS", fmt.Errorf("in an entry, %w", err))
+		case base.Host != host:
+			e.wrong("API_HOSTS", fmt.Errorf("%q must be written %q", host, base.Host))
+		}
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < least || d > most {
-		e.wrong(name, fmt.Sprintf("must be a duration from %s to %s, such as %s", least, most, otherwise))
-		return otherwise
+	if len(c.APIHosts) == 0 {
+		for _, p := range qualys.Platforms() {
+			c.APIHosts = append(c.APIHosts, strings.TrimPrefix(p.Gateway, "https://"))
+		}
 	}
-	return d
+	c.APIURL = read(e, "API_URL", "", func(text string) (string, error) {
+		base, err := parseGateway(text, true)
+		if err != nil {
+			return "", err
+		}
+		if !isLoopback(base.Hostname()) && !slices.Contains(c.APIHosts, base.Host) {
+			c.APIHosts = append(c.APIHosts, base.Host)
+		}
+		return base.String(), nil
+	})
 }
 
-func (e *environment) level(name string) slog.Level {
-	var level slog.Level
-	if text := e.text(name, ""); text != "" && level.UnmarshalText([]byte(text)) != nil {
-		e.wrong(name, "must be debug, info, warn or error")
+func baseText(text string) (string, error) {
+	base, err := parseBase(text, false)
+	if err != nil {
+		return "", err
 	}
-	return level
+	return base.String(), nil
+}
+
+func apiPath(text string) (string, error) {
+	if !strings.HasPrefix(text, "/") || strings.HasSuffix(text, "/") || strings.ContainsAny(text, "?#%\\ ") {
+		return "", errors.New("must be a path like /ioc or /ioc/v1")
+	}
+	return text, nil
+}
+
+// memory reads a number of bytes as the Go runtime reads GOMEMLIMIT (documentation of package runtime):
+// digits, alone or with B, KiB, MiB, GiB or TiB, or "off".
+func memory(text string) (int64, error) {
+	if text == "off" {
+		return math.MaxInt64, nil
+	}
+	number, shift := strings.TrimSuffix(text, "B"), 0
+	for i, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if n, ok := strings.CutSuffix(text, unit); ok {
+			number, shift = n, 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64-shift)
+	if err != nil || n<<shift < minMemory || strings.HasPrefix(number, "+") {
+		return 0, fmt.Errorf("must be a number of bytes such as 400MiB, and %dMiB at least", minMemory>>20)
+	}
+	return n << shift, nil
+}
+
+func level(text string) (level slog.Level, err error) {
+	if level.UnmarshalText([]byte(text)) != nil {
+		err = errors.New("must be debug, info, warn or error")
+	}
+	return level, err
 }

@@ -17,7 +17,8 @@ import (
 	"qualysrelay.example/qualys/qualystest"
 )
 
-// sendSlowly writes the beginning of a request to a connection, then a piece each time that the answer is not there yet, and returns the answer.
+// sendSlowly writes the beginning of a request to a connection, then a piece each time that the answer
+// is not there yet, and returns the answer.
 func sendSlowly(t *testing.T, url, head, piece string) (status int, body string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -51,7 +52,7 @@ func sendSlowly(t *testing.T, url, head, piece string) (status int, body string)
 // TestABodyThatDoesNotArrive holds a connection open at each endpoint, with and without a token.
 func TestABodyThatDoesNotArrive(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil, "REQUEST_TIMEOUT", "1s")
+	r := newRelay(t, nil, "REQUEST_TIMEOUT", "1s")
 	const late = `{"body":"did not arrive in time"}`
 	for name, test := range map[string]struct {
 		method, path, token, beginning, piece, want string
@@ -82,7 +83,7 @@ func TestABodyThatDoesNotArrive(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		r.relay.drain.shut(context.Background(), time.Minute) // a line is written after the answer
+		r.relay.requests.shut(context.Background(), time.Minute) // a line is written after the answer
 		lines := strings.Count(r.log.String(), "\n")
 		assert.Equal(t, 12, lines, "each is logged")
 	})
@@ -91,7 +92,7 @@ func TestABodyThatDoesNotArrive(t *testing.T) {
 // TestShutdownWritesPartialAnswers ends requests that wait for a gateway that hangs, as SIGTERM does.
 func TestShutdownWritesPartialAnswers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, []qualystest.Event{badFile(1).Current()})
+	r := newRelay(t, []qualystest.Event{badFile(1).Current()})
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.HangBeforeHeader()})
 	const requests = 100
 	var group sync.WaitGroup
@@ -100,18 +101,18 @@ func TestShutdownWritesPartialAnswers(t *testing.T) {
 		group.Go(func() { answers[i] = r.ask("/observe/observables", "sha256", sha(1)) })
 	}
 	require.Eventually(t, func() bool {
-		r.relay.drain.mu.Lock()
-		defer r.relay.drain.mu.Unlock()
-		return r.relay.drain.inFlight == requests
+		r.relay.requests.mu.Lock()
+		defer r.relay.requests.mu.Unlock()
+		return r.relay.requests.inFlight == requests
 	}, testPatience, testTick)
 	require.NoError(t, r.fake.Wait(t.Context(), func(s qualystest.Stats) bool { return s.Searches > 1 }))
-	r.relay.drain.shut(t.Context(), 0)
+	r.relay.requests.shut(t.Context(), 0)
 	group.Wait()
 	for _, a := range answers {
 		require.Len(t, a.Errors, 1, "%s", a.body)
 		assert.Equal(t, *errShutdown, a.Errors[0])
 	}
-	response, err := http.Post(r.url+"/version", "", nil) //nolint:noctx // it is answered at once
+	response, err := http.Post(r.url+"/version", "", nil)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode)

@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
+	"runtime/debug"
 	"strings"
+	"time"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
+	"qualysrelay.example/relay/accesslog"
 	"qualysrelay.example/relay/auth"
 	"qualysrelay.example/relay/search"
 )
@@ -26,11 +31,12 @@ const (
 	CodeConnection      Code = "connection error"
 	CodeTimeout         Code = "gateway timeout"
 	CodeHealthCheck     Code = "health check failed"
-	CodeCut             Code = "too-many-messages-warning"
+	CodeTruncated       Code = "too-many-messages-warning"
 	CodeUnknown         Code = "unknown"
 )
 
-// Severity is the type of an error on the wire. Cisco's enrich API (ModuleErrorMessage) knows these three only.
+// Severity is the type of an error in an answer. Cisco's enrich API (ModuleErrorMessage) knows these
+// three only.
 type Severity string
 
 // The severities.
@@ -57,108 +63,163 @@ func (e *Error) Unwrap() error { return e.cause }
 const (
 	ownFault   = "The relay could not process the request. Its log has the cause."
 	lateAnswer = "Qualys IOC did not answer in time. The answer holds what was found until then."
+	noMemory   = "The relay had no memory left for the whole answer. " + sendFewer
+	sendFewer  = "Send fewer observables, or lower CTR_ENTITIES_LIMIT."
+	unexpected = "Unexpected response from Qualys IOC: "
+	checkHint  = " Check that the account may use the API, that its subscription has the EDR module, and that " +
+		"Qualys accepts the relay's address."
+	rateLimited = "Too many requests to Qualys IOC have been made. Please try again later."
 
 	maxErrorBytes = 512 << 10 // of all errors in one answer
 	maxQuoted     = 100       // characters of an observable's value in a message
 )
 
-// errorsOf translates whatever a handler returned: the one place that knows the error table. Equal errors are said once.
-func errorsOf(err error, gateway string) []*Error {
-	var list []*Error
-	seen := make(map[Error]bool)
-	size := 0
-	all, several := err.(problems) //nolint:errorlint // it is never wrapped
-	if !several && err != nil {
-		all = problems{err}
-	}
-	for _, one := range all {
-		e := translate(one, gateway)
-		said := Error{Severity: e.Severity, Code: e.Code, Message: e.Message}
-		if seen[said] {
-			continue
-		}
-		if size += len(e.Message); size > maxErrorBytes {
-			return append(list, &Error{Severity: Warning, Code: CodeCut, Message: "There are more errors than are shown. Ask about less at once."})
-		}
-		seen[said] = true
-		list = append(list, e)
-	}
-	return list
-}
+// errorList is several failures of one request. (errors.Join would not do: what it joins cannot be told
+// from what an error wraps.)
+type errorList []error
 
-// problems are several failures of one request. (errors.Join would not do: what it joins cannot be told from what an error wraps.)
-type problems []error
+func (l errorList) Error() string { return errors.Join(l...).Error() }
 
-func (p problems) Error() string { return errors.Join(p...).Error() }
-
-// errorOrNil is nil where there is no problem.
-func (p problems) errorOrNil() error {
-	if len(p) == 0 {
+// errorOrNil is nil where nothing failed.
+func (l errorList) errorOrNil() error {
+	if len(l) == 0 {
 		return nil
 	}
-	return p
+	return l
 }
 
 // aboutError is a failure that concerns one observable.
 type aboutError struct {
-	observable search.Observable
+	observable ctim.Observable
 	err        error
 }
 
 func (e aboutError) Error() string { return e.err.Error() }
 func (e aboutError) Unwrap() error { return e.err }
 
+// errorsOf translates what a handler returned into the errors of the answer. Duplicates are reported once.
+func errorsOf(err error, gateway string) []*Error {
+	if err == nil {
+		return nil
+	}
+	all, several := err.(errorList) //nolint:errorlint // it is never wrapped
+	if !several {
+		all = errorList{err}
+	}
+	var list []*Error
+	seen := make(map[Error]bool)
+	size := 0
+	for _, one := range all {
+		e := translate(one, gateway)
+		key := Error{Severity: e.Severity, Code: e.Code, Message: e.Message}
+		if seen[key] {
+			continue
+		}
+		if size += len(e.Message); size > maxErrorBytes {
+			more := "There are more errors than are shown. Send fewer observables."
+			return append(list, &Error{Severity: Warning, Code: CodeTruncated, Message: more})
+		}
+		seen[key] = true
+		list = append(list, e)
+	}
+	return list
+}
+
+// translate is the error table: from a cause to what the analyst reads.
 func translate(err error, gateway string) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok {
-		return &Error{Fatal, CodeAuthorization, e.Message, err}
-	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return &Error{Warning, CodeTimeout, lateAnswer, err}
+		return fatal(CodeAuthorization, err, e.Message)
 	}
 	about := ""
 	if e, ok := errors.AsType[aboutError](err); ok {
 		about = named(e.observable)
 	}
-	switch {
-	case errors.Is(err, qualys.ErrUnquotable):
-		return &Error{Warning, CodeInvalidArgument, "The " + about + " cannot be searched: it is blank, or holds a control character or all three quotation marks that a Qualys query knows.", err}
-	case errors.Is(err, search.ErrTooLong):
-		return &Error{Warning, CodeInvalidArgument, "The " + about + " cannot be searched: it is too long for a Qualys query.", err}
-	}
 	if e, ok := errors.AsType[*qualys.Error](err); ok {
 		return translateQualys(e, about, gateway)
 	}
-	return &Error{Fatal, CodeUnknown, ownFault, err}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return warning(CodeTimeout, err, lateAnswer)
+	case errors.Is(err, errNoMemory), errors.Is(err, search.ErrMemory):
+		return warning(CodeTimeout, err, noMemory)
+	case errors.Is(err, qualys.ErrUnquotable):
+		return warning(CodeInvalidArgument, err, "The "+about+" cannot be searched: it is blank, or holds a "+
+			"control character or all three quotation marks that a Qualys query knows.")
+	case errors.Is(err, search.ErrTooLong):
+		return warning(CodeInvalidArgument, err, "The "+about+" cannot be searched: it is too long for a Qualys query.")
+	}
+	return fatal(CodeUnknown, err, ownFault)
 }
 
 func translateQualys(e *qualys.Error, about, gateway string) *Error {
-	unexpected := "Unexpected response from Qualys IOC: " + e.Message
 	switch e.Kind {
 	case qualys.KindUnauthorized:
-		return &Error{Fatal, CodeAuthorization, "Authorization failed: " + e.Message, e}
+		return fatal(CodeAuthorization, e, auth.Prefix+e.Message)
+	case qualys.KindAccount:
+		return fatal(CodeAuthorization, e, auth.Prefix+sentence(e.Message)+checkHint)
 	case qualys.KindForbidden:
-		return &Error{Fatal, CodePermission, unexpected, e}
+		return fatal(CodePermission, e, unexpected+sentence(e.Message)+checkHint)
 	case qualys.KindRateLimited:
-		return &Error{Warning, CodeTooManyRequests, "Too many requests to Qualys IOC have been made. Please try again later.", e}
+		return warning(CodeTooManyRequests, e, rateLimited+nextTry(e.Limits.Wait))
 	case qualys.KindUnavailable:
-		return &Error{Failure, CodeUnavailable, "Service temporarily unavailable. Please try again later.", e}
+		return failure(CodeUnavailable, e, "Service temporarily unavailable. Please try again later.")
 	case qualys.KindBadQuery:
 		if about == "" {
-			return &Error{Failure, CodeUnknown, unexpected, e}
+			return failure(CodeUnknown, e, unexpected+e.Message)
 		}
-		return &Error{Warning, CodeInvalidArgument, "Qualys IOC refused to search for the " + about + ": " + e.Message, e}
+		return warning(CodeInvalidArgument, e, "Qualys IOC refused to search for the "+about+": "+e.Message)
+	case qualys.KindNotFound:
+		return fatal(CodeUnknown, e, unexpected+sentence(e.Message)+" The events API was not found: "+
+			"check API_PATH, and that the subscription has the EDR module.")
 	case qualys.KindConnect, qualys.KindReset:
-		return &Error{Failure, CodeConnection, "Unable to connect to Qualys IOC, validate the configured API URL: " + gateway, e}
+		return failure(CodeConnection, e, "Unable to connect to Qualys IOC, validate the configured API URL: "+gateway)
 	case qualys.KindTLS:
-		return &Error{Fatal, CodeUnknown, "Unable to verify SSL certificate: " + e.Message, e}
+		return fatal(CodeUnknown, e, "Unable to verify SSL certificate: "+e.Message)
 	case qualys.KindTimeout:
-		return &Error{Warning, CodeTimeout, lateAnswer, e}
+		return warning(CodeTimeout, e, lateAnswer)
+	case qualys.KindMemory:
+		return warning(CodeTimeout, e, noMemory)
 	default:
-		return &Error{Failure, CodeUnknown, unexpected, e}
+		return failure(CodeUnknown, e, unexpected+e.Message)
 	}
+}
+
+func fatal(code Code, cause error, message string) *Error { return &Error{Fatal, code, message, cause} }
+func failure(code Code, cause error, message string) *Error {
+	return &Error{Failure, code, message, cause}
+}
+func warning(code Code, cause error, message string) *Error {
+	return &Error{Warning, code, message, cause}
+}
+
+// sentence ends a text with a full stop, so that another sentence can follow.
+func sentence(text string) string {
+	if strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
+}
+
+// nextTry says when Qualys takes requests again, rounded up.
+func nextTry(wait time.Duration) string {
+	in := func(n float64, unit string) string {
+		if n > 1 {
+			unit += "s"
+		}
+		return fmt.Sprintf(" Qualys takes requests again in %.0f %s.", n, unit)
+	}
+	switch {
+	case wait <= 0:
+		return ""
+	case wait <= 2*time.Minute:
+		return in(math.Ceil(wait.Seconds()), "second")
+	case wait <= 2*time.Hour:
+		return in(math.Ceil(wait.Minutes()), "minute")
+	}
+	return in(math.Ceil(wait.Hours()), "hour")
 }
 
 // invalidBody is the failure of a request body. problems is anything that JSON can hold.
@@ -167,21 +228,40 @@ func invalidBody(problems any) error {
 	if err != nil {
 		return err
 	}
-	return &Error{Severity: Fatal, Code: CodeInvalidArgument, Message: "Invalid JSON payload received. " + string(text)}
+	return fatal(CodeInvalidArgument, nil, "Invalid JSON payload received. "+string(text))
 }
 
-// cutShort says that an observable has more events than the answer shows.
-func cutShort(o search.Observable, shown int) error {
-	return &Error{
-		Severity: Warning, Code: CodeCut,
-		Message: fmt.Sprintf("There are more results for the %s than the %d newest that are shown.", named(o), shown),
+// truncatedResult says that an observable has more events than the answer shows, or may have.
+func truncatedResult(result search.Result, shown int) error {
+	text := fmt.Sprintf("There are more results for the %s than the %d newest that are shown.",
+		named(result.Observable), shown)
+	if shown == len(result.Events) && result.Examined > 0 {
+		text = fmt.Sprintf("There may be more results for the %s: Qualys IOC has many events that are only similar. "+
+			"%d events were looked at, and %d of them are about it.", named(result.Observable), result.Examined, shown)
 	}
+	return warning(CodeTruncated, nil, text)
+}
+
+// fullAnswer says where an answer that takes no more has ended.
+func fullAnswer(o ctim.Observable, shown int) error {
+	return warning(CodeTruncated, nil, fmt.Sprintf("The answer is full: it holds %d results for the %s, and none for "+
+		"the observables after it. %s", shown, named(o), sendFewer))
+}
+
+// unreadableEvents says that Qualys sent events that the relay cannot read.
+func unreadableEvents(o ctim.Observable, n int) error {
+	return failure(CodeUnknown, nil, fmt.Sprintf("%s%d of the events that it sent for the %s could not be read.",
+		unexpected, n, named(o)))
+}
+
+// undatedEvents says that events are there without a sighting, which needs a time.
+func undatedEvents(o ctim.Observable, n int) error {
+	return warning(CodeUnknown, nil, fmt.Sprintf("%s%d events about the %s have no time that could be read. "+
+		"They have no sighting in the answer.", unexpected, n, named(o)))
 }
 
 // named is an observable as a message names it: SHA256 "0123…".
-func named(o search.Observable) string {
-	return ctim.ObservableType(o.Type).Name() + " " + quoted(o.Value)
-}
+func named(o ctim.Observable) string { return o.Type.Name() + " " + quoted(o.Value) }
 
 // quoted is a value in quotation marks, on one line and cut to a length that can be read.
 func quoted(value string) string {
@@ -195,4 +275,36 @@ func quoted(value string) string {
 		value = string(runes[:maxQuoted]) + "…"
 	}
 	return `"` + value + `"`
+}
+
+// logged is how the log line has the errors of an answer: no word of Qualys, no value of an observable,
+// and the stack of the first failure that is the relay's own.
+func logged(list []*Error) (lines []accesslog.Error, own *accesslog.Panic) {
+	for _, e := range list {
+		line := accesslog.Error{Code: string(e.Code), Cause: causeOf(e), Level: slog.LevelInfo}
+		if e.Severity != Warning || e.Code != CodeTruncated && e.Code != CodeInvalidArgument {
+			line.Level = slog.LevelWarn // a result that is cut, or one bad value, is nobody's fault
+		}
+		lines = append(lines, line)
+		if e.Message == ownFault && own == nil {
+			own = &accesslog.Panic{Cause: e.cause.Error(), Stack: debug.Stack()}
+			if p, ok := errors.AsType[*panicError](e.cause); ok {
+				own.Stack = p.stack
+			}
+		}
+	}
+	return lines, own
+}
+
+// causeOf is the cause of an error in words that name no observable.
+func causeOf(e *Error) string {
+	var about aboutError
+	cause := e.cause
+	if errors.As(cause, &about) {
+		cause = about.err
+	}
+	if cause == nil {
+		return string(e.Code)
+	}
+	return cause.Error()
 }

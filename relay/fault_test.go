@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"qualysrelay.example/qualys/qualystest"
+	"qualysrelay.example/relay/accesslog"
 )
 
 // faults are what can go wrong at Qualys, and what each means for an answer when it does not go away.
@@ -28,30 +29,31 @@ var faults = []struct {
 	{qualystest.HangBeforeHeader(), CodeTimeout, CodeTimeout, false, true},
 	{qualystest.HangInBody(), CodeTimeout, CodeTimeout, false, true},
 	{qualystest.Drip(time.Second), CodeTimeout, CodeTimeout, false, true},
-	{qualystest.Truncated(), CodeUnknown, CodeUnknown, false, true},
+	{qualystest.Truncated(), CodeUnknown, CodeUnknown, true, true},
 	{qualystest.HTML(), CodeUnknown, CodeUnknown, false, true},
-	{qualystest.Empty(), "", CodeUnknown, false, false},
-	{qualystest.Null(), "", CodeUnknown, false, false},
-	{qualystest.Object(), CodeUnknown, CodeUnknown, false, true},
-	{qualystest.OddElements(), "", CodeUnknown, false, false},
+	{qualystest.Empty(), CodeUnknown, CodeUnknown, false, true},
+	{qualystest.Null(), CodeUnknown, CodeUnknown, false, true},
+	{qualystest.Object(), CodeUnknown, CodeAuthorization, false, true},
+	{qualystest.OddElements(), CodeUnknown, CodeUnknown, false, true},
 	{qualystest.Huge(1 << 30), CodeUnknown, CodeUnknown, false, true},
-	{qualystest.Redirect("http://127.0.0.1:1/"), CodeUnknown, CodeUnknown, false, false},
+	{qualystest.Redirect("http://127.0.0.1:1/"), CodeUnknown, CodeUnknown, false, true},
 	{qualystest.Status(400, `{"message":"no such token"}`), CodeInvalidArgument, CodeAuthorization, false, true},
 	{qualystest.Status(401, `{"authentication_exceptions":["InvalidCredentialsException"]}`), CodeAuthorization, CodeAuthorization, true, false},
-	{qualystest.Status(403, `{"message":"no module"}`), CodePermission, CodePermission, false, false},
-	{qualystest.Status(404, "nothing here"), "", CodeUnknown, false, false},
-	{qualystest.Status(409, "conflict"), CodeUnknown, CodeUnknown, false, false},
+	{qualystest.Status(403, `{"message":"no module"}`), CodePermission, CodePermission, false, true},
+	{qualystest.Status(404, "nothing here"), CodeUnknown, CodeUnknown, false, true},
+	{qualystest.Status(409, "conflict"), CodeUnknown, CodeUnknown, false, true},
 	{qualystest.Status(409, "", "X-RateLimit-Limit", "300", "X-RateLimit-ToWait-Sec", "900"), CodeTooManyRequests, CodeTooManyRequests, false, false},
-	{qualystest.Status(418, "short and stout"), CodeUnknown, CodeUnknown, false, false},
+	{qualystest.Status(418, "short and stout"), CodeUnknown, CodeUnknown, false, true},
 	{qualystest.Status(429, "", "Retry-After", "900"), CodeTooManyRequests, CodeTooManyRequests, false, false},
-	{qualystest.Status(500, "<html><b>boom</b></html>"), CodeUnknown, CodeUnknown, false, true},
+	{qualystest.Status(500, "<html><b>boom</b></html>"), CodeUnknown, CodeUnknown, true, true},
 	{qualystest.Status(502, ""), CodeUnknown, CodeUnknown, true, true},
 	{qualystest.Status(503, ""), CodeUnavailable, CodeUnavailable, true, true},
 	{qualystest.Status(504, ""), CodeUnknown, CodeUnknown, true, true},
 }
 
-// TestEveryFault drives each fault on a login and on each of the two searches, once and always, alone and beside a healthy observable. Whatever
-// happens, the answer is there in time, valid, with its code and with what was healthy; and nothing is left behind.
+// TestEveryFault drives each fault on a login and on each of the two searches, once and always, alone
+// and beside a healthy observable. Whatever happens, the answer is there in time, valid, with its code
+// and with what was healthy; and nothing is left behind.
 func TestEveryFault(t *testing.T) {
 	t.Parallel()
 	before := heap()
@@ -115,7 +117,7 @@ func (c faultCase) want() Code {
 func (c faultCase) run(t *testing.T, deadline time.Duration) {
 	fault := faults[c.fault]
 	long := "2026-01-01T00:00:00Z"
-	r := newRig(t, []qualystest.Event{badFile(1).Current(), badFile(1).At(long), badFile(2).Current(), badFile(2).At(long)}, "REQUEST_TIMEOUT", deadline.String())
+	r := newRelay(t, []qualystest.Event{badFile(1).Current(), badFile(1).At(long), badFile(2).Current(), badFile(2).At(long)}, "REQUEST_TIMEOUT", deadline.String())
 	injected := qualystest.Fault{On: qualystest.Search, Times: c.times, Do: fault.do, Contains: sha(2), State: qualystest.CurrentState}
 	switch c.on {
 	case "login":
@@ -171,7 +173,7 @@ func countFor(a answer, value string) int {
 func TestARefusedConnection(t *testing.T) {
 	t.Parallel()
 	dead := qualystest.DeadURL(t)
-	r := newRigOver(t, qualystest.New(t, qualystest.Config{}), "API_URL", dead)
+	r := newRelayAt(t, qualystest.New(t, qualystest.Config{}), "API_URL", dead)
 	for _, path := range []string{"/observe/observables", "/health"} {
 		a := r.ask(path, "sha256", sha(1))
 		require.Len(t, a.Errors, 1)
@@ -182,7 +184,7 @@ func TestARefusedConnection(t *testing.T) {
 func TestACertificateOfAnUnknownAuthority(t *testing.T) {
 	t.Parallel()
 	fake := qualystest.New(t, qualystest.Config{TLS: true})
-	r := newRigOver(t, fake, "API_URL", fake.URL)
+	r := newRelayAt(t, fake, "API_URL", fake.URL)
 	a := r.ask("/observe/observables", "sha256", sha(1))
 	require.Len(t, a.Errors, 1)
 	assert.Equal(t, Fatal, a.Errors[0].Severity)
@@ -193,7 +195,6 @@ func TestACertificateOfAnUnknownAuthority(t *testing.T) {
 // TestTheErrorTable holds the words that the analyst reads, row by row.
 func TestTheErrorTable(t *testing.T) {
 	t.Parallel()
-	const unexpected = "Unexpected response from Qualys IOC: "
 	for name, row := range map[string]struct {
 		fault qualystest.Fault
 		want  Error
@@ -208,11 +209,11 @@ func TestTheErrorTable(t *testing.T) {
 		},
 		"403": {
 			qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(403, `{"message":"EDR is not in your subscription"}`)},
-			Error{Severity: Fatal, Code: CodePermission, Message: unexpected + "EDR is not in your subscription"},
+			Error{Severity: Fatal, Code: CodePermission, Message: unexpected + "EDR is not in your subscription." + checkHint},
 		},
 		"429": {
 			qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(429, "", "Retry-After", "900")},
-			Error{Severity: Warning, Code: CodeTooManyRequests, Message: "Too many requests to Qualys IOC have been made. Please try again later."},
+			Error{Severity: Warning, Code: CodeTooManyRequests, Message: "Too many requests to Qualys IOC have been made. Please try again later. Qualys takes requests again in 15 minutes."},
 		},
 		"503": {
 			qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(503, "down")},
@@ -233,10 +234,10 @@ func TestTheErrorTable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, nil, "REQUEST_TIMEOUT", "1s")
+			r := newRelay(t, nil, "REQUEST_TIMEOUT", "1s")
 			r.fake.Inject(row.fault)
 			a := r.ask("/observe/observables", "sha256", sha(1))
-			require.Len(t, a.Errors, 1, "equal errors are said once")
+			require.Len(t, a.Errors, 1, "duplicates are reported once")
 			assert.Equal(t, row.want, a.Errors[0])
 			if row.fault.On == qualystest.Login || row.want.Code != CodeInvalidArgument { // health asks for no observable
 				assert.Equal(t, row.want.Code, r.post("/health", r.token, "").Errors[0].Code)
@@ -249,10 +250,9 @@ func TestOurOwnKeyIsNobodysBusiness(t *testing.T) {
 	t.Parallel()
 	c, err := ConfigFromEnv(env("SECRET_KEY", "", "SECRET_KEY_FILE", t.TempDir()+"/missing"))
 	require.NoError(t, err)
-	s, err := New(c)
-	require.NoError(t, err)
 	log := new(strings.Builder)
-	s.log = newLogger(log, c.LogLevel, "")
+	s, err := New(c, accesslog.New(log, c.LogLevel, ""))
+	require.NoError(t, err)
 	w := call(t, s, "POST", "/health", "", "Authorization", "Bearer "+tokenFor(t, "u", "p"))
 	assert.JSONEq(t, `{"errors":[{"type":"fatal","code":"unknown","message":"`+ownFault+`"}]}`, w.Body.String())
 	line := lastLine(t, log)
@@ -261,12 +261,13 @@ func TestOurOwnKeyIsNobodysBusiness(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// TestNoSecretLeaves marks every secret that the relay meets and looks for the marks in everything that it writes: answers, log lines, errors.
+// TestNoSecretLeaves marks every secret that the relay meets and looks for the marks in everything that
+// it writes: answers, log lines, errors.
 func TestNoSecretLeaves(t *testing.T) {
 	t.Parallel()
 	const password = "CANARY-password&=+% ü"
 	fake := qualystest.New(t, qualystest.Config{Users: map[string]string{"canary-user": password}, Events: []qualystest.Event{badFile(1)}})
-	r := newRigOver(t, fake, "API_URL", fake.URL, "REQUEST_TIMEOUT", "1s", "LOG_LEVEL", "debug", "SEARCH_CACHE", "0")
+	r := newRelayAt(t, fake, "API_URL", fake.URL, "REQUEST_TIMEOUT", "1s", "LOG_LEVEL", "debug", "SEARCH_CACHE", "0")
 	token := tokenFor(t, "canary-user", password)
 	session := fake.IssueToken("canary-user")
 	echo := func(secret string) string { return `{"message":"you sent ` + secret + `"}` }
@@ -295,7 +296,7 @@ func TestNoSecretLeaves(t *testing.T) {
 			remove()
 		}
 	}
-	r.relay.drain.shut(t.Context(), time.Minute) // the last lines are written after the answers
+	r.relay.requests.shut(t.Context(), time.Minute) // the last lines are written after the answers
 	for _, secret := range secrets {
 		assert.NotContains(t, said.String(), secret)
 		assert.NotContains(t, r.log.String(), secret)
@@ -307,17 +308,17 @@ func TestNoSecretLeaves(t *testing.T) {
 	}
 }
 
-func TestEqualErrorsAreSaidOnceAndTheListIsBounded(t *testing.T) {
+func TestDuplicateErrorsAreReportedOnceAndTheListIsBounded(t *testing.T) {
 	t.Parallel()
 	same := context.DeadlineExceeded
-	var many problems
+	var many errorList
 	for range 20_000 {
 		many = append(many, same)
 	}
-	list := errorsOf(append(many, cutShort(observableNumber(1), 100)), "")
-	assert.Len(t, list, 2, "what is said once takes the room of one")
+	list := errorsOf(append(many, fullAnswer(observableNumber(1), 100)), "")
+	assert.Len(t, list, 2, "duplicates take no room")
 	for i := range 20_000 {
-		many = append(many, cutShort(observableNumber(i), 100))
+		many = append(many, fullAnswer(observableNumber(i), 100))
 	}
 	list = errorsOf(many, "")
 	assert.Contains(t, list[len(list)-1].Message, "more errors than are shown")

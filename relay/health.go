@@ -2,7 +2,6 @@ package relay
 
 import (
 	"fmt"
-	"net/http"
 	"time"
 
 	"qualysrelay.example/qualys"
@@ -27,17 +26,17 @@ type quotaValues struct {
 }
 
 // health logs in to Qualys and makes the smallest search there is: what an observe needs, and nothing else.
-func (s *Service) health(r *http.Request, rec *record) (payload, error) {
-	claims, err := s.authorize(r, rec)
+func (s *Service) health(r *request) (any, error) {
+	account, err := s.authorize(r)
 	if err != nil {
 		return nil, err
 	}
-	limits, stats, err := s.searcher.Check(r.Context(), claims.Tenant)
-	rec.cost(stats)
+	limits, stats, err := s.searcher.Check(r.Context(), account.tenant)
+	r.cost(stats)
 	if err != nil {
 		return nil, err
 	}
-	return jsonPayload{health{Status: "ok", Quotas: quotasOf(limits)}}, nil
+	return health{Status: "ok", Quotas: quotasOf(limits)}, nil
 }
 
 func quotasOf(limits qualys.RateLimits) map[string]quota {
@@ -57,20 +56,8 @@ func quotasOf(limits qualys.RateLimits) map[string]quota {
 	}
 	return map[string]quota{"qualys-api": {
 		Description: description,
-		Values:      quotaValues{Unit: unit, Limit: limits.Limit, Consumption: max(0, limits.Limit-limits.Remaining)},
+		Values: quotaValues{
+			Unit: unit, Limit: limits.Limit, Consumption: max(0, limits.Limit-limits.Remaining),
+		},
 	}}
-}
-
-// version tells the relay's version. It needs no token, so that a deployment can be checked from outside.
-func (s *Service) version(*http.Request, *record) (payload, error) {
-	return bareJSON(encode(map[string]string{"version": Version})), nil
-}
-
-// watchdog gives back the Health-Check header, as Cisco's relays do for their own monitoring.
-func (s *Service) watchdog(r *http.Request, _ *record) (payload, error) {
-	value := r.Header.Get("Health-Check")
-	if value == "" {
-		return nil, &Error{Severity: Fatal, Code: CodeHealthCheck, Message: "Invalid Health Check: the Health-Check header is missing."}
-	}
-	return jsonPayload{value}, nil
 }

@@ -13,33 +13,37 @@ import (
 func TestImportsPointOneWay(t *testing.T) {
 	t.Parallel()
 	const module = "qualysrelay.example"
-	rooms := map[string]struct {
+	packages := map[string]struct {
 		ours   []string // rooms of this module that it may import
 		others []string // modules beside the standard library; nil: any
 	}{
-		"/ctim":              {nil, []string{"github.com/google/uuid"}},
-		"/qualys":            {nil, []string{"golang.org/x/"}},
+		"/ctim":              {nil, []string{"github.com/google/uuid", "github.com/goccy/go-json", "golang.org/x/"}},
+		"/qualys":            {nil, []string{"github.com/go-json-experiment/json", "golang.org/x/net/html"}},
 		"/qualys/qualystest": {[]string{"/qualys"}, []string{"golang.org/x/"}},
-		"/relay/auth":        {[]string{"/qualys"}, nil},
-		"/relay/search":      {[]string{"/qualys"}, nil},
-		"/relay/mapping":     {[]string{"/qualys", "/ctim"}, []string{"github.com/google/uuid"}},
-		"/relay":             {[]string{"/relay/auth", "/relay/search", "/relay/mapping", "/qualys", "/ctim"}, nil},
-		"":                   {[]string{"/relay"}, []string{"github.com/GoogleCloudPlatform/functions-framework-go"}},
+		"/relay/auth":        {nil, nil},
+		"/relay/search":      {[]string{"/qualys", "/ctim"}, nil},
+		"/relay/accesslog":   {nil, nil},
+		"/relay/telemetry":   {[]string{"/qualys"}, nil},
+		"/relay/mapping":     {[]string{"/qualys", "/ctim"}, []string{}},
+		"/relay": {[]string{
+			"/relay/auth", "/relay/search", "/relay/mapping", "/relay/accesslog", "/relay/telemetry", "/qualys", "/ctim",
+		}, nil},
+		"": {[]string{"/relay", "/relay/accesslog"}, []string{"github.com/GoogleCloudPlatform/functions-framework-go"}},
 	}
-	for room, may := range rooms {
-		t.Run("room"+room, func(t *testing.T) {
+	for name, may := range packages {
+		t.Run("package"+name, func(t *testing.T) {
 			t.Parallel()
-			for _, imported := range imports(t, module+room) {
+			for _, imported := range imports(t, module+name) {
 				inside, isOurs := strings.CutPrefix(imported, module)
 				switch {
 				case isOurs:
-					assert.Contains(t, may.ours, inside, "%s imports %s", module+room, imported)
+					assert.Contains(t, may.ours, inside, "%s imports %s", module+name, imported)
 				case strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") && may.others != nil:
 					allowed := false
 					for _, other := range may.others {
 						allowed = allowed || strings.HasPrefix(imported, other)
 					}
-					assert.True(t, allowed, "%s imports %s", module+room, imported)
+					assert.True(t, allowed, "%s imports %s", module+name, imported)
 				}
 			}
 		})

@@ -5,17 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
 
+	"qualysrelay.example/ctim"
 	"qualysrelay.example/relay/search"
 )
 
 const (
-	maxBody        = 1 << 20 // bytes of a request body
-	maxObservables = 1000    // of one request
+	maxBody        = 1 << 20  // bytes of a request body
+	maxObservables = 1000     // of one request
+	freeBody       = 64 << 10 // bytes of a body that need no memory of the budget
+	decodingFactor = 8        // bytes of memory for a byte of a body, while it is decoded
 	// Where no token is asked for, the caller may be anybody.
 	maxBodyWithoutToken        = 64 << 10
 	maxObservablesWithoutToken = 100
@@ -23,10 +27,44 @@ const (
 	maxProblems = 20 // that one answer names
 )
 
-// decodeObservables reads the body of a request: a JSON list of at most most objects with a type and a value, both strings that are not blank.
-// Further keys are ignored. The list is read element by element, and no further than most. The error names each wrong entry by its place in the list.
-func decodeObservables(r *http.Request, most int) ([]search.Observable, error) {
-	body := json.NewDecoder(r.Body)
+// observables reads the body of the request, of at most maxBytes and most observables, and notes in its log line
+// what was asked. A large body waits for memory.
+func (s *Service) observables(r *request, maxBytes int64, most int) ([]ctim.Observable, error) {
+	r.Body = http.MaxBytesReader(nil, r.Body, maxBytes)
+	size := maxBytes
+	if r.ContentLength >= 0 {
+		size = min(size, r.ContentLength)
+	}
+	if size > freeBody {
+		need := size * decodingFactor
+		if s.events.Acquire(r.Context(), need) != nil {
+			return nil, errNoMemory
+		}
+		defer s.events.Release(need)
+	}
+	observables, err := decodeObservables(r.Body, most)
+	if err != nil {
+		return nil, err
+	}
+	r.line.Observables = make(map[string]int)
+	for _, o := range observables {
+		name := "unsupported" // a type is the caller's text: only known ones become a name in a log
+		if search.Supported(o.Type) {
+			name = string(o.Type)
+		}
+		r.line.Observables[name]++
+		if s.log.Enabled(r.Context(), slog.LevelDebug) {
+			r.line.Values = append(r.line.Values, string(o.Type)+":"+o.Value)
+		}
+	}
+	return observables, nil
+}
+
+// decodeObservables reads a JSON list of at most most objects with a type and a value, both strings that
+// are not blank. Further keys are ignored. The list is read element by element, and no further than
+// most. The error names each wrong entry by its place in the list.
+func decodeObservables(r io.Reader, most int) ([]ctim.Observable, error) {
+	body := json.NewDecoder(r)
 	start, err := body.Token()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -36,7 +74,7 @@ func decodeObservables(r *http.Request, most int) ([]search.Observable, error) {
 	case start != json.Delim('['):
 		return nil, invalidBody(bodyProblem("must be a list of observables, not " + kindOf(start)))
 	}
-	observables := make([]search.Observable, 0, 16)
+	observables := make([]ctim.Observable, 0, 16)
 	problems := make(map[string]any)
 	for i := 0; body.More(); i++ {
 		if i == most {
@@ -101,10 +139,10 @@ func unreadableBody(err error) error {
 
 func bodyProblem(text string) map[string]string { return map[string]string{"body": text} }
 
-func decodeObservable(entry json.RawMessage) (search.Observable, any) {
+func decodeObservable(entry json.RawMessage) (ctim.Observable, any) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(entry, &fields) != nil || fields == nil {
-		return search.Observable{}, "must be an object with a type and a value"
+		return ctim.Observable{}, "must be an object with a type and a value"
 	}
 	problems := make(map[string]string)
 	text := func(name string) string {
@@ -123,9 +161,9 @@ func decodeObservable(entry json.RawMessage) (search.Observable, any) {
 		}
 		return *value
 	}
-	o := search.Observable{Type: text("type"), Value: text("value")}
+	o := ctim.Observable{Type: ctim.ObservableType(text("type")), Value: text("value")}
 	if len(problems) > 0 {
-		return search.Observable{}, problems
+		return ctim.Observable{}, problems
 	}
 	return o, nil
 }

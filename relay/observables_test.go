@@ -1,26 +1,24 @@
 package relay
 
 import (
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"qualysrelay.example/relay/search"
+	"qualysrelay.example/ctim"
 )
 
 func TestDecodeObservables(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		body    string
-		want    []search.Observable
+		want    []ctim.Observable
 		problem string // as in the message
 	}{
-		"a list":                     {body: `[{"type":"ip","value":"192.0.2.1"}]`, want: []search.Observable{{Type: "ip", Value: "192.0.2.1"}}},
-		"an empty list":              {body: `[]`, want: []search.Observable{}},
-		"further keys":               {body: `[{"type":"ip","value":"192.0.2.1","x":[1]}]`, want: []search.Observable{{Type: "ip", Value: "192.0.2.1"}}},
+		"a list":                     {body: `[{"type":"ip","value":"192.0.2.1"}]`, want: []ctim.Observable{{Type: "ip", Value: "192.0.2.1"}}},
+		"an empty list":              {body: `[]`, want: []ctim.Observable{}},
+		"further keys":               {body: `[{"type":"ip","value":"192.0.2.1","x":[1]}]`, want: []ctim.Observable{{Type: "ip", Value: "192.0.2.1"}}},
 		"nothing":                    {body: "", problem: `{"body":"is empty, not a list of observables"}`},
 		"an object":                  {body: `{"type":"ip"}`, problem: `{"body":"must be a list of observables, not a JSON object"}`},
 		"a string":                   {body: `"x"`, problem: `{"body":"must be a list of observables, not a JSON string"}`},
@@ -43,7 +41,7 @@ func TestDecodeObservables(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := decodeObservables(httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(test.body)), maxObservables)
+			got, err := decodeObservables(strings.NewReader(test.body), maxObservables)
 			if test.problem == "" {
 				require.NoError(t, err)
 				assert.Equal(t, test.want, got)
@@ -60,7 +58,7 @@ func FuzzDecodeObservables(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		observables, err := decodeObservables(httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(body)), maxObservables)
+		observables, err := decodeObservables(strings.NewReader(body), maxObservables)
 		if err != nil {
 			list := errorsOf(err, "")
 			require.Len(t, list, 1)
@@ -68,7 +66,7 @@ func FuzzDecodeObservables(f *testing.F) {
 			return
 		}
 		for _, o := range observables {
-			assert.NotEmpty(t, strings.TrimSpace(o.Type))
+			assert.NotEmpty(t, strings.TrimSpace(string(o.Type)))
 			assert.NotEmpty(t, strings.TrimSpace(o.Value))
 		}
 	})

@@ -1,71 +1,142 @@
 package relay
 
 import (
-	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
-	"qualysrelay.example/relay/auth"
 	"qualysrelay.example/relay/mapping"
 	"qualysrelay.example/relay/search"
 )
 
-// maxAnswer is the most bytes of entities in one answer: Cloud Run sends no more than 32 MB, and the errors need room.
-const maxAnswer = 29 << 20
-
-// observe answers with what Qualys saw of each observable: sightings, indicators, judgements, and how they hang together.
-func (s *Service) observe(r *http.Request, rec *record) (payload, error) {
-	claims, observables, err := s.admit(r, rec)
+// observe answers with what Qualys saw of each observable: sightings, indicators, judgements, and their
+// relationships.
+func (s *Service) observe(r *request) (any, error) {
+	account, observables, err := s.admit(r)
 	if err != nil {
 		return nil, err
 	}
-	results, failed := s.search(r, rec, claims, observables)
-	_, end := s.telemetry.span(r.Context(), "mapping")
-	defer end(nil)
-	bundle := ctim.NewBundle(maxAnswer)
-	for i, result := range results {
-		if shown, cut := addResult(bundle, result, claims); cut {
-			failed = append(failed, cutShort(result.Observable, shown))
-		}
-		results[i].Events = nil // the bundle has them now
+	e := newEntities(r, account, len(observables))
+	s.search(r, account, observables, e.addResult)
+	return e.finish()
+}
+
+// admit verifies the token, then reads the body: whoever may not ask learns nothing of what was wrong
+// with the question.
+func (s *Service) admit(r *request) (account, []ctim.Observable, error) {
+	account, err := s.authorize(r)
+	if err != nil {
+		return account, nil, err
 	}
-	return answerOf(bundle, failed, rec)
+	observables, err := s.observables(r, maxBody, maxObservables)
+	return account, observables, err
 }
 
-// answerOf leaves the data out where there is none and something failed.
-func answerOf(bundle *ctim.Bundle, failed problems, rec *record) (payload, error) {
-	rec.entities(bundle)
-	if bundle.Empty() && len(failed) > 0 {
-		return nil, failed
+func (s *Service) authorize(r *request) (account, error) {
+	ctx, end := s.telemetry.Span(r.Context(), "key")
+	claims, err := s.verifier.Verify(ctx, r.Request)
+	end(err)
+	if err != nil {
+		return account{}, err
 	}
-	return bundle, failed.errorOrNil()
+	a, err := s.config.account(claims)
+	r.line.Gateway = a.tenant.Gateway
+	return a, err
 }
 
-// asked is a result's observable as CTIM has it, and the page that shows its search.
-func asked(result search.Result, claims auth.Claims) (o ctim.Observable, page string) {
-	return ctim.Observable{Type: ctim.ObservableType(result.Observable.Type), Value: result.Observable.Value}, qualys.HuntingURL(claims.PlatformURL, result.Filter)
+// search finds the events of each observable. Where visit returns false, the answer takes no more.
+func (s *Service) search(
+	r *request, a account, observables []ctim.Observable, visit func(search.Result) bool,
+) {
+	r.cost(s.searcher.Search(r.Context(), a.tenant, observables, a.limit, visit))
 }
 
-// addResult maps one observable's events into the bundle. It tells how many it could show, and whether anything had to be left out.
-func addResult(bundle *ctim.Bundle, result search.Result, claims auth.Claims) (shown int, cut bool) {
-	o, source := asked(result, claims)
-	judgements := 0
+// cost notes in the log line what the request cost at Qualys.
+func (r *request) cost(stats search.Stats) {
+	u := &r.line.Upstream
+	u.Calls, u.Logins, u.Waits, u.CacheHits = stats.Calls, stats.Logins, stats.Waits, stats.CacheHits
+	u.Time, u.Batches = stats.Upstream, stats.Batches
+}
+
+// entities is the data of observe or deliberate while it grows, and what failed.
+type entities struct {
+	request *request
+	account account
+	bundle  *ctim.Bundle
+	failed  errorList
+}
+
+func newEntities(r *request, a account, observables int) *entities {
+	r.memory.expect(observables * a.limit)
+	return &entities{request: r, account: a, bundle: ctim.NewBundle(maxAnswer)}
+}
+
+// addErrors takes what failed in the search of one observable.
+func (e *entities) addErrors(result search.Result) {
+	e.request.line.Events += len(result.Events)
+	for _, err := range result.Errs {
+		e.failed = append(e.failed, aboutError{result.Observable, err})
+	}
+	if result.Unreadable > 0 {
+		e.failed = append(e.failed, unreadableEvents(result.Observable, result.Unreadable))
+	}
+}
+
+// huntingURL is the page of the Qualys console that shows the search for an observable, "" where the
+// console is not known.
+func (e *entities) huntingURL(result search.Result) string {
+	return qualys.HuntingURL(e.account.platformURL, result.Filter)
+}
+
+// addResult maps the events of one observable into the answer. It returns false where the answer takes
+// no more.
+func (e *entities) addResult(result search.Result) bool {
+	e.addErrors(result)
+	huntingURL := e.huntingURL(result)
+	shown, judgements, undated := 0, 0, 0
+	truncated := result.Truncated
 	for _, event := range result.Events {
-		entities := mapping.Map(o, source, event)
-		if room := claims.Limit - judgements; len(entities.Judgements) > room {
-			keepJudgements(&entities, room)
-			cut = true
+		if err := e.request.memory.reserve(e.request.Context(), e.bundle.Len()); err != nil {
+			e.failed = append(e.failed, aboutError{result.Observable, err})
+			return false
 		}
-		judgements += len(entities.Judgements)
-		if !bundle.Add(entities) {
-			return shown, true
+		found := mapping.Map(result.Observable, huntingURL, event)
+		if found.Sighting == nil {
+			undated++
+		}
+		if room := e.account.limit - judgements; len(found.Judgements) > room {
+			keepJudgements(&found, room)
+			truncated = true
+		}
+		judgements += len(found.Judgements)
+		if !e.bundle.Add(found) {
+			e.failed = append(e.failed, fullAnswer(result.Observable, shown))
+			return false
 		}
 		shown++
 	}
-	return shown, cut || result.Cut
+	if undated > 0 {
+		e.failed = append(e.failed, undatedEvents(result.Observable, undated))
+	}
+	if truncated {
+		e.failed = append(e.failed, truncatedResult(result, shown))
+	}
+	return true
+}
+
+// finish leaves the data out where there is none and something failed.
+func (e *entities) finish() (any, error) {
+	line := &e.request.line
+	line.Entities = make(map[string]int)
+	for _, kind := range ctim.Kinds() {
+		if n := e.bundle.Count(kind); n > 0 {
+			line.Entities[string(kind)] = n
+		}
+	}
+	if e.bundle.Empty() && len(e.failed) > 0 {
+		return nil, e.failed
+	}
+	return e.bundle, e.failed.errorOrNil()
 }
 
 // keepJudgements leaves the first n judgements, and no relationship to another.
@@ -79,71 +150,3 @@ func keepJudgements(e *ctim.Entities, n int) {
 		return dropped[r.SourceRef] || dropped[r.TargetRef]
 	})
 }
-
-// deliberate answers with Qualys's own verdict on each file hash that it judged.
-func (s *Service) deliberate(r *http.Request, rec *record) (payload, error) {
-	claims, observables, err := s.admit(r, rec)
-	if err != nil {
-		return nil, err
-	}
-	var hashes []search.Observable
-	for _, o := range observables {
-		if o.Type == "md5" || o.Type == "sha256" {
-			hashes = append(hashes, o)
-		}
-	}
-	results, failed := s.search(r, rec, claims, hashes)
-	bundle := ctim.NewBundle(maxAnswer)
-	for _, result := range results {
-		o, source := asked(result, claims)
-		var judgements []*ctim.Judgement
-		for _, event := range result.Events {
-			judgements = append(judgements, mapping.Map(o, source, event).Judgements...)
-		}
-		if verdict, judgement := mapping.Verdict(o, judgements); verdict != nil && !bundle.AddVerdict(verdict, judgement) {
-			failed = append(failed, cutShort(result.Observable, 0))
-		}
-	}
-	return answerOf(bundle, failed, rec)
-}
-
-// admit checks the token, then the body: whoever may not ask learns nothing of what was wrong with the question.
-func (s *Service) admit(r *http.Request, rec *record) (auth.Claims, []search.Observable, error) {
-	claims, err := s.authorize(r, rec)
-	if err != nil {
-		return auth.Claims{}, nil, err
-	}
-	observables, err := s.observables(r, rec, maxObservables)
-	return claims, observables, err
-}
-
-func (s *Service) authorize(r *http.Request, rec *record) (auth.Claims, error) {
-	ctx, end := s.telemetry.span(r.Context(), "key")
-	claims, err := s.verifier.Verify(ctx, r)
-	end(err)
-	rec.gateway = claims.Tenant.Gateway
-	return claims, err
-}
-
-func (s *Service) observables(r *http.Request, rec *record, most int) ([]search.Observable, error) {
-	observables, err := decodeObservables(r, most)
-	rec.asked(observables)
-	return observables, err
-}
-
-// search finds the events and turns what failed into errors that name their observable. What was found beside a failure stays.
-func (s *Service) search(r *http.Request, rec *record, claims auth.Claims, observables []search.Observable) ([]search.Result, problems) {
-	results, stats := s.searcher.Search(r.Context(), claims.Tenant, observables, claims.Limit)
-	rec.cost(stats)
-	var failed problems
-	for _, result := range results {
-		rec.events += len(result.Events)
-		for _, err := range result.Errs {
-			failed = append(failed, aboutError{result.Observable, err})
-		}
-	}
-	return results, failed
-}
-
-// escape makes any value fit for an id.
-func escape(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
 	"qualysrelay.example/qualys/qualystest"
-	"qualysrelay.example/relay/auth"
 	"qualysrelay.example/relay/search"
 )
 
@@ -27,7 +27,7 @@ func badFile(i int) qualystest.Event {
 
 func TestObserveTellsTheStory(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, qualystest.Story())
+	r := newRelay(t, qualystest.Story())
 	found := make(map[string]int)
 	for _, o := range qualystest.StoryObservables() {
 		a := r.ask("/observe/observables", o.Type, o.Value)
@@ -45,7 +45,7 @@ func TestObserveTellsTheStory(t *testing.T) {
 
 func TestTheVerdictOnAProcessNeverLandsOnTheAddressThatItCalled(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, []qualystest.Event{
+	r := newRelay(t, []qualystest.Event{
 		qualystest.Network("evil.exe", "192.0.2.17", "198.51.100.23", "c2.example").Verdict("MALICIOUS", 10, "Win32.Trojan.Glasswing").Judged(sha(1)),
 		qualystest.Network("agent.exe", "192.0.2.17", "198.51.100.23", "").At("2026-05-01T00:00:00Z").Verdict("KNOWN", 0, "").Judged(sha(2)),
 	})
@@ -62,7 +62,7 @@ func TestTheVerdictOnAProcessNeverLandsOnTheAddressThatItCalled(t *testing.T) {
 
 func TestUnsupportedTypesAreSkipped(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	r := newRelay(t, nil)
 	assert.JSONEq(t, `{"data":{}}`, r.ask("/observe/observables", "url", "https://c2.example", "email", "a@c2.example").body)
 	assert.JSONEq(t, `{"data":{}}`, r.ask("/observe/observables").body)
 	assert.JSONEq(t, `{"data":{}}`, r.ask("/deliberate/observables").body)
@@ -71,7 +71,7 @@ func TestUnsupportedTypesAreSkipped(t *testing.T) {
 
 func TestAValueWithAllQuotesIsAWarningBesideTheOthers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, []qualystest.Event{badFile(1)})
+	r := newRelay(t, []qualystest.Event{badFile(1)})
 	a := r.ask("/observe/observables", "file_name", "a\"b`c'd", "sha256", sha(1), "mutex", "line\nbreak")
 	assert.Equal(t, 1, a.Data.Sightings.Count)
 	assert.Equal(t, []Code{CodeInvalidArgument, CodeInvalidArgument}, a.codes())
@@ -81,7 +81,7 @@ func TestAValueWithAllQuotesIsAWarningBesideTheOthers(t *testing.T) {
 
 func TestAThousandObservables(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, []qualystest.Event{badFile(3), badFile(999)})
+	r := newRelay(t, []qualystest.Event{badFile(3), badFile(999)})
 	var asked []string
 	for i := range 1000 {
 		asked = append(asked, "sha256", sha(i))
@@ -100,9 +100,9 @@ func TestTheLimitIsPerObservableAndSaid(t *testing.T) {
 			Verdict("MALICIOUS", 8, "a").Verdict("SUSPICIOUS", 5, "b"))
 	}
 	events = append(events, badFile(7))
-	r := newRig(t, events, "CTR_ENTITIES_LIMIT", "20")
+	r := newRelay(t, events, "CTR_ENTITIES_LIMIT", "20")
 	a := r.ask("/observe/observables", "sha256", sha(1), "sha256", sha(7))
-	assert.Equal(t, []Code{CodeCut}, a.codes())
+	assert.Equal(t, []Code{CodeTruncated}, a.codes())
 	assert.Equal(t, Warning, a.Errors[0].Severity)
 	assert.Equal(t, `There are more results for the SHA256 "`+sha(1)+`" than the 20 newest that are shown.`, a.Errors[0].Message)
 	assert.Equal(t, 21, a.Data.Sightings.Count)
@@ -121,16 +121,16 @@ func TestTheLimitIsPerObservableAndSaid(t *testing.T) {
 
 func TestTheTokensLimitOverridesTheEnvironments(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, []qualystest.Event{badFile(1), badFile(1).At("2026-04-01T00:00:00Z")})
+	r := newRelay(t, []qualystest.Event{badFile(1), badFile(1).At("2026-04-01T00:00:00Z")})
 	r.token = tokenFor(t, qualystest.User, qualystest.Password, "CTR_ENTITIES_LIMIT", "1")
 	a := r.ask("/observe/observables", "sha256", sha(1))
 	assert.Equal(t, 1, a.Data.Sightings.Count)
-	assert.Equal(t, []Code{CodeCut}, a.codes())
+	assert.Equal(t, []Code{CodeTruncated}, a.codes())
 }
 
 func TestDeliberate(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, []qualystest.Event{
+	r := newRelay(t, []qualystest.Event{
 		badFile(1), badFile(2).Verdict("KNOWN", 0, ""),
 		qualystest.Network("evil.exe", "192.0.2.17", "198.51.100.23", "").Verdict("MALICIOUS", 10, "x").Judged(sha(3)),
 	})
@@ -149,7 +149,7 @@ func TestDeliberate(t *testing.T) {
 
 func TestRefer(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	r := newRelay(t, nil)
 	var got struct{ Data []pivot }
 	a := r.ask("/refer/observables", "sha256", sha(1), "url", "https://c2.example", "file_path", `C:\a b\"x".exe`, "sha256", sha(1))
 	require.NoError(t, json.Unmarshal([]byte(a.body), &got))
@@ -169,14 +169,14 @@ func TestRefer(t *testing.T) {
 	large := `[{"type":"file_name","value":"` + strings.Repeat("x", 64<<10) + `"}]`
 	assert.Contains(t, r.post("/refer/observables", "", large).body, "is larger than 65536 bytes", "without a token")
 	assert.Equal(t, []Code{CodeAuthorization}, r.post("/refer/observables", "nonsense", `[]`).codes(), "but one that is sent is checked")
-	bare := newRigOver(t, r.fake, "API_URL", r.fake.URL)
+	bare := newRelayAt(t, r.fake, "API_URL", r.fake.URL)
 	assert.Equal(t, []Code{CodeInvalidArgument}, bare.post("/refer/observables", "", `[{"type":"ip","value":"192.0.2.1"}]`).codes())
 	assert.Contains(t, bare.post("/refer/observables", tokenFor(t, "u", "p", "PLATFORM_URL", "https://other.example"), `[{"type":"ip","value":"192.0.2.1"}]`).body, "https://other.example/ioc/")
 }
 
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	r := newRelay(t, nil)
 	assert.JSONEq(t, `{"data":{"status":"ok"}}`, r.post("/health", r.token, "").body)
 	r.fake.SetHeader("X-RateLimit-Limit", "300")
 	r.fake.SetHeader("X-RateLimit-Remaining", "290")
@@ -189,7 +189,7 @@ func TestHealth(t *testing.T) {
 
 func TestBadInputIsSaidClearly(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	r := newRelay(t, nil)
 	for name, test := range map[string]struct {
 		header, body, message string
 		code                  Code
@@ -234,8 +234,8 @@ func TestTheServerTimingTellsWhatItCost(t *testing.T) {
 	assert.Regexp(t, `^total;dur=[0-9.]+, qualys;dur=0.0;desc="0 calls", cache;desc="0 hits"$`, call(t, s, "POST", "/version", "").Header().Get("Server-Timing"))
 }
 
-func observableNumber(i int) search.Observable {
-	return search.Observable{Type: "sha256", Value: sha(i)}
+func observableNumber(i int) ctim.Observable {
+	return ctim.Observable{Type: "sha256", Value: sha(i)}
 }
 
 func TestAnAnswerThatIsFullSaysWhatItLeavesOut(t *testing.T) {
@@ -247,11 +247,13 @@ func TestAnAnswerThatIsFullSaysWhatItLeavesOut(t *testing.T) {
 		})
 	}
 	const small = 10_000 // bytes, in place of maxAnswer
-	bundle := ctim.NewBundle(small)
-	shown, cut := addResult(bundle, search.Result{Observable: observableNumber(1), Events: events}, auth.Claims{Limit: 100})
-	assert.True(t, cut)
+	r := &request{Request: httptest.NewRequestWithContext(t.Context(), "POST", "/", nil)}
+	e := &entities{request: r, account: account{limit: 100}, bundle: ctim.NewBundle(small)}
+	assert.False(t, e.addResult(search.Result{Observable: observableNumber(1), Events: events}), "it takes no more")
+	shown := e.bundle.Count(ctim.KindSighting)
 	assert.Positive(t, shown)
 	assert.Less(t, shown, len(events))
-	assert.Equal(t, shown, bundle.Count(ctim.KindSighting))
-	assert.LessOrEqual(t, bundle.Len(), small)
+	assert.LessOrEqual(t, e.bundle.Len(), small)
+	require.Len(t, e.failed, 1)
+	assert.Contains(t, e.failed[0].Error(), fmt.Sprintf("it holds %d results for the SHA256", shown))
 }

@@ -1,7 +1,7 @@
 package relay
 
 import (
-	"net/http"
+	"net/url"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
@@ -17,54 +17,55 @@ type pivot struct {
 	Categories  []string `json:"categories"`
 }
 
-// refer links each observable to its search in the Qualys console. It calls nobody; a token is checked where one is sent.
-func (s *Service) refer(r *http.Request, rec *record) (payload, error) {
-	platform, most := s.config.Auth.PlatformURL, maxObservablesWithoutToken
+// refer links each observable to its search in the Qualys console. It calls nobody. A token is verified
+// where one is sent; without one, the body has tighter limits.
+func (s *Service) refer(r *request) (any, error) {
+	platformURL := s.config.PlatformURL
+	maxBytes, most := int64(maxBodyWithoutToken), maxObservablesWithoutToken
 	if len(r.Header.Values("Authorization")) > 0 {
-		claims, err := s.authorize(r, rec)
+		account, err := s.authorize(r)
 		if err != nil {
 			return nil, err
 		}
-		platform, most = claims.PlatformURL, maxObservables
-	} else {
-		r.Body = http.MaxBytesReader(nil, r.Body, maxBodyWithoutToken)
+		platformURL, maxBytes, most = account.platformURL, maxBody, maxObservables
 	}
-	observables, err := s.observables(r, rec, most)
+	observables, err := s.observables(r, maxBytes, most)
 	if err != nil {
 		return nil, err
 	}
-	if platform == "" {
+	if platformURL == "" {
 		return nil, &Error{
 			Severity: Fatal, Code: CodeInvalidArgument,
-			Message: "The address of the Qualys console is not known: set PLATFORM_URL in the module's settings or in the relay's environment.",
+			Message: "The address of the Qualys console is not known: set PLATFORM_URL in the module's settings or " +
+				"in the relay's environment.",
 		}
 	}
 	pivots := make([]pivot, 0, len(observables))
-	var failed problems
-	seen := make(map[search.Observable]bool)
+	var failed errorList
+	seen := make(map[ctim.Observable]bool)
 	for _, o := range observables {
-		if !o.Supported() || seen[o] {
+		if !search.Supported(o.Type) || seen[o] {
 			continue
 		}
 		seen[o] = true
-		filter, err := o.Filter()
+		filter, err := search.Filter(o)
 		if err != nil {
 			failed = append(failed, aboutError{o, err})
 			continue
 		}
-		link := ctim.URI(qualys.HuntingURL(platform, filter))
+		link := ctim.URI(qualys.HuntingURL(platformURL, filter))
 		if link == "" { // longer than the 2048 characters that CTIM allows
 			failed = append(failed, aboutError{o, search.ErrTooLong})
 			continue
 		}
-		name := ctim.ObservableType(o.Type).Name()
+		name := o.Type.Name()
 		pivots = append(pivots, pivot{
-			ID:          "ref-qualys-search-" + o.Type + "-" + escape(o.Value),
+			ID:          "ref-qualys-search-" + string(o.Type) + "-" + url.PathEscape(o.Value),
 			Title:       "Search for this " + name,
 			Description: "Look up this " + name + " in Qualys IOC",
 			URL:         link,
 			Categories:  []string{"Search", "Qualys"},
 		})
 	}
-	return jsonPayload{pivots}, failed.errorOrNil()
+	return pivots, failed.errorOrNil()
 }

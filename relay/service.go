@@ -1,19 +1,20 @@
 package relay
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
-	"os"
 	"path"
+	"runtime/debug"
 	"strings"
+
+	"golang.org/x/sync/semaphore"
 
 	"qualysrelay.example/qualys"
 	"qualysrelay.example/relay/auth"
 	"qualysrelay.example/relay/search"
+	"qualysrelay.example/relay/telemetry"
 )
-
-// Version is the relay's own.
-const Version = "1.0.0"
 
 // Service answers XDR. It is safe for use by many requests at once; nothing of one tenant reaches another.
 type Service struct {
@@ -22,8 +23,10 @@ type Service struct {
 	verifier  *auth.Verifier
 	client    *qualys.Client
 	searcher  *search.Searcher
-	telemetry *telemetry
-	drain     *drain
+	telemetry *telemetry.Telemetry
+	events    *semaphore.Weighted // the memory of events and of large bodies, in bytes
+	answers   *semaphore.Weighted // the memory of large answers, in bytes
+	requests  *requests
 }
 
 // endpoint is one row of the contract with XDR.
@@ -31,7 +34,7 @@ type endpoint struct {
 	name   string // under which the function is registered
 	path   string
 	method string
-	handle func(*Service, *http.Request, *record) (payload, error)
+	handle func(*Service, *request) (any, error)
 }
 
 // endpoints is the only route table.
@@ -47,34 +50,63 @@ func endpoints() []endpoint {
 }
 
 // New builds the relay. It opens no connection and starts nothing: the first request does what it needs.
-func New(c Config) (*Service, error) {
-	log := newLogger(os.Stderr, c.LogLevel, c.ProjectID)
+// The errors are those of the configuration.
+func New(c Config, log *slog.Logger) (*Service, error) {
 	c.Auth.Logger = log
 	verifier, err := auth.New(c.Auth)
 	if err != nil {
 		return nil, err
 	}
-	telemetry := newTelemetry(c.Telemetry, log)
-	client := qualys.NewClient(qualys.Options{PathPrefix: c.APIPath, UserAgent: "qualys-relay/" + Version, Observe: telemetry.call})
+	tel := telemetry.New(c.Telemetry, Version, log)
+	budget := newBudget(c.MemoryLimit)
+	client := qualys.NewClient(qualys.Options{
+		PathPrefix: c.APIPath,
+		UserAgent:  "qualys-relay/" + Version,
+		Observe:    tel.Call,
+		Memory:     budget.events,
+	})
 	return &Service{
-		config:    c,
-		log:       log,
-		verifier:  verifier,
-		client:    client,
-		searcher:  search.New(client, search.Options{Concurrency: c.Concurrency, CacheTTL: c.SearchCache, Span: telemetry.span}),
-		telemetry: telemetry,
-		drain:     newDrain(),
+		config:   c,
+		log:      log,
+		verifier: verifier,
+		client:   client,
+		searcher: search.New(client, search.Options{
+			Concurrency:     c.Concurrency,
+			CacheTTL:        c.SearchCache,
+			CacheBytes:      budget.cache,
+			Memory:          budget.events,
+			MaxRequestBytes: maxUnread,
+			Span:            tel.Span,
+		}),
+		telemetry: tel,
+		events:    budget.events,
+		answers:   budget.answers,
+		requests:  newRequests(),
 	}, nil
+}
+
+// Start prepares the process to be the relay's: it sets the memory limit of the configuration, logs one
+// line about what runs and where it listens, and ends the process on SIGTERM after the requests in
+// flight have been answered. port is the functions framework's, which listens.
+func (s *Service) Start(port string) {
+	debug.SetMemoryLimit(s.config.MemoryLimit)
+	version, commit, goVersion := Build()
+	s.log.Info("the relay starts",
+		slog.String("port", cmp.Or(port, "8080")),
+		slog.String("version", version), slog.String("commit", commit), slog.String("go", goVersion),
+		slog.Any("configuration", s.config))
+	s.exitOnSIGTERM()
 }
 
 // Close gives back connections and sends what telemetry is left.
 func (s *Service) Close() error {
 	s.client.Close()
-	s.telemetry.close()
+	s.telemetry.Close()
 	return s.verifier.Close()
 }
 
-// Functions are the service's HTTP functions by the name under which they are registered: one for each endpoint, and "relay" for all of them.
+// Functions are the service's HTTP functions by the name under which they are registered: one for each
+// endpoint, and "relay" for all of them.
 func (s *Service) Functions() map[string]http.HandlerFunc {
 	functions := map[string]http.HandlerFunc{"relay": s.ServeHTTP}
 	for _, e := range endpoints() {
@@ -83,11 +115,12 @@ func (s *Service) Functions() map[string]http.HandlerFunc {
 	return functions
 }
 
-// ServeHTTP answers every endpoint by its path. A trailing or doubled slash is tolerated: module URLs are often saved with one.
+// ServeHTTP answers every endpoint by its path. A trailing or doubled slash is tolerated: module URLs
+// are often saved with one.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	asked := path.Clean("/" + r.URL.Path)
+	clean := path.Clean("/" + r.URL.Path)
 	for _, e := range endpoints() {
-		if e.path == asked {
+		if e.path == clean {
 			s.serve(w, r, e)
 			return
 		}
@@ -95,10 +128,11 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serve(w, r, endpoint{name: "none", method: r.Method, handle: notFound})
 }
 
-func notFound(_ *Service, _ *http.Request, _ *record) (payload, error) {
+func notFound(*Service, *request) (any, error) {
 	var paths []string
 	for _, e := range endpoints() {
 		paths = append(paths, e.path)
 	}
-	return nil, &statusError{http.StatusNotFound, "There is nothing at this path.", "The relay serves " + strings.Join(paths, ", ") + "."}
+	return nil, &statusError{http.StatusNotFound,
+		"There is nothing at this path.", "The relay serves " + strings.Join(paths, ", ") + "."}
 }

@@ -18,15 +18,15 @@ import (
 	"qualysrelay.example/qualys/qualystest"
 )
 
-// TestSoak mixes faults, callers that give up and tenants for as long as SOAK says (SOAK=3m), which is no part of the default run. Nothing may pile up.
+// TestSoak mixes faults, callers that give up and tenants for as long as SOAK says (SOAK=3m), which is
+// no part of the default run. Nothing may pile up.
 func TestSoak(t *testing.T) {
 	length, err := time.ParseDuration(os.Getenv("SOAK"))
 	if err != nil {
 		t.Skip("SOAK is not set to a duration")
 	}
 	fake := qualystest.New(t, qualystest.Config{Events: qualystest.Generate(1, 2000, qualystest.Values{})})
-	r := newRigOver(t, fake, "API_URL", fake.URL, "REQUEST_TIMEOUT", "2s", "LOG_LEVEL", "error", "SEARCH_CACHE", "1s")
-	r.relay.log = newLogger(r.log, r.relay.config.LogLevel, "")
+	r := newRelayAt(t, fake, "API_URL", fake.URL, "REQUEST_TIMEOUT", "2s", "LOG_LEVEL", "error", "SEARCH_CACHE", "1s")
 	tokens := []string{r.token}
 	for i := range 7 {
 		user := fmt.Sprintf("tenant-%d", i)

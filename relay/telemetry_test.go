@@ -67,7 +67,7 @@ func newCollector(t *testing.T) *collector {
 func TestTheSpansOfAnObserveReachACollector(t *testing.T) {
 	c := newCollector(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.url) // the exporters read it, too
-	r := newRig(t, []qualystest.Event{badFile(1)}, "OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
+	r := newRelay(t, []qualystest.Event{badFile(1)}, "OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.Status(http.StatusTeapot, "")})
 	r.ask("/observe/observables", "sha256", sha(1))
 
@@ -75,7 +75,7 @@ func TestTheSpansOfAnObserveReachACollector(t *testing.T) {
 	require.Eventually(t, func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return len(c.metrics) > 0 && len(c.spans) == 6
+		return len(c.metrics) > 0 && len(c.spans) == 4
 	}, testPatience, testTick)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,7 +85,7 @@ func TestTheSpansOfAnObserveReachACollector(t *testing.T) {
 	}
 	require.Len(t, spans["observeObservables"], 1)
 	request := spans["observeObservables"][0]
-	for name, count := range map[string]int{"key": 1, "qualys.login": 1, "qualys.search": 2, "mapping": 1} {
+	for name, count := range map[string]int{"key": 1, "qualys.search": 2} {
 		require.Len(t, spans[name], count, name)
 		for _, span := range spans[name] {
 			assert.Equal(t, request.GetTraceId(), span.GetTraceId(), name)
@@ -102,6 +102,6 @@ func TestACollectorThatIsAwayCostsNoAnswer(t *testing.T) {
 	dead := qualystest.DeadURL(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", dead)
 	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "200")
-	r := newRig(t, []qualystest.Event{badFile(1)}, "OTEL_EXPORTER_OTLP_ENDPOINT", dead)
+	r := newRelay(t, []qualystest.Event{badFile(1)}, "OTEL_EXPORTER_OTLP_ENDPOINT", dead)
 	assert.Equal(t, 1, r.ask("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
@@ -62,21 +63,25 @@ type tab struct {
 	ctx context.Context
 	url string
 
+	downloads chan string // paths of files
+
 	mu       sync.Mutex
 	said     []string // on the browser's console, and exceptions
 	requests []string
 }
 
-// open starts a relay with answers, a console before it and a browser that shows the console. When the test ends, the browser must have reported
-// no error and asked no other host.
-func open(t *testing.T, answers consoletest.Answers, v view) *tab {
+// quiet is a text about which nobody knows anything.
+const quiet = "nothing-here.example 192.0.2.200"
+
+// open starts a relay, a console before it and a browser that shows the console. When the test ends, the
+// browser must have reported no error and asked no other host.
+func open(t *testing.T, relay consoletest.Relay, v view) *tab {
 	t.Helper()
 	chromium(t)
-	relay := httptest.NewServer(answers.Handler())
-	t.Cleanup(relay.Close)
 	handler, err := console.New(console.Options{
-		Ask: consoletest.Ask(relay.URL), RelayURL: "https://relay.example",
-		Examples: []console.Example{{Label: "The opened invoice", Text: consoletest.Report()}, {Label: "Quiet", Text: "nothing-here.example 192.0.2.200"}},
+		Ask: relay.Start(t), RelayURL: "https://relay.example",
+		Examples: []console.Example{{Label: "The opened invoice", Text: consoletest.Report()},
+			{Label: "Quiet", Text: quiet}},
 	})
 	require.NoError(t, err)
 	server := httptest.NewServer(handler)
@@ -89,20 +94,23 @@ func openAt(t *testing.T, address string, v view) *tab {
 	t.Helper()
 	path := chromium(t)
 	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.NoFirstRun, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.Headless,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.ExecPath(path), chromedp.NoFirstRun, chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()), chromedp.Headless,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("disable-dev-shm-usage", true),
 	}
 	allocated, cancelAllocated := chromedp.NewExecAllocator(context.Background(), options...)
-	p := &tab{t: t, url: address}
-	browser, cancelBrowser := chromedp.NewContext(allocated, chromedp.WithListener(p.listen))
+	p := &tab{t: t, url: address, downloads: make(chan string, 1)}
+	chromium, cancelBrowser := chromedp.NewContext(allocated, chromedp.WithListener(p.listen))
 	t.Cleanup(func() {
-		_ = chromedp.Cancel(browser) // waits until Chromium is gone and its folder can be removed
+		_ = chromedp.Cancel(chromium) // waits until Chromium is gone and its folder can be removed
 		cancelBrowser()
 		cancelAllocated()
 	})
-	require.NoError(t, chromedp.Do(browser)) // starts Chromium, which lives as long as this context
-	ctx, cancel := context.WithTimeout(browser, patience)
+	require.NoError(t, chromedp.Do(chromium)) // starts Chromium, which lives as long as this context
+	ctx, cancel := context.WithTimeout(chromium, patience)
 	t.Cleanup(cancel)
 	p.ctx = ctx
 
@@ -112,9 +120,17 @@ func openAt(t *testing.T, address string, v view) *tab {
 	}
 	call(p, network.Enable, network.EnableParams{})
 	call(p, log.Enable, cdp.Empty{})
-	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: v.width, Height: v.height, DeviceScaleFactor: 1, Mobile: v.width < 700})
-	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-	p.do(chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("#text")))
+	call(p, emulation.SetDeviceMetricsOverride,
+		emulation.SetDeviceMetricsOverrideParams{Width: v.width, Height: v.height, DeviceScaleFactor: 1,
+			Mobile: v.width < 700})
+	call(p, emulation.SetEmulatedMedia,
+		emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme",
+			Value: scheme}}})
+	call(p, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: t.TempDir(),
+		EventsEnabled: new(true),
+	})
+	p.do(chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("#status")))
 	t.Cleanup(p.checkQuiet) // runs before the browser is closed
 	return p
 }
@@ -136,13 +152,19 @@ func (p *tab) listen(event any) {
 		}
 		p.said = append(p.said, fmt.Sprintf("console.%s: %s", e.Type, strings.Join(words, " ")))
 	case *log.EventEntryAdded:
-		p.said = append(p.said, fmt.Sprintf("%s %s: %s %s", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL))
+		p.said = append(p.said,
+			fmt.Sprintf("%s %s: %s %s", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL))
+	case *browser.EventDownloadProgress:
+		if e.State == browser.DownloadProgressStateCompleted {
+			p.downloads <- e.FilePath
+		}
 	case *network.EventRequestWillBeSent:
 		p.requests = append(p.requests, e.Request.URL)
 	}
 }
 
-// checkQuiet holds the page to what every test expects: nothing on the browser's console, nothing from another host.
+// checkQuiet holds the page to what every test expects: nothing on the browser's console, nothing from
+// another host.
 func (p *tab) checkQuiet() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -204,7 +226,8 @@ func (p *tab) text(selector string) string {
 
 func (p *tab) attribute(selector, name string) string {
 	p.t.Helper()
-	return eval[string](p, fmt.Sprintf(`document.querySelector(%q)?.getAttribute(%q) ?? ''`, selector, name)) // the driver's own copy of the page lags behind
+	return eval[string](p, fmt.Sprintf(`document.querySelector(%q)?.getAttribute(%q) ?? ''`, selector,
+		name)) // the driver's own copy of the page lags behind
 }
 
 func (p *tab) click(selector string) {
@@ -252,8 +275,27 @@ func (p *tab) investigate(text string) {
 	p.t.Helper()
 	p.paste(text)
 	p.click("#investigate")
-	p.shown("#results")
-	p.until(`!document.body.hasAttribute('aria-busy')`)
+	p.answered()
+}
+
+// answered waits until an answer is shown.
+func (p *tab) answered() {
+	p.t.Helper()
+	p.until(`!document.body.hasAttribute('aria-busy') && !document.getElementById('results').hidden`)
+	p.frames()
+}
+
+// download clicks a button and returns the path of the file that comes of it.
+func (p *tab) download(selector string) string {
+	p.t.Helper()
+	p.click(selector)
+	select {
+	case path := <-p.downloads:
+		return path
+	case <-p.ctx.Done():
+		require.FailNow(p.t, "nothing was downloaded")
+		return ""
+	}
 }
 
 // frames lets the page draw, after which it has told its parts that it scrolled.
@@ -295,5 +337,6 @@ func (p *tab) rows(name string) int {
 func (p *tab) asked(path string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(slices.DeleteFunc(slices.Clone(p.requests), func(r string) bool { return !strings.HasSuffix(r, path) }))
+	return len(slices.DeleteFunc(slices.Clone(p.requests),
+		func(r string) bool { return !strings.HasSuffix(r, path) }))
 }

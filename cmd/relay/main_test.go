@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -151,7 +152,7 @@ func registered(t *testing.T) []string {
 	t.Helper()
 	config, err := relay.ConfigFromEnv(func(string) string { return "" })
 	require.NoError(t, err)
-	service, err := relay.New(config)
+	service, err := relay.New(config, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer func() { _ = service.Close() }()
 	return slices.Sorted(maps.Keys(service.Functions()))

@@ -13,8 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -41,7 +39,8 @@ func TestConsoleServesUntilItIsInterrupted(t *testing.T) {
 	var stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"console", "--url", relay.URL}, strings.NewReader(""), stdout, &stderr, env("RELAY_TOKEN", canaryToken))
+		ended <- run(ctx, []string{"console", "--url", relay.URL}, strings.NewReader(""), stdout, &stderr,
+			env("RELAY_TOKEN", canaryToken))
 	}()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
@@ -59,7 +58,8 @@ func TestConsoleServesUntilItIsInterrupted(t *testing.T) {
 	// The page's question reaches the relay with the token, and the page gets the answer.
 	pageToken := regexp.MustCompile(`content="([A-Z0-9]{26})"`).FindSubmatch(page)
 	require.NotNil(t, pageToken)
-	request, err := http.NewRequest(http.MethodPost, url+"api/investigate", strings.NewReader(`{"observables":[{"type":"ip","value":"203.0.113.7"}]}`))
+	request, err := http.NewRequest(http.MethodPost, url+"api/investigate",
+		strings.NewReader(`{"observables":[{"type":"ip","value":"203.0.113.7"}]}`))
 	require.NoError(t, err)
 	request.Header.Set("X-Console-Token", string(pageToken[1]))
 	response, err = http.DefaultClient.Do(request)
@@ -79,9 +79,11 @@ func TestConsoleServesUntilItIsInterrupted(t *testing.T) {
 
 func TestConsoleIsForThisMachineOnly(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"0.0.0.0:0", ":8080", "[::]:0", "192.0.2.1:0", "relay.example:80", "127.0.0.1", "127.0.0.1.evil.example:80", ""} {
+	for _, address := range []string{"0.0.0.0:0", ":8080", "[::]:0", "192.0.2.1:0", "relay.example:80",
+		"127.0.0.1", "127.0.0.1.evil.example:80", ""} {
 		var stdout, stderr bytes.Buffer
-		code := run(t.Context(), []string{"console", "--listen", address}, strings.NewReader(""), &stdout, &stderr, env("RELAY_TOKEN", canaryToken))
+		code := run(t.Context(), []string{"console", "--listen", address}, strings.NewReader(""), &stdout,
+			&stderr, env("RELAY_TOKEN", canaryToken))
 		assert.Equal(t, exitError, code, address)
 		assert.Contains(t, stderr.String(), "is not a loopback address", address)
 		assert.Empty(t, stdout.String(), address)
@@ -100,7 +102,8 @@ func TestInterruptedCommandsSaySo(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	go func() { <-arrived; interrupt() }()
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, []string{"observe", "--url", relay.URL, "203.0.113.7"}, strings.NewReader(""), &stdout, &stderr, env("RELAY_TOKEN", canaryToken))
+	code := run(ctx, []string{"observe", "--url", relay.URL, "203.0.113.7"}, strings.NewReader(""), &stdout,
+		&stderr, env("RELAY_TOKEN", canaryToken))
 	assert.Equal(t, exitError, code)
 	assert.Equal(t, "relayctl: error: interrupted\n", stderr.String())
 	assert.Empty(t, stdout.String())
@@ -125,28 +128,17 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 		env  func(string) string
 		want string
 	}{
-		{[]string{"observe", "203.0.113.7"}, env("RELAY_URL", a.URL, "RELAY_TOKEN", "from-env"), "a Bearer from-env"},
-		{[]string{"observe", "203.0.113.7"}, env("RELAY_URL", a.URL, "RELAY_TOKEN", "from-env", "RELAY_TOKEN_FILE", file), "a Bearer from-file"},
-		{[]string{"observe", "--url", b.URL, "--token-file", file, "203.0.113.7"}, env("RELAY_URL", a.URL, "RELAY_TOKEN", "from-env"), "b Bearer from-file"},
+		{[]string{"observe", "203.0.113.7"}, env("RELAY_URL", a.URL, "RELAY_TOKEN", "from-env"),
+			"a Bearer from-env"},
+		{[]string{"observe", "203.0.113.7"}, env("RELAY_URL", a.URL, "RELAY_TOKEN", "from-env",
+			"RELAY_TOKEN_FILE", file), "a Bearer from-file"},
+		{[]string{"observe", "--url", b.URL, "--token-file", file, "203.0.113.7"},
+			env("RELAY_URL", a.URL, "RELAY_TOKEN", "from-env"), "b Bearer from-file"},
 	} {
 		code := run(t.Context(), c.args, strings.NewReader(""), io.Discard, io.Discard, c.env)
 		assert.Equal(t, exitNo, code)
 		assert.Equal(t, c.want, <-seen)
 	}
-}
-
-func TestProgressCountsSecondsAndClearsItsLine(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		done := showProgress(&out, "Asking")
-		time.Sleep(2500 * time.Millisecond) // of the bubble's clock
-		done()
-		assert.Equal(t, "\rAsking… 0s\rAsking… 1s\rAsking… 2s\r\x1b[K", out.String())
-	})
-	var out bytes.Buffer
-	(&program{stderr: &out}).progress("Asking")()
-	assert.Empty(t, out.String(), "only on a terminal")
 }
 
 // brokenWriter takes nothing, like a pipe whose reader went away.

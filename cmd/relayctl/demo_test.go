@@ -16,11 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheDemosLinesCanBePasted runs each curl line that the demo prints, in a shell, and looks at the page that it serves.
+// TestTheDemosLinesCanBePasted runs each curl line that the demo prints, in a shell, and looks at the page
+// that it serves.
 func TestTheDemosLinesCanBePasted(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("curl is not installed")
+	for _, program := range []string{"curl", "jq"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(program + " is not installed")
+		}
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var stdout syncedBuffer
@@ -28,21 +31,25 @@ func TestTheDemosLinesCanBePasted(t *testing.T) {
 	go func() {
 		ended <- run(ctx, []string{"demo"}, strings.NewReader(""), &stdout, io.Discard, env())
 	}()
-	require.Eventually(t, func() bool { return strings.Contains(stdout.String(), "Ctrl-C ends") }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t,
+		func() bool { return regexp.MustCompile(`See it: .*\n`).MatchString(stdout.String()) },
+		30*time.Second, 5*time.Millisecond)
 	said := stdout.String()
 
 	token := regexp.MustCompile(`(?m)^TOKEN=.+$`).FindString(said)
 	require.NotEmpty(t, token)
 	lines := regexp.MustCompile(`(?m)^curl .+$`).FindAllString(said, -1)
 	require.Len(t, lines, 6)
-	wants := []string{`{"data":{"status":"ok"}}`, `"sightings":{"count":7`, `"verdicts":{"count":1`, `/ioc/#/hunting?search=`, `{"version":"`, `{"data":"hello"}`}
+	wants := []string{`"status": "ok"`, `"count": 7`, `"verdicts": {`, `/ioc/#/hunting?search=`,
+		`"version": "`, `"data": "hello"`}
 	for i, line := range lines {
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", token+"\n"+line).CombinedOutput()
 		require.NoError(t, err, line)
 		assert.Contains(t, string(out), wants[i], line)
+		assert.Contains(t, string(out), "\n  ", "the answer is indented")
 	}
 
-	page := regexp.MustCompile(`See it:  (\S+)`).FindStringSubmatch(said)
+	page := regexp.MustCompile(`\nSee it:  (\S+)\n$`).FindStringSubmatch(said)
 	require.Len(t, page, 2)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page[1], http.NoBody)
 	require.NoError(t, err)

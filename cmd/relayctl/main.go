@@ -1,16 +1,20 @@
-// Command relayctl is the operator's tool of the Qualys relay: it makes signing keys and configuration tokens, renders the module type that is
-// registered in Cisco XDR, and asks a running relay about observables, on the terminal or in a local page.
+// Command relayctl is the operator's tool of the Qualys relay: it makes signing keys and configuration
+// tokens, renders the module type that is registered in Cisco XDR, finds out what is wrong between XDR, a
+// relay and Qualys, and looks observables up, on the terminal or in a local page.
 //
-// It exits with 0 when a command did what it was asked, with 1 when it worked and the answer is no (nothing found, token refused), and with 2 on
-// errors and wrong usage. Results go to standard output, everything else to standard error. Secrets are read from the environment, from files, from
-// standard input or from the terminal without echo; no flag takes one, because command lines end up in process lists and shell histories.
+// It exits with 0 when a command did what it was asked, with 1 when it worked and the answer is no (nothing
+// found, token refused), and with 2 on errors and wrong usage. Results go to standard output, everything
+// else to standard error. Secrets are read from the environment, from files, from standard input or from
+// the terminal without echo; no flag takes one, because command lines end up in process lists and shell
+// histories.
+//
+// A command is one file here with its flags and a Run method; what it does is in a package below this one.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -19,7 +23,12 @@ import (
 
 	"github.com/alecthomas/kong"
 	"google.golang.org/api/option"
+
+	"qualysrelay.example/cmd/relayctl/plain"
+	"qualysrelay.example/cmd/relayctl/terminal"
 )
+
+//go:generate go test -run ^TestDocuments$ -update .
 
 // Exit codes.
 const (
@@ -30,48 +39,49 @@ const (
 
 // commands is the command line: one field for each command, one file for each field.
 type commands struct {
-	Demo    demoCommand    `cmd:"" help:"Show the relay at work, everything embedded."`
-	Key     keyCommand     `cmd:"" help:"Make a signing key."`
-	Token   tokenCommand   `cmd:"" help:"Make, read and verify configuration tokens."`
-	Module  moduleCommand  `cmd:"" help:"Render the module type for Cisco XDR."`
-	Check   checkCommand   `cmd:"" help:"Tell what is wrong between XDR, a relay and Qualys."`
-	Observe observeCommand `cmd:"" help:"Ask a relay about observables."`
-	Console consoleCommand `cmd:"" help:"Investigate in a local web page."`
+	Demo       demoCommand       `cmd:"" help:"Show the relay at work, everything embedded."`
+	Key        keyCommand        `cmd:"" help:"Make a signing key."`
+	Token      tokenCommand      `cmd:"" help:"Make, read and verify configuration tokens."`
+	Module     moduleCommand     `cmd:"" help:"Render the module type for Cisco XDR."`
+	Check      checkCommand      `cmd:"" help:"Find out what is wrong between XDR, a relay and Qualys."`
+	Observe    observeCommand    `cmd:"" help:"Look observables up at a relay."`
+	Console    consoleCommand    `cmd:"" help:"Investigate in a local web page."`
+	Version    versionCommand    `cmd:"" help:"Print version, commit and Go version."`
+	Completion completionCommand `cmd:"" help:"Print the line that makes a shell complete relayctl's commands and flags."`
+	Complete   completeCommand   `cmd:"" hidden:"" help:"List completions of COMP_LINE, as bash's complete -C wants them."`
 }
 
 // program is the outside world of a command. Tests replace parts of it.
 type program struct {
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer
+	terminal.Streams
 	getenv func(string) string
 	now    func() time.Time
-	// secretManager configures the Secret Manager client. It is empty outside of tests and no flag or variable sets it, so that a key can only ever
-	// be sent to Google's own endpoints.
+	// secretManager configures the Secret Manager client. It is empty outside of tests and no flag or
+	// variable sets it, so that a key can only ever be sent to Google's own endpoints.
 	secretManager []option.ClientOption
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
+	p := &program{
+		Streams: terminal.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
+		getenv:  os.Getenv, now: time.Now,
+	}
+	code := p.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
-// run is relayctl without the process around it: args are without the program's name, and the result is the exit code.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now}
-	return p.run(ctx, args)
-}
-
+// run is relayctl without the process around it: args are without the program's name, and the result is the
+// exit code.
 func (p *program) run(ctx context.Context, args []string) int {
 	var cmds commands
 	helped := false
 	parser, err := kong.New(&cmds,
 		kong.Name("relayctl"),
 		kong.Description("The operator's tool of the Qualys relay."),
-		kong.Writers(p.stdout, p.stderr),
+		kong.Writers(p.Out, p.Err),
 		kong.Exit(func(int) { helped = true }), // kong exits only after it printed the help
 		kong.Resolvers(environment(p.getenv)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
@@ -94,7 +104,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err != nil {
 		code := p.fail(err)
 		if perr := (*kong.ParseError)(nil); errors.As(err, &perr) {
-			fmt.Fprintf(p.stderr, "Run \"%s --help\" for the usage.\n", usagePath(perr))
+			fmt.Fprintf(p.Err, "Run \"%s --help\" for the usage.\n", usagePath(perr))
 		}
 		return code
 	}
@@ -104,7 +114,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitDone
 	case errors.As(err, &no):
 		if no.message != "" {
-			p.note("%s", no.message)
+			p.Note("%s", no.message)
 		}
 		return exitNo
 	case ctx.Err() != nil:
@@ -122,23 +132,21 @@ func usagePath(err *kong.ParseError) string {
 	return "relayctl"
 }
 
-// answerNo is the error of a command that worked and whose answer is no. The message may be empty where the command printed its answer already.
+// answerNo is the error of a command that worked and whose answer is no. The message may be empty where the
+// command printed its answer already.
 type answerNo struct{ message string }
 
 func (e *answerNo) Error() string { return e.message }
 
-// fail reports an error. Errors can quote what a relay or a file said, so they are made safe for the terminal here, in one place.
+// fail reports an error. Errors can quote what a relay or a file said, so they are made safe for the
+// terminal here.
 func (p *program) fail(err error) int {
-	fmt.Fprintf(p.stderr, "relayctl: error: %s\n", plainLines(err.Error()))
+	fmt.Fprintf(p.Err, "relayctl: error: %s\n", plain.Lines(err.Error()))
 	return exitError
 }
 
-// note tells the user something that is not the result.
-func (p *program) note(format string, args ...any) {
-	fmt.Fprintln(p.stderr, plainLines(fmt.Sprintf(format, args...)))
-}
-
-// environment gives a flag that was not on the command line the value of the variable that its `from` tag names.
+// environment gives a flag that was not on the command line the value of the variable that its `from` tag
+// names.
 func environment(getenv func(string) string) kong.Resolver {
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		name := flag.Tag.Get("from")

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"qualysrelay.example/cmd/relayctl/moduletype"
+	"qualysrelay.example/cmd/relayctl/relayclient"
+	"qualysrelay.example/cmd/relayctl/secret"
 )
 
 // moduleCommand renders the module type that is registered in Cisco XDR.
@@ -23,18 +28,21 @@ type moduleCommand struct {
 
 // Help is the command's manual.
 func (moduleCommand) Help() string {
-	return `A module type tells XDR where the relay is, what it can do and how XDR proves who it is. Post it once for each organisation;
-the next steps are printed to standard error.
+	return `A module type tells XDR where the relay is, what it can do and how XDR proves who it is. Post it
+once for each organisation; the next steps are printed to standard error.
 
-RS256 (recommended): users of XDR type their Qualys credentials into a form, XDR signs them into a configuration token with
-its own private key, and the relay checks it with XDR's public keys. No secret is shared.
+RS256 (recommended): users of XDR type their Qualys credentials into a form, XDR signs them into a
+configuration token with its own private key, and the relay checks it with XDR's public keys. No
+secret is shared.
 
-HS256: you sign one token with "relayctl token" and paste it into the form; XDR stores it and sends it as it is (auth-type
-bearer). The signing key stays with the relay and no secret stands in the module type, which everybody who may read module
-types in XDR can see. That is why it is the default for HS256.
+HS256: you sign one token with "relayctl token" and paste it into the form; XDR stores it and sends
+it as it is (auth-type bearer). The signing key stays with the relay and no secret is in the
+module type, which everybody who may read module types in XDR can see. That is why it is the default
+for HS256.
 
-HS256 with --embed-key: as RS256, but XDR signs with the relay's own key, which then stands in the module type in clear
-(configuration-token-key). Whoever can read the type can make tokens. It goes to a file only, never to standard output.
+HS256 with --embed-key: as RS256, but XDR signs with the relay's own key, which then is in the
+module type in clear (configuration-token-key). Whoever can read the type can make tokens. It goes
+to a file only, never to standard output.
 
 Examples:
 
@@ -47,45 +55,43 @@ func (c *moduleCommand) Run(ctx context.Context, p *program) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	u, err := checkURL("--url", c.URL)
+	u, err := relayclient.ParseURL("--url", c.URL)
 	if err != nil {
 		return err
 	}
 	if u.Scheme != "https" {
 		return fmt.Errorf("--url %q must be https: XDR calls it over the internet", c.URL)
 	}
-	if _, err := netip.ParseAddr(u.Hostname()); err == nil || isLoopback(u.Hostname()) || !strings.Contains(u.Hostname(), ".") {
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil || relayclient.IsLoopback(u.Hostname()) ||
+		!strings.Contains(u.Hostname(), ".") {
 		return fmt.Errorf("--url %q must have a public host name: XDR calls it over the internet", c.URL)
 	}
-	url := strings.TrimRight(c.URL, "/")
-	audience := c.Audience
-	if audience == "" {
-		audience = "https://" + u.Host
+	o := moduletype.Options{
+		Title: c.Title, URL: strings.TrimRight(c.URL, "/"), Audience: cmp.Or(c.Audience, "https://"+u.Host),
+		Region: moduletype.Regions()[c.Region],
 	}
-	by, key := signedByXDR, secret("")
 	switch {
 	case c.EmbedKey:
-		by = signedWithOurs
-		if key, err = p.signingKey(ctx, c.KeyFile); err != nil {
+		o.Signing = moduletype.EmbedKey
+		if o.Key, err = p.signingKey(ctx, c.KeyFile); err != nil {
 			return err
 		}
 	case c.Alg == "HS256":
-		by = signedBefore
+		o.Signing = moduletype.Before
 	}
-	region := clouds()[c.Region]
-	doc, err := newModuleType(c.Title, url, audience, region.iroh, by, key).encode()
+	doc, err := o.Render()
 	if err != nil {
 		return err
 	}
 	if c.Out != "" {
-		err = writePrivate(c.Out, doc, c.Force)
+		err = secret.WriteFile(c.Out, doc, c.Force)
 	} else {
-		_, err = p.stdout.Write(doc)
+		_, err = p.Out.Write(doc)
 	}
 	if err != nil {
 		return err
 	}
-	c.nextSteps(p, region, audience, by)
+	p.Note("%s", o.NextSteps(cmp.Or(c.Out, "the JSON above")))
 	return nil
 }
 
@@ -96,7 +102,8 @@ func (c *moduleCommand) check() error {
 	case c.EmbedKey && c.Alg != "HS256":
 		return errors.New("--embed-key belongs to --alg HS256: RS256 shares no key")
 	case c.EmbedKey && c.Out == "":
-		return errors.New("--embed-key needs --out: the module type will hold the signing key, which must not end up on a screen or in a log")
+		return errors.New("--embed-key needs --out: the module type will hold the signing key, which must " +
+			"not end up on a screen or in a log")
 	case c.KeyFile != "" && !c.EmbedKey:
 		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
 	case c.Audience != "" && c.Alg == "HS256" && !c.EmbedKey:
@@ -105,33 +112,4 @@ func (c *moduleCommand) check() error {
 		return errors.New("--title must not be empty")
 	}
 	return nil
-}
-
-// nextSteps says what to do with the module type.
-func (c *moduleCommand) nextSteps(p *program, region cloud, audience string, by signing) {
-	file := c.Out
-	if file == "" {
-		file = "the JSON above"
-	}
-	var setting, form string
-	switch by {
-	case signedByXDR:
-		setting = fmt.Sprintf("JWT_AUDIENCE=%s and JWKS_HOSTS=%s", audience, region.iroh)
-		form = "fill in the Qualys user, password, gateway and console"
-	case signedBefore:
-		setting = "the signing key (SECRET_KEY_FILE, or SECRET_KEY_SECRET for Secret Manager)"
-		form = "paste what \"relayctl token\" prints into Configuration token"
-	case signedWithOurs:
-		setting = fmt.Sprintf("the same signing key (SECRET_KEY_FILE or SECRET_KEY_SECRET) and JWT_AUDIENCE=%s", audience)
-		form = "fill in the Qualys user, password, gateway and console"
-	}
-	p.note(`Next steps:
-  1. The relay has %s.
-  2. Make an API client with the scope "integration" in https://%s (Administration > API Clients).
-  3. Register the module type: https://%s/iroh/iroh-int/index.html, POST /iroh/iroh-int/module-type, body: %s.
-  4. Add the integration in https://%s (Administration > Integrations > %s): %s.`,
-		setting, region.ui, region.iroh, file, region.ui, c.Title, form)
-	if by == signedWithOurs {
-		p.note("  5. Delete %s: it holds the signing key.", file)
-	}
 }

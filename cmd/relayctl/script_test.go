@@ -15,19 +15,26 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/text/encoding/unicode"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"qualysrelay.example/cmd/relayctl/terminal"
 )
 
-// The transcripts under testdata are the manual of each command: they show what is typed and what comes back. In them,
+// The transcripts under testdata are the manual of each command: they show what is typed and what comes
+// back. In them,
 //
-//   - RELAY_URL is a relay on this machine that sends the files under answers/: the answer to POST /observe/observables is
-//     answers/observe.json. A file that begins with "HTTP 404" answers with that status. It writes what it was asked to requests.log.
+// - RELAY_URL is a relay on this machine that sends the files under answers/: the answer to POST
+// /observe/observables is
+// answers/observe.json. A file that begins with "HTTP 404" answers with that status. It writes what it was
+// asked to requests.log.
 //   - FAKE_SECRET_MANAGER is a Secret Manager on this machine.
 //   - HOSTILE_NAME is a file name with a right-to-left mark in it, which shows as invoiceexe.png.
 //   - The clock stands at 2026-03-01T12:00:00Z for relayctl.
-//   - filemode FILE MODE and exits CODE are checks of their own.
+// - filemode FILE MODE and exits CODE are checks of their own; utf16 FROM TO writes a copy as Windows
+// PowerShell does.
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"relayctl": relayctlUnderTest})
@@ -39,7 +46,10 @@ func testNow() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 // relayctlUnderTest is main with a clock that stands and with Secret Manager on this machine.
 func relayctlUnderTest() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: testNow}
+	p := &program{
+		Streams: terminal.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
+		getenv:  os.Getenv, now: testNow,
+	}
 	if endpoint := os.Getenv("FAKE_SECRET_MANAGER"); endpoint != "" {
 		p.secretManager = localSecretManager(endpoint)
 	}
@@ -61,6 +71,7 @@ func TestTranscripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
 		Setup: func(env *testscript.Env) error {
 			relay := httptest.NewServer(answersIn(env.WorkDir))
 			env.Defer(relay.Close)
@@ -75,6 +86,7 @@ func TestTranscripts(t *testing.T) {
 			"filemode":   scriptFileMode,
 			"exits":      scriptExits,
 			"secretfile": scriptSecretFile,
+			"utf16":      scriptUTF16,
 		},
 	})
 }
@@ -84,12 +96,14 @@ func answersIn(dir string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		words := strings.Fields(r.Header.Get("Authorization"))
-		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" || len(words) != 2 || words[0] != "Bearer" {
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" ||
+			len(words) != 2 || words[0] != "Bearer" {
 			http.Error(w, "not a request of relayctl", http.StatusTeapot)
 			return
 		}
 		name := strings.Split(strings.Trim(r.URL.Path, "/"), "/")[0]
-		log, err := os.OpenFile(filepath.Join(dir, "requests.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		log, err := os.OpenFile(filepath.Join(dir, "requests.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY,
+			0o600)
 		if err == nil {
 			fmt.Fprintf(log, "%s %s\n%s\n", r.Method, r.URL.Path, body)
 			log.Close()
@@ -150,4 +164,22 @@ func scriptSecretFile(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	value := ts.Value("secrets").(*fakeSecretManager).newest(args[0])
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), value, 0o600))
+}
+
+// run is relayctl in this process; the result is the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer,
+	getenv func(string) string) int {
+	p := &program{Streams: terminal.Streams{In: stdin, Out: stdout, Err: stderr}, getenv: getenv,
+		now: time.Now}
+	return p.run(ctx, args)
+}
+
+// utf16 FROM TO: writes the file's text in UTF-16 with a byte order mark.
+func scriptUTF16(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: utf16 FROM TO")
+	}
+	text, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(ts.ReadFile(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// fakeSecretManager is Secret Manager over gRPC on this machine. The project "denied" lets nobody in, the project "down" is never there, and
-// secrets called "none" do not exist.
+// fakeSecretManager is Secret Manager over gRPC on this machine. The project "denied" lets nobody in, the
+// project "down" is never there, and secrets called "none" do not exist.
 type fakeSecretManager struct {
 	secretmanagerpb.UnimplementedSecretManagerServiceServer
 	address string
@@ -38,7 +38,8 @@ func startSecretManager(t testing.TB) *fakeSecretManager {
 	return fake
 }
 
-func (f *fakeSecretManager) AddSecretVersion(_ context.Context, r *secretmanagerpb.AddSecretVersionRequest) (*secretmanagerpb.SecretVersion, error) {
+func (f *fakeSecretManager) AddSecretVersion(_ context.Context,
+	r *secretmanagerpb.AddSecretVersionRequest) (*secretmanagerpb.SecretVersion, error) {
 	payload := r.GetPayload()
 	switch {
 	case strings.HasPrefix(r.GetParent(), "projects/denied/"):
@@ -47,23 +48,27 @@ func (f *fakeSecretManager) AddSecretVersion(_ context.Context, r *secretmanager
 		return nil, status.Error(codes.Unavailable, "try later")
 	case strings.HasSuffix(r.GetParent(), "/secrets/none"):
 		return nil, status.Errorf(codes.NotFound, "Secret [%s] not found", r.GetParent())
-	case payload.DataCrc32C == nil || payload.GetDataCrc32C() != int64(crc32.Checksum(payload.GetData(), crc32.MakeTable(crc32.Castagnoli))):
+	case payload.DataCrc32C == nil || payload.GetDataCrc32C() != int64(crc32.Checksum(payload.GetData(),
+		crc32.MakeTable(crc32.Castagnoli))):
 		return nil, status.Error(codes.InvalidArgument, "checksum is missing or wrong")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.versions[r.GetParent()] = append(f.versions[r.GetParent()], bytes.Clone(payload.GetData()))
-	return &secretmanagerpb.SecretVersion{Name: fmt.Sprintf("%s/versions/%d", r.GetParent(), len(f.versions[r.GetParent()]))}, nil
+	return &secretmanagerpb.SecretVersion{Name: fmt.Sprintf("%s/versions/%d", r.GetParent(),
+		len(f.versions[r.GetParent()]))}, nil
 }
 
-func (f *fakeSecretManager) AccessSecretVersion(_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+func (f *fakeSecretManager) AccessSecretVersion(_ context.Context,
+	r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
 	parent, _, _ := strings.Cut(r.GetName(), "/versions/")
 	value := f.newest(parent)
 	if value == nil {
 		return nil, status.Errorf(codes.NotFound, "Secret Version [%s] not found", r.GetName())
 	}
 	sum := int64(crc32.Checksum(value, crc32.MakeTable(crc32.Castagnoli)))
-	return &secretmanagerpb.AccessSecretVersionResponse{Name: parent + "/versions/1", Payload: &secretmanagerpb.SecretPayload{Data: value, DataCrc32C: &sum}}, nil
+	return &secretmanagerpb.AccessSecretVersionResponse{Name: parent + "/versions/1",
+		Payload: &secretmanagerpb.SecretPayload{Data: value, DataCrc32C: &sum}}, nil
 }
 
 // newest is the newest version of a secret, nil if there is none.

@@ -11,13 +11,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// openTerminal is a pseudo-terminal: what the user types and sees is at one end, what relayctl has for its standard input at the other.
+// openTerminal is a pseudo-terminal: what the user types and sees is at one end, what relayctl has for its
+// standard input at the other.
 func openTerminal(t *testing.T) (user, tty *os.File) {
 	t.Helper()
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -40,7 +42,10 @@ func control(t *testing.T, f *os.File, request uintptr, value unsafe.Pointer) {
 	connection, err := f.SyscallConn()
 	require.NoError(t, err)
 	var errno syscall.Errno
-	require.NoError(t, connection.Control(func(fd uintptr) { _, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(value)) }))
+	require.NoError(t, connection.Control(func(fd uintptr) {
+		_, _,
+			errno = syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(value))
+	}))
 	require.Zero(t, errno)
 }
 
@@ -71,7 +76,8 @@ func TestAPasswordIsNotEchoed(t *testing.T) {
 	var stdout bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(t.Context(), []string{"token", "--user", "acme_ab1"}, tty, &stdout, prompts, env("SECRET_KEY", testKey))
+		ended <- run(t.Context(), []string{"token", "--user", "acme_ab1"}, tty, &stdout, prompts,
+			env("SECRET_KEY", testKey))
 		prompts.Close()
 	}()
 	awaitPrompt(t, stderr, tty, "Qualys password: ")
@@ -112,11 +118,33 @@ func TestCtrlCWhileAskedGivesTheTerminalItsEchoBack(t *testing.T) {
 	assert.Equal(t, "\nrelayctl: error: interrupted\n", string(said))
 	assert.True(t, echoes(t, tty))
 
-	// The read that was given up still waits. It must end before the terminal is closed, or it reads from whatever gets its descriptor next.
+	// The read that was given up still waits. It must end before the terminal is closed, or it reads from
+	// whatever gets its descriptor next.
 	_, err = user.WriteString("\n")
 	require.NoError(t, err)
 	stacks := make([]byte, 1<<20)
 	require.Eventually(t, func() bool {
 		return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("term.ReadPassword"))
 	}, time.Minute, time.Millisecond)
+}
+
+func TestTheTableFitsTheTerminal(t *testing.T) {
+	user, tty := openTerminal(t)
+	size := struct{ rows, columns, x, y uint16 }{24, 80, 0, 0}
+	control(t, tty, syscall.TIOCSWINSZ, unsafe.Pointer(&size))
+	shown := make(chan string)
+	go func() {
+		content, _ := io.ReadAll(user) // an error once the other end is closed
+		shown <- string(content)
+	}()
+	code := run(t.Context(), []string{"demo", "--once"}, strings.NewReader(""), tty, io.Discard, env())
+	require.NoError(t, tty.Close())
+	require.Equal(t, exitDone, code)
+	_, table, _ := strings.Cut(<-shown, "\r\n\r\n")
+	require.Contains(t, table, "Observable")
+	for line := range strings.SplitSeq(table, "\r\n") {
+		assert.LessOrEqual(t, utf8.RuneCountInString(line), 80, line)
+	}
+	assert.Contains(t, table, "sha256:d41f7ab5902c6e38f4b17d0a5e93c8262b7f10e9d6c5a4831e0f9b27c8d3a645",
+		"the judged hash is there whole")
 }

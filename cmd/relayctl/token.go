@@ -4,29 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/netip"
-	"net/url"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"qualysrelay.example/qualys"
+	"qualysrelay.example/cmd/relayctl/plain"
+	"qualysrelay.example/cmd/relayctl/secret"
+	"qualysrelay.example/cmd/relayctl/token"
 )
-
-// maxLimit is the highest CTR_ENTITIES_LIMIT that the relay takes.
-const maxLimit = 1000
 
 // tokenCommand groups what can be done with configuration tokens.
 type tokenCommand struct {
 	New    tokenNewCommand    `cmd:"" default:"withargs" help:"Make a configuration token (\"relayctl token\" does it too)."`
 	Decode tokenDecodeCommand `cmd:"" help:"Show a token's header and claims, without verifying it."`
-	Verify tokenVerifyCommand `cmd:"" help:"Say whether the relay takes a token, or why not."`
+	Verify tokenVerifyCommand `cmd:"" help:"Say whether the relay accepts a token, or why not."`
 }
 
 // Help is the group's manual.
@@ -40,7 +31,7 @@ Examples:
     relayctl token verify --file relay.jwt --key-file relay.key`
 }
 
-// tokenNewCommand signs a configuration token: the JWT that carries the Qualys credentials to the relay.
+// tokenNewCommand signs a configuration token.
 type tokenNewCommand struct {
 	User        string   `help:"Qualys user name (QUALYS_USER)." from:"QUALYS_USER" placeholder:"NAME"`
 	KeyFile     string   `help:"Signing key; else SECRET_KEY, else asked for." placeholder:"FILE"`
@@ -55,9 +46,10 @@ type tokenNewCommand struct {
 
 // Help is the command's manual.
 func (tokenNewCommand) Help() string {
-	return `The token is a JWT signed with HS256. Its claims are signed but not hidden: whoever holds it can read the Qualys password.
-The password is never an argument. It comes from QUALYS_PASSWORD; else it is asked for without echo on a terminal; else it is
-read from standard input (a line with the user name first, where neither --user nor QUALYS_USER gives it).
+	return `The token is a JWT signed with HS256. Its claims are signed but not hidden: whoever holds it can
+read the Qualys password. The password is never an argument. It comes from QUALYS_PASSWORD; else it
+is asked for without echo on a terminal; else it is read from standard input (a line with the user
+name first, where neither --user nor QUALYS_USER gives it).
 
 Examples:
 
@@ -86,154 +78,143 @@ func (l *lifetime) UnmarshalText(text []byte) error {
 
 // Run makes the token.
 func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
-	claims := jwt.MapClaims{"iat": p.now().Unix()}
 	if c.Force && c.Out == "" {
 		return errors.New("--force belongs to --out")
 	}
-	if c.APIURL != "" {
-		u, err := checkURL("--api-url", c.APIURL)
-		if err == nil && (u.Scheme != "https" || strings.Trim(u.Path, "/") != "") {
-			err = fmt.Errorf("--api-url %q must be https://host: the relay takes nothing else from a token", c.APIURL)
-		}
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(qualys.Platforms(), func(known qualys.Platform) bool { return known.Gateway == "https://"+u.Host }) {
-			p.note("note: %s is not a gateway of a shared Qualys platform; the relay takes it only if its API_HOSTS or API_URL names it", u.Host)
-		}
-		claims["API_URL"] = strings.TrimRight(c.APIURL, "/")
+	claims := token.Claims{
+		APIURL: c.APIURL, PlatformURL: c.PlatformURL, Limit: c.Limit, Audience: c.Audience,
+		Expires: time.Duration(c.Expires),
 	}
-	if c.PlatformURL != "" {
-		u, err := checkURL("--platform-url", c.PlatformURL)
-		if err == nil && u.Scheme != "https" {
-			err = fmt.Errorf("--platform-url %q must be https: the relay takes nothing else from a token", c.PlatformURL)
-		}
-		if err != nil {
-			return err
-		}
-		claims["PLATFORM_URL"] = strings.TrimRight(c.PlatformURL, "/")
+	note, err := claims.Validate()
+	if err != nil {
+		return err
 	}
-	if c.Limit < 0 || c.Limit > maxLimit {
-		return fmt.Errorf("--limit must be from 1 to %d", maxLimit)
-	}
-	if c.Limit > 0 {
-		claims["CTR_ENTITIES_LIMIT"] = c.Limit
-	}
-	if c.Expires > 0 {
-		claims["exp"] = p.now().Add(time.Duration(c.Expires)).Unix()
-	}
-	if c.Audience != "" {
-		claims["aud"] = c.Audience
+	if note != "" {
+		p.Note("%s", note)
 	}
 	key, err := p.signingKey(ctx, c.KeyFile)
 	if err != nil {
 		return err
 	}
-	user, password, err := p.credentials(ctx, c.User)
-	if err != nil {
+	if claims.User, claims.Password, err = p.credentials(ctx, c.User); err != nil {
 		return err
 	}
-	claims["user"], claims["pass"] = user, string(password)
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(key))
+	signed, err := claims.Sign(key, p.now())
 	if err != nil {
 		return err
 	}
 	if c.Out != "" {
-		if err := writePrivate(c.Out, []byte(token+"\n"), c.Force); err != nil {
+		if err := secret.WriteFile(c.Out, []byte(signed+"\n"), c.Force); err != nil {
 			return err
 		}
-		p.note("Wrote the token for %s to %s. It holds the Qualys password: treat it as one.", user, c.Out)
+		p.Note("Wrote the token for %s to %s. It holds the Qualys password: treat it as one.", claims.User,
+			c.Out)
 		return nil
 	}
-	_, err = fmt.Fprintln(p.stdout, token)
+	_, err = fmt.Fprintln(p.Out, string(signed))
 	return err
 }
 
-// credentials finds the Qualys user and password.
-func (p *program) credentials(ctx context.Context, user string) (string, secret, error) {
-	var err error
-	if user == "" {
-		if p.terminal() != nil {
-			user, err = p.ask(ctx, "Qualys user: ")
-		} else {
-			user, err = p.readLine()
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", "", err
-		}
-		if user = strings.TrimSpace(user); user == "" {
-			return "", "", errors.New("no Qualys user: give --user, set QUALYS_USER, or put it on the first line of standard input")
-		}
-	}
-	password := secret(p.getenv("QUALYS_PASSWORD"))
-	if password == "" && p.terminal() != nil {
-		password, err = p.askSecret(ctx, "Qualys password: ")
-	} else if password == "" {
-		var line string
-		line, err = p.readLine()
-		password = secret(line)
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", "", err
-	}
-	if password == "" {
-		return "", "", errors.New("no Qualys password: set QUALYS_PASSWORD, or put it on standard input")
-	}
-	return user, password, nil
+// tokenDecodeCommand shows what a token says.
+type tokenDecodeCommand struct {
+	File string `help:"Read the token from this file; else from standard input." placeholder:"FILE"`
 }
 
-// checkURL holds a URL to what is safe to call: https, a host, no credentials, no query; plain http only to this machine.
-func checkURL(name, raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "":
-		return nil, fmt.Errorf("%s %q is not a URL like https://host", name, raw)
-	case u.User != nil:
-		return nil, fmt.Errorf("%s must not hold credentials", name)
-	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%s %q must not have a query or a fragment", name, raw)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, fmt.Errorf("%s %q must be https; plain http is for this machine only", name, raw)
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("%s %q must be https", name, raw)
-	}
-	return u, nil
+// Help is the command's manual.
+func (tokenDecodeCommand) Help() string {
+	return `Shows the header and the claims, with the password and other secrets masked. It does NOT verify the
+signature: anybody can write any claims. "relayctl token verify" does.
+
+Example:
+
+    relayctl token decode --file relay.jwt`
 }
 
-// isLoopback tells whether a host of a URL is this machine.
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
-}
-
-// isLoopbackAddress is isLoopback for host:port.
-func isLoopbackAddress(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	return err == nil && isLoopback(host)
-}
-
-// readToken reads a token from a file, else from standard input.
-func (p *program) readToken(ctx context.Context, file string) (secret, error) {
-	var text secret
-	var err error
-	switch {
-	case file != "":
-		text, err = readSecretFile(file)
-	case p.terminal() != nil:
-		text, err = p.askSecret(ctx, "Token: ")
-	default:
-		var input []byte
-		input, err = p.readInput(ctx, maxToken)
-		text = secret(input)
-	}
-	if errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("no token file %s", file)
-	}
+// Run shows the token.
+func (c *tokenDecodeCommand) Run(ctx context.Context, p *program) error {
+	text, err := p.readToken(ctx, c.File)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if text == "" {
-		return "", errors.New("no token on standard input")
+	doc, times, err := token.Decode(text)
+	if err != nil {
+		return err
 	}
-	return cleanToken(text)
+	fmt.Fprintf(p.Out, "%s\n", plain.JSON(doc))
+	p.Note("Not verified: the signature was not looked at.")
+	for _, line := range times {
+		p.Note("%s", line)
+	}
+	return nil
+}
+
+// tokenVerifyCommand verifies a token as the relay would. Its flags are the relay's environment variables.
+type tokenVerifyCommand struct {
+	File        string   `help:"Read the token from this file; else from standard input." placeholder:"FILE"`
+	URL         string   `help:"The relay's URL (RELAY_URL): the audience that a token must have where JWT_AUDIENCE names none." from:"RELAY_URL" placeholder:"URL"`
+	KeyFile     string   `help:"HS256 key, instead of SECRET_KEY, SECRET_KEY_FILE or SECRET_KEY_SECRET." placeholder:"FILE"`
+	Secret      []string `help:"HS256 key versions in Secret Manager (SECRET_KEY_SECRET)." placeholder:"NAME"`
+	Audience    []string `help:"Audiences that are accepted (JWT_AUDIENCE)." placeholder:"URL"`
+	JWKSHosts   []string `name:"jwks-hosts" help:"Hosts of RS256 keys (JWKS_HOSTS)." placeholder:"HOST"`
+	APIHosts    []string `name:"api-hosts" help:"Hosts that a token's API_URL may name (API_HOSTS)." placeholder:"HOST"`
+	APIURL      string   `name:"api-url" help:"Qualys gateway for tokens that name none (API_URL)." placeholder:"URL"`
+	PlatformURL string   `name:"platform-url" help:"Qualys console for tokens that name none (PLATFORM_URL)." placeholder:"URL"`
+}
+
+// Help is the command's manual.
+func (tokenVerifyCommand) Help() string {
+	return `Runs the relay's own verification and tells its answer in the relay's own words. It reads the
+environment variables that the relay reads, so that it can run with the relay's settings; flags win
+over them. RS256 keys are fetched from the hosts that are trusted, keys in Secret Manager with your
+own Google credentials.
+Exit codes: 0 the token is accepted, 1 it is refused, 2 errors.
+
+Example:
+
+    relayctl token verify --file relay.jwt --key-file relay.key --url https://relay-abc-ew.a.run.app`
+}
+
+// Run verifies the token.
+func (c *tokenVerifyCommand) Run(ctx context.Context, p *program) error {
+	text, err := p.readToken(ctx, c.File)
+	if err != nil {
+		return err
+	}
+	if c.URL == "" && len(c.Audience) == 0 && p.getenv("JWT_AUDIENCE") == "" {
+		p.Note("note: without --url and JWT_AUDIENCE, tokens for a certain audience are refused")
+	}
+	v := token.Verification{Getenv: c.settings(p.getenv), URL: c.URL, Now: p.now,
+		SecretManager: p.secretManager}
+	answer, accepted, err := v.Verify(ctx, text)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(p.Out, answer)
+	if !accepted {
+		return &answerNo{}
+	}
+	return nil
+}
+
+// settings puts the flags over the environment.
+func (c *tokenVerifyCommand) settings(getenv func(string) string) func(string) string {
+	flags := map[string]string{
+		"SECRET_KEY_FILE":   c.KeyFile,
+		"SECRET_KEY_SECRET": strings.Join(c.Secret, ","),
+		"JWT_AUDIENCE":      strings.Join(c.Audience, ","),
+		"JWKS_HOSTS":        strings.Join(c.JWKSHosts, ","),
+		"API_HOSTS":         strings.Join(c.APIHosts, ","),
+		"API_URL":           c.APIURL,
+		"PLATFORM_URL":      c.PlatformURL,
+	}
+	return func(name string) string {
+		if value := flags[name]; value != "" {
+			return value
+		}
+		// A key that a flag names is the only one.
+		if (c.KeyFile != "" || len(c.Secret) > 0) && strings.HasPrefix(name, "SECRET_KEY") {
+			return ""
+		}
+		return getenv(name)
+	}
 }

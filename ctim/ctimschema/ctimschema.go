@@ -1,5 +1,5 @@
-// Package ctimschema checks documents against the JSON Schema of CTIM. It stands apart from package ctim so that the schema library is linked into
-// tests and tools only, never into the deployed function.
+// Package ctimschema checks documents against the JSON Schema of CTIM. It stands apart from package ctim
+// so that the schema library is linked into tests and tools only, never into the deployed function.
 package ctimschema
 
 import (
@@ -45,8 +45,9 @@ var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
 	return all, nil
 })
 
-// Validate checks a JSON document against a definition of the schema, such as "ObserveResponse", "DeliberateResponse", "HealthResponse" or
-// "ReferResponse". Formats are asserted. The error has one line for each violation, a JSON pointer and what is wrong there, and names ten at most.
+// Validate checks a JSON document against a definition of the schema, such as "ObserveResponse",
+// "DeliberateResponse", "HealthResponse" or "ReferResponse". Formats are asserted. The error has one line
+// for each violation, a JSON pointer and what is wrong there, and names ten at most.
 func Validate(def string, doc []byte) error {
 	all, err := compiled()
 	if err != nil {
@@ -72,7 +73,8 @@ func Validate(def string, doc []byte) error {
 	return errors.New("not a CTIM " + def + ": " + strings.Join(lines, "\n"))
 }
 
-// violations collects the leaves of an error: a violation of "anyOf the following" says nothing, its causes do.
+// violations collects the leaves of an error: a violation of "anyOf the following" says nothing, its
+// causes do.
 func violations(lines []string, e *jsonschema.ValidationError, p *message.Printer) []string {
 	if len(e.Causes) > 0 {
 		for _, c := range e.Causes {

@@ -5,17 +5,20 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
 
-// Event is one document of the fake gateway, and what a search finds it by. File, Process, Network, Mutex and Registry make one with an
-// everyday asset, a date in 2026 and no verdict; its methods return changed copies:
+// Event is one document of the fake gateway, and what a search finds it by. File, Process, Network, Mutex
+// and Registry make one with an everyday asset, a date in 2026 and no verdict; its methods return changed
+// copies:
 //
-//	qualystest.File(`C:\Users\ana\invoice.exe`, sha256, md5).At("2026-03-04T09:15:00Z").Verdict("MALICIOUS", 8, "Win32.Worm.Kolab").Current()
+//	qualystest.File(`C:\Users\ana\invoice.exe`, sha256, md5).
+//		At("2026-03-04T09:15:00Z").Verdict("MALICIOUS", 8, "Win32.Worm.Kolab").Current()
 type Event struct {
-	// Fields maps each search token to the values that the event has for it. It is apart from the document, since not all of them are in
-	// there: nobody knows in which field the name of a mutex is.
+	// Fields maps each search token to the values that the event has for it. It is apart from the
+	// document, since not all of them are in there: nobody knows in which field the name of a mutex is.
 	Fields map[string][]string
 
 	active bool
@@ -180,7 +183,8 @@ func Mutex(name, processName string) Event {
 	return e.on(everydayHost)
 }
 
-// Registry makes a REGISTRY event. No token that the relay searches by finds it, except through the process.
+// Registry makes a REGISTRY event. No token that the relay searches by finds it, except through the
+// process.
 func Registry(key, valueName, valueData, processName string) Event {
 	e := event("REGISTRY")
 	e.doc.Action = "WRITTEN"
@@ -190,7 +194,8 @@ func Registry(key, valueName, valueData, processName string) Event {
 	return e.on(everydayHost)
 }
 
-// Raw makes an event of the given document, sent as it is. Fields are pairs of a search token and a value. It is sorted as of the start of 2026.
+// Raw makes an event of the given document, sent as it is. Fields are pairs of a search token and a value.
+// It is sorted as of the start of 2026.
 func Raw(document string, fields ...string) Event {
 	e := Event{raw: document, time: startOf2026}
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -232,10 +237,12 @@ func (e Event) On(h Host) Event { return e.on(h) }
 
 func (e Event) on(h Host) Event {
 	a := assetDoc{
-		FullOSName: or(h.OS, "Microsoft Windows 11 Enterprise 10.0.26100 64-bit N/A Build 26100"), HostName: h.Name, NetBIOSName: h.Name,
-		AgentID: or(h.AgentID, uuid("agent", h.Name)), LastLoggedOnUser: h.User, CustomerID: customerID, Platform: or(h.Platform, "WINDOWS"),
+		FullOSName: or(h.OS, "Microsoft Windows 11 Enterprise 10.0.26100 64-bit N/A Build 26100"),
+		HostName:   h.Name, NetBIOSName: h.Name, Platform: or(h.Platform, "WINDOWS"),
+		AgentID: or(h.AgentID, uuid("agent", h.Name)), LastLoggedOnUser: h.User, CustomerID: customerID,
 		AssetType: "HOST", Tags: []tagDoc{
-			{"Cloud Agent", 12552386, "0b61f0de-5d0a-4f2e-9b7e-6f6f3a4f1c01"}, {"EDR", 13546632, "5a6cb0a4-9f0d-4b31-8f0c-0c5b1e8d7a02"},
+			{"Cloud Agent", 12552386, "0b61f0de-5d0a-4f2e-9b7e-6f6f3a4f1c01"},
+			{"EDR", 13546632, "5a6cb0a4-9f0d-4b31-8f0c-0c5b1e8d7a02"},
 		},
 	}
 	for i, ip := range h.IPs {
@@ -249,7 +256,8 @@ func (e Event) on(h Host) Event {
 	return e
 }
 
-// Verdict adds an entry to indicator2 and, for a score of 0 or more, sets the score of the event. The entry names the event's file or image.
+// Verdict adds an entry to indicator2 and, for a score of 0 or more, sets the score of the event. The
+// entry names the event's file or image.
 func (e Event) Verdict(verdict string, score int, threat string) Event {
 	i := indicatorDoc{Verdict: verdict, ThreatName: threat}
 	if score >= 0 {
@@ -269,7 +277,8 @@ func (e Event) Verdict(verdict string, score int, threat string) Event {
 	return e
 }
 
-// Judged sets the sha256 that the last entry of indicator2 is about: of the image behind a connection, say.
+// Judged sets the sha256 that the last entry of indicator2 is about: of the image behind a connection,
+// say.
 func (e Event) Judged(sha256 string) Event {
 	is := append([]indicatorDoc(nil), e.doc.Indicators...)
 	is[len(is)-1].SHA256 = sha256
@@ -300,17 +309,20 @@ func (e Event) Image(fullPath, sha256 string) Event {
 
 // Actor sets the process that caused a FILE event.
 func (e Event) Actor(imageFullPath string) Event {
-	e.doc.Actor = &actorDoc{ProcessID: 1000 + int(hash(imageFullPath)%60000), ProcessName: base(imageFullPath), ImageFullPath: imageFullPath}
+	pid := 1000 + int(hash(imageFullPath)%60000)
+	e.doc.Actor = &actorDoc{ProcessID: pid, ProcessName: base(imageFullPath), ImageFullPath: imageFullPath}
 	return e
 }
 
-// ID sets the id. Without it the event has one made of its content, in Qualys's pattern for its type and dataset.
+// ID sets the id. Without it the event has one made of its content, in Qualys's pattern for its type and
+// dataset.
 func (e Event) ID(id string) Event {
 	e.doc.ID = id
 	return e
 }
 
-// Current puts the event into the current state, which state=true searches. Without it, it is in the history.
+// Current puts the event into the current state, which state=true searches. Without it, it is in the
+// history.
 func (e Event) Current() Event {
 	e.active = true
 	return e
@@ -319,8 +331,8 @@ func (e Event) Current() Event {
 // IsCurrent reports whether the event is in the current state.
 func (e Event) IsCurrent() bool { return e.active }
 
-// Both returns the event twice, as Qualys holds one that is still true: in the current state and in the history, where the first one's
-// timeSeriesId names the second. An ID that was set is the first one's.
+// Both returns the event twice, as Qualys holds one that is still true: in the current state and in the
+// history, where the first one's timeSeriesId names the second. An ID that was set is the first one's.
 func (e Event) Both() []Event {
 	past, now := e, e.Current()
 	past.active = false
@@ -351,6 +363,38 @@ func (e Event) JSON() []byte {
 	return b
 }
 
+// searchable is Fields, and the tokens that are not full text.
+func (e Event) searchable() map[string][]string {
+	fields := maps.Clone(e.Fields)
+	if fields == nil {
+		fields = make(map[string][]string)
+	}
+	fields[fieldTime] = []string{e.time.Format(rangeTime)}
+	var doc struct {
+		Type       any `json:"type"`
+		Score      any `json:"score"`
+		Indicators any `json:"indicator2"`
+	}
+	_ = json.Unmarshal(e.JSON(), &doc) // a raw document may be anything
+	if t, ok := doc.Type.(string); ok {
+		fields[fieldType] = []string{strings.ToLower(t)}
+	}
+	scores := []any{doc.Score}
+	if list, ok := doc.Indicators.([]any); ok {
+		for _, entry := range list {
+			if m, ok := entry.(map[string]any); ok {
+				scores = append(scores, m["score"])
+			}
+		}
+	}
+	for _, score := range scores {
+		if score != nil {
+			fields[fieldScore] = append(fields[fieldScore], fmt.Sprint(score))
+		}
+	}
+	return fields
+}
+
 // qualysTime has an offset without a colon, which RFC 3339 does not allow.
 const qualysTime = "2006-01-02T15:04:05.000-0700"
 
@@ -361,7 +405,8 @@ func (e Event) id() string {
 	case !e.active:
 		return e.historicalID()
 	}
-	id := fmt.Sprintf("%c_%s_%d", e.doc.Type[0], e.doc.Asset.AgentID, int64(e.hash())) //nolint:gosec // Qualys's are signed too
+	number := int64(e.hash()) //nolint:gosec // Qualys's are signed too
+	id := fmt.Sprintf("%c_%s_%d", e.doc.Type[0], e.doc.Asset.AgentID, number)
 	if p := e.doc.Process; p != nil {
 		id += fmt.Sprintf("_%d", p.PID)
 	}
@@ -369,7 +414,8 @@ func (e Event) id() string {
 }
 
 func (e Event) historicalID() string {
-	return fmt.Sprintf("%c_%s_%d-%d-%d", e.doc.Type[0], uuid(fmt.Sprint(e.hash())), e.time.Day(), e.time.Month(), e.time.Year())
+	day := fmt.Sprintf("%d-%d-%d", e.time.Day(), e.time.Month(), e.time.Year())
+	return fmt.Sprintf("%c_%s_%s", e.doc.Type[0], uuid(fmt.Sprint(e.hash())), day)
 }
 
 // hash is of what makes the event the one it is.
@@ -392,7 +438,8 @@ func Body(events ...Event) []byte {
 }
 
 func newFileDoc(fullPath, sha256, md5 string) *fileDoc {
-	f := &fileDoc{FullPath: fullPath, FileName: base(fullPath), SHA256: sha256, MD5: md5, Created: startOf2026.Format(qualysTime)}
+	f := &fileDoc{FullPath: fullPath, FileName: base(fullPath), SHA256: sha256, MD5: md5}
+	f.Created = startOf2026.Format(qualysTime)
 	f.Path = strings.TrimRight(strings.TrimSuffix(fullPath, f.FileName), `\/`)
 	if i := strings.LastIndexByte(f.FileName, '.'); i > 0 {
 		f.Extension = f.FileName[i+1:]

@@ -2,7 +2,10 @@ package qualystest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -19,9 +22,10 @@ type Op string
 const (
 	Login  Op = "login"
 	Search Op = "search"
+	Count  Op = "count"
 )
 
-// State is a dataset that a search is for.
+// State is a dataset that a search or a count is for.
 type State int
 
 // The datasets.
@@ -35,7 +39,7 @@ const (
 type Fault struct {
 	On       Op
 	State    State
-	Contains string // the query contains this text
+	Contains string // the query contains this text: the fault is one of a value
 	User     string
 	Nth      int // the first of these calls that it happens to, from 1
 	Times    int // to how many of them in a row; 0: from there on always
@@ -50,7 +54,8 @@ type fault struct {
 	seen int
 }
 
-// Inject adds a fault; of several that fit a call the first one added applies. The returned function takes it away again.
+// Inject adds a fault; of several that fit a call the first one added applies. The returned function takes
+// it away again.
 func (s *Server) Inject(f Fault) (remove func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,10 +71,11 @@ func (s *Server) Inject(f Fault) (remove func()) {
 // fault returns what shall happen to the request, nil for nothing. It is called with s.mu held.
 func (s *Server) fault(r Request) *Behaviour {
 	for _, f := range s.faults {
-		if f.On != "" && f.On != r.Op || f.User != "" && f.User != r.User || !strings.Contains(r.Filter, f.Contains) {
+		if f.On != "" && f.On != r.Op || f.User != "" && f.User != r.User ||
+			!strings.Contains(r.Filter, f.Contains) {
 			continue
 		}
-		if f.State != AnyState && (r.Op != Search || r.Current != (f.State == CurrentState)) {
+		if f.State != AnyState && (r.Op == Login || r.Current != (f.State == CurrentState)) {
 			continue
 		}
 		f.seen++
@@ -161,8 +167,10 @@ func Object() Behaviour {
 
 // HTML answers 200 with a maintenance page.
 func HTML() Behaviour {
-	b := Status(http.StatusOK, "<!DOCTYPE html>\n<html><head><title>Maintenance</title><style>p { color: red }</style></head>\n"+
-		"<body><p>The platform is down for <b>maintenance</b> &amp; will be back soon.</p></body></html>\n", "Content-Type", "text/html")
+	b := Status(http.StatusOK, "<!DOCTYPE html>\n"+
+		"<html><head><title>Maintenance</title><style>p { color: red }</style></head>\n"+
+		"<body><p>The platform is down for <b>maintenance</b> &amp; will be back soon.</p></body></html>\n",
+		"Content-Type", "text/html")
 	b.name = "HTML"
 	return b
 }
@@ -174,12 +182,14 @@ func Redirect(to string) Behaviour {
 	return b
 }
 
-// OddElements puts elements that are no events, and events of odd fields, before the events of the real answer.
+// OddElements puts elements that are no events, and events of odd fields, before the events of the real
+// answer.
 func OddElements() Behaviour {
 	return Behaviour{"odd elements", func(x *exchange) {
 		answer := x.record()
 		x.start(`[null,7,"text",true,[],[null,{"id":"in a list"}],` +
-			`{"id":null,"type":7,"dateTime":{},"score":[],"indicator2":[null,"x",{"verdict":null}],"file":null,"asset":{"interfaces":[null,3]}}`)
+			`{"id":null,"type":7,"dateTime":{},"score":[],"indicator2":[null,"x",{"verdict":null}],"file":null,` +
+			`"asset":{"interfaces":[null,3]}}`)
 		if events := bytes.TrimPrefix(answer, []byte("[")); len(events) > 1 {
 			_, _ = io.WriteString(x.w, ",")
 			_, _ = x.w.Write(events)
@@ -218,8 +228,8 @@ func Truncated() Behaviour {
 	}}
 }
 
-// Reset resets the connection in place of an answer. Go's transport by itself sends a GET again that was reset on a connection which had
-// served before: the server sees that one twice.
+// Reset resets the connection in place of an answer. Go's transport by itself sends a GET again that was
+// reset on a connection which had served before: the server sees that one twice.
 func Reset() Behaviour {
 	return Behaviour{"reset", func(x *exchange) {
 		conn, _, err := http.NewResponseController(x.w).Hijack()
@@ -292,6 +302,162 @@ func Huge(size int64) Behaviour {
 		}
 		_, _ = io.WriteString(x.w, "{}]")
 	}}
+}
+
+// list sends a list of n copies of an event without holding it in memory; n < 0: without end.
+func (x *exchange) list(w io.Writer, event []byte, n int) {
+	_, _ = io.WriteString(w, "[")
+	for i := 0; i != n; i++ {
+		if i > 0 {
+			_, _ = io.WriteString(w, ",")
+		}
+		if _, err := w.Write(event); err != nil || x.gone() {
+			return
+		}
+	}
+	_, _ = io.WriteString(w, "]")
+}
+
+func (x *exchange) gone() bool { return x.r.Context().Err() != nil }
+
+// Endless sends events without end.
+func Endless() Behaviour {
+	return Behaviour{"endless list", func(x *exchange) {
+		x.start("")
+		x.list(x.w, File(`C:\endless\again.bin`, "", "").JSON(), -1)
+	}}
+}
+
+// EndlessText sends an event with a text that never ends, packed where the client takes gzip: a megabyte
+// on the wire becomes a gigabyte.
+func EndlessText() Behaviour {
+	return Behaviour{"endless text", func(x *exchange) {
+		w := io.Writer(x.w)
+		if strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
+			x.w.Header().Set("Content-Encoding", "gzip")
+			zip := gzip.NewWriter(x.w)
+			defer func() { _ = zip.Close() }()
+			w = zip
+		}
+		block := bytes.Repeat([]byte("A"), 64<<10)
+		_, err := io.WriteString(w, `[{"id":"P_1","type":"PROCESS","process":{"arguments":"`)
+		for err == nil && !x.gone() {
+			_, err = w.Write(block)
+		}
+	}}
+}
+
+// Heavy sends so many events with command lines of so many bytes.
+func Heavy(events, commandLine int) Behaviour {
+	return Behaviour{"heavy events", func(x *exchange) {
+		x.start("")
+		x.list(x.w, Process(`C:\heavy.exe`, strings.Repeat("a", commandLine), "").JSON(), events)
+	}}
+}
+
+// EmptyEntries sends so many events, each of so many empty entries.
+func EmptyEntries(events, entries int) Behaviour {
+	return Behaviour{"empty entries", func(x *exchange) {
+		x.start("")
+		x.list(x.w, []byte(`{"id":"F_1","indicator2":[{}`+strings.Repeat(",{}", entries-1)+`]}`), events)
+	}}
+}
+
+// Wrapped gives the real answer the way the FIM API's second version lists events:
+// {"sortValues":[…],"data":{event}}, and the list itself as the member of an object where a name is given
+// ("data", "events").
+func Wrapped(list string) Behaviour {
+	return Behaviour{"wrapped " + list, func(x *exchange) {
+		var events []json.RawMessage
+		_ = json.Unmarshal(x.record(), &events) // our own list
+		type hit struct {
+			SortValues []int           `json:"sortValues"`
+			Data       json.RawMessage `json:"data"`
+		}
+		hits := make([]hit, len(events))
+		for i, e := range events {
+			hits[i] = hit{[]int{i}, e}
+		}
+		if list == "" {
+			writeJSON(x.w, http.StatusOK, hits)
+			return
+		}
+		writeJSON(x.w, http.StatusOK, map[string]any{list: hits, "count": len(hits)})
+	}}
+}
+
+// TokenAs answers a login with a form of the token that the server then takes, without quotes around it:
+// an opaque one, one of five parts.
+func TokenAs(form func(jwt string) string) Behaviour {
+	return Behaviour{"token in another form", func(x *exchange) {
+		user := x.r.PostForm.Get("username")
+		text := form(x.s.IssueToken(user))
+		x.s.accept(strings.Trim(text, `"`), user)
+		x.w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(x.w, text)
+	}}
+}
+
+// simpleReturn answers in the XML of Qualys's older APIs, as graph-qualys recorded it.
+func simpleReturn(status, code int, text, key, value string, headers ...string) Behaviour {
+	items := ""
+	if key != "" {
+		items = "<ITEM_LIST><ITEM><KEY>" + key + "</KEY><VALUE>" + value + "</VALUE></ITEM></ITEM_LIST>"
+	}
+	b := Status(status, fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8" ?>
+<!DOCTYPE SIMPLE_RETURN SYSTEM "https://qualysapi.example/api/2.0/simple_return.dtd">
+<SIMPLE_RETURN>
+  <RESPONSE><DATETIME>2026-03-17T18:29:09Z</DATETIME><CODE>%d</CODE><TEXT>%s</TEXT>%s</RESPONSE>
+</SIMPLE_RETURN>
+`, code, text, items), append([]string{"Content-Type", "text/xml"}, headers...)...)
+	b.name = fmt.Sprintf("%d with code %d", status, code)
+	return b
+}
+
+// TooManyCalls answers 409 with code 1960: other calls have to finish first.
+func TooManyCalls(toFinish int) Behaviour {
+	n := strconv.Itoa(toFinish)
+	text := "This API cannot be run again until " + n + " currently running API instance has finished."
+	return simpleReturn(http.StatusConflict, 1960, text, "CALLS_TO_FINISH", n)
+}
+
+// LimitReached answers 409 with code 1965 and the headers of a rate limit.
+func LimitReached(seconds int) Behaviour {
+	n := strconv.Itoa(seconds)
+	text := "This API cannot be run again for another " + n + " seconds."
+	return simpleReturn(http.StatusConflict, 1965, text, "SECONDS_TO_WAIT", n,
+		"X-RateLimit-Limit", "300", "X-RateLimit-Remaining", "0")
+}
+
+// NotRegistered answers 409 with code 2003: the account may not use the API yet.
+func NotRegistered() Behaviour {
+	return simpleReturn(http.StatusConflict, 2003,
+		"Registration must be completed before API requests will be served for this account", "", "")
+}
+
+// SecureID answers 409 with code 2011: the account needs a second factor.
+func SecureID() Behaviour {
+	return simpleReturn(http.StatusConflict, 2011,
+		"SecureID authentication is required for this account, so API access is blocked", "", "")
+}
+
+// AccountExpired answers 200 with code 2001.
+func AccountExpired() Behaviour {
+	return simpleReturn(http.StatusOK, 2001, "This account has expired.", "", "")
+}
+
+// InvalidCredentials answers 200 with the XML of QPS.
+func InvalidCredentials() Behaviour {
+	b := Status(http.StatusOK, `<?xml version="1.0" encoding="UTF-8"?>
+<ServiceResponse xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <responseCode>INVALID_CREDENTIALS</responseCode>
+  <responseErrorDetails>
+    <errorMessage>Authentication failed</errorMessage>
+    <errorResolution>Verify both, user and password credentials.</errorResolution>
+  </responseErrorDetails>
+</ServiceResponse>`, "Content-Type", "application/xml")
+	b.name = "200 with INVALID_CREDENTIALS"
+	return b
 }
 
 // Slow gives the real answer, later.

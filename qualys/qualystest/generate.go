@@ -20,8 +20,8 @@ type Values struct {
 	State     State    // AnyState: some in the current state, some in the history, some in both
 }
 
-// Generate returns n events (an event that is in both datasets counts twice) of about 1.3 KB each, drawn from the values. The same seed gives
-// the same events. No two have the same time, so their order is one.
+// Generate returns n events (an event that is in both datasets counts twice) of about 1.3 KB each, drawn
+// from the values. The same seed gives the same events. No two have the same time, so their order is one.
 func Generate(seed uint64, n int, v Values) []Event {
 	rng := rand.New(rand.NewPCG(seed, 2026))
 	pick := func(own []string, otherwise func(i int) string) string {
@@ -75,7 +75,8 @@ func Generate(seed uint64, n int, v Values) []Event {
 		case "MUTEX":
 			e = Mutex(mutex(), process()).Image(path(), sha256())
 		default:
-			e = Registry(`HKLM\SYSTEM\CurrentControlSet\Services\Generated`, "ImagePath", path(), process()).Image(path(), sha256())
+			const key = `HKLM\SYSTEM\CurrentControlSet\Services\Generated`
+			e = Registry(key, "ImagePath", path(), process()).Image(path(), sha256())
 		}
 		host := rng.IntN(50)
 		e = e.On(Host{

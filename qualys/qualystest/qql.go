@@ -3,26 +3,73 @@ package qualystest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
+	"unicode"
 )
 
 // Term is one "token: value" of a query.
 type Term struct {
 	Field string
 	Value string
-	Quote byte // '"': the beginning of the value, in any case; '`' and '\'': the value exactly
+	Quote byte   // '"': by tokens; '`' and '\'': the value exactly; '[': a range, both ends included
+	To    string // the end of a range, which Value begins
 }
 
-func (t Term) matches(fields map[string][]string) bool {
-	for _, v := range fields[t.Field] {
-		if t.Quote != '"' && v == t.Value {
-			return true
+func (t Term) matches(fields map[string][]string, exact bool) bool {
+	return slices.ContainsFunc(fields[t.Field], func(v string) bool {
+		switch {
+		case t.Quote == '[' && t.Field == fieldScore:
+			n, err := strconv.Atoi(v)
+			low, _ := strconv.Atoi(t.Value) // the parser has seen to it
+			high, _ := strconv.Atoi(t.To)
+			return err == nil && low <= n && n <= high
+		case t.Quote == '[': // times in one layout
+			return t.Value <= v && v <= t.To
+		case t.Quote == '"' && !exact:
+			return tokensMatch(t.Value, v)
 		}
-		if t.Quote == '"' && len(v) >= len(t.Value) && strings.EqualFold(v[:len(t.Value)], t.Value) {
-			return true
+		return v == t.Value
+	})
+}
+
+// tokensMatch is how Qualys's full-text fields find a value by a query in double quotes (facts: its help
+// pages on full-text search): every token of the query occurs in the value, in any order, the last one as
+// the beginning of a token, whatever the case.
+func tokensMatch(query, value string) bool {
+	wanted, have := tokenize(query), tokenize(value)
+	for i, w := range wanted {
+		last := i == len(wanted)-1
+		if !slices.ContainsFunc(have, func(h string) bool { return h == w || last && strings.HasPrefix(h, w) }) {
+			return false
 		}
 	}
-	return false
+	return len(wanted) > 0
+}
+
+// tokenize cuts a value at white space, commas, hyphens, semicolons, brackets and ?@$%&/\, and at a dot
+// between a letter and a digit; "qualys.corp.com" and "10.134" stay whole.
+func tokenize(value string) []string {
+	rs := []rune(strings.ToLower(value))
+	var list []string
+	start := 0
+	cut := func(end, next int) {
+		if end > start {
+			list = append(list, string(rs[start:end]))
+		}
+		start = next
+	}
+	for i, r := range rs {
+		between := r == '.' && i > 0 && i+1 < len(rs) && (unicode.IsDigit(rs[i-1]) && unicode.IsLetter(rs[i+1]) ||
+			unicode.IsLetter(rs[i-1]) && unicode.IsDigit(rs[i+1]))
+		if between || unicode.IsSpace(r) || strings.ContainsRune(`,-;()[]{}?@$%&/\`, r) {
+			cut(i, i+1)
+		}
+	}
+	cut(len(rs), len(rs))
+	return list
 }
 
 // Query is a parsed query: terms joined with "or" and "and".
@@ -44,34 +91,47 @@ func (q Query) Terms() []Term {
 	return ts
 }
 
-func (q Query) matches(fields map[string][]string) bool {
+func (q Query) matches(fields map[string][]string, exact bool) bool {
 	switch q.op {
 	case "term":
-		return q.term.matches(fields)
+		return q.term.matches(fields, exact)
 	case "and":
 		for _, o := range q.operands {
-			if !o.matches(fields) {
+			if !o.matches(fields, exact) {
 				return false
 			}
 		}
 		return true
 	}
 	for _, o := range q.operands {
-		if o.matches(fields) {
+		if o.matches(fields, exact) {
 			return true
 		}
 	}
 	return false
 }
 
-// tokens are the fields of the events API that have a source (an integration in production, or a public query).
+// tokens are the fields of the events API that have a source (an integration in production, or a public
+// query).
 var tokens = [...]string{
-	"network.local.address.ip", "network.remote.address.ip", "network.remote.address.fqdn", "file.name", "file.fullPath",
-	"file.hash.md5", "file.hash.sha256", "handle.name", "process.name",
+	"network.local.address.ip", "network.remote.address.ip", "network.remote.address.fqdn",
+	"file.name", "file.fullPath",
+	"file.hash.md5", "file.hash.sha256", "handle.name", "process.name", fieldType, fieldScore, fieldTime,
 }
 
-// ParseQuery parses the part of QQL that the relay sends: terms with a quoted value, joined with "or" and "and" (which binds closer), with
-// parentheses. A backslash before a quote swallows it, as Qualys warns of. An unknown token is an error.
+// The tokens that are not full text.
+const (
+	fieldType  = "type"
+	fieldScore = "indicator.score"
+	fieldTime  = "event.datetime"
+)
+
+// rangeTime is the layout of the times in a range, and of those that events are found by.
+const rangeTime = "2006-01-02T15:04:05.000Z"
+
+// ParseQuery parses the part of QQL that the relay sends: terms with a quoted value or a range, joined
+// with "or" and "and", with parentheses where both occur. A backslash before a quote swallows it, as
+// Qualys warns of. An unknown token is an error.
 func ParseQuery(qql string) (Query, error) {
 	p := parser{rest: qql}
 	q, err := p.either()
@@ -94,7 +154,8 @@ func (p *parser) space() { p.rest = strings.TrimLeft(p.rest, " ") }
 // word reads one of the joining words.
 func (p *parser) word(w string) bool {
 	p.space()
-	if len(p.rest) <= len(w) || !strings.EqualFold(p.rest[:len(w)], w) || p.rest[len(w)] != ' ' && p.rest[len(w)] != '(' {
+	if len(p.rest) <= len(w) || !strings.EqualFold(p.rest[:len(w)], w) ||
+		p.rest[len(w)] != ' ' && p.rest[len(w)] != '(' {
 		return false
 	}
 	p.rest = p.rest[len(w):]
@@ -148,14 +209,13 @@ func (p *parser) parseTerm() (Query, error) {
 	if !found {
 		return Query{}, fmt.Errorf("query lacks a term at %.20q", p.rest)
 	}
-	known := false
-	for _, t := range tokens {
-		known = known || t == field
-	}
-	if !known {
+	if !slices.Contains(tokens[:], field) {
 		return Query{}, fmt.Errorf("query has an unknown token %.40q", field)
 	}
 	rest = strings.TrimLeft(rest, " ")
+	if field == fieldScore || field == fieldTime {
+		return p.parseRange(field, rest)
+	}
 	if rest == "" || strings.IndexByte("\"`'", rest[0]) < 0 {
 		return Query{}, fmt.Errorf("value of %s is not quoted", field)
 	}
@@ -171,4 +231,25 @@ func (p *parser) parseTerm() (Query, error) {
 		return Query{op: "term", term: Term{Field: field, Value: rest[1:i], Quote: quote}}, nil
 	}
 	return Query{}, fmt.Errorf("value of %s has no closing quote", field)
+}
+
+func (p *parser) parseRange(field, rest string) (Query, error) {
+	inside, after, closed := strings.Cut(strings.TrimPrefix(rest, "["), "]")
+	from, to, found := strings.Cut(inside, " .. ")
+	if !strings.HasPrefix(rest, "[") || !closed || !found {
+		return Query{}, fmt.Errorf("value of %s is not a range", field)
+	}
+	for _, end := range [...]*string{&from, &to} {
+		var err error
+		if field == fieldScore {
+			_, err = strconv.Atoi(*end)
+		} else if *end, err = strconv.Unquote(*end); err == nil {
+			_, err = time.Parse(rangeTime, *end)
+		}
+		if err != nil {
+			return Query{}, fmt.Errorf("range of %s has an end that is none", field)
+		}
+	}
+	p.rest = after
+	return Query{op: "term", term: Term{Field: field, Value: from, To: to, Quote: '['}}, nil
 }

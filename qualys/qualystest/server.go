@@ -29,7 +29,8 @@ const (
 	Password = "p&ss + w=rd 100% Grüße/✓"
 )
 
-// TB is the part of testing.TB that the server needs. It is here so that programs can use this package without the testing flags.
+// TB is the part of testing.TB that the server needs. It is here so that programs can use this package
+// without the testing flags.
 type TB interface {
 	Helper()
 	Errorf(format string, args ...any)
@@ -44,6 +45,11 @@ type Config struct {
 	Users     map[string]string // password of each user; nil: User and Password
 	TokenLife time.Duration     // 0: four hours, as at Qualys
 	Events    []Event           // for every user
+
+	// What nobody outside of Qualys knows for sure, and a probe is to find out.
+	ExactQuotes bool   // double quotes match whole values, not tokens
+	APIPath     string // of the events API: "" is /ioc and /ioc/v1
+	MaxPageSize int    // events in an answer, whatever pageSize asks for; 0: 1000
 }
 
 // Server is a fake gateway. Its methods are safe for concurrent use, while it serves as well.
@@ -51,6 +57,7 @@ type Server struct {
 	URL     string         // "http://127.0.0.1:41234", the gateway of a qualys.Tenant
 	RootCAs *x509.CertPool // vouches for the server's certificate; nil without TLS
 
+	config  Config
 	http    *http.Server
 	report  func(format string, args ...any)
 	serving sync.WaitGroup // of the loop that accepts connections
@@ -77,6 +84,7 @@ type Stats struct {
 	Calls       int // requests of any kind
 	Logins      int
 	Searches    int
+	Counts      int // calls of /events/count
 	Current     int // searches with state=true
 	History     int // searches without
 	InFlight    int // searches that have come and are not answered yet
@@ -111,7 +119,8 @@ type stored struct {
 	json   []byte
 }
 
-// New starts a server for a test, and closes it when the test ends. Each mistake in a request fails the test.
+// New starts a server for a test, and closes it when the test ends. Each mistake in a request fails the
+// test.
 func New(tb TB, c Config) *Server {
 	tb.Helper()
 	s, err := Listen(c, tb.Errorf)
@@ -123,15 +132,17 @@ func New(tb TB, c Config) *Server {
 	return s
 }
 
-// Listen starts a server for a program. report, where it is not nil, is called for each mistake in a request. The caller closes the server.
+// Listen starts a server for a program. report, where it is not nil, is called for each mistake in a
+// request. The caller closes the server.
 func Listen(c Config, report func(format string, args ...any)) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", or(c.Addr, "127.0.0.1:0"))
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		URL: "http://" + listener.Addr().String(), report: report, closing: make(chan struct{}), users: map[string]string{User: Password},
-		events: make(map[string]*datasets), issued: make(map[string]*issued), tokenLife: 4 * time.Hour, headers: make(http.Header),
+		URL: "http://" + listener.Addr().String(), config: c, report: report,
+		closing: make(chan struct{}), users: map[string]string{User: Password}, events: make(map[string]*datasets),
+		issued: make(map[string]*issued), tokenLife: 4 * time.Hour, headers: make(http.Header),
 		changed: make(chan struct{}),
 	}
 	s.idle = sync.NewCond(&s.mu)
@@ -151,7 +162,8 @@ func Listen(c Config, report func(format string, args ...any)) (*Server, error) 
 			s.count(func(c *Stats) { c.Connections++ })
 		}
 	}
-	s.http.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // resets and foreign certificates are what the server is for
+	// Resets and foreign certificates are what the server is for.
+	s.http.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	if c.TLS {
 		certificate, pool, err := newCertificate()
 		if err != nil {
@@ -203,7 +215,8 @@ func (s *Server) leave() {
 	}
 }
 
-// Tenant returns the user named User (or, where there is none, the first one by name) as a tenant of this gateway.
+// Tenant returns the user named User (or, where there is none, the first one by name) as a tenant of this
+// gateway.
 func (s *Server) Tenant() qualys.Tenant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,7 +250,7 @@ func (s *Server) SetEventsOf(user string, events ...Event) {
 	slices.SortStableFunc(sorted, func(a, b Event) int { return b.time.Compare(a.time) })
 	var d datasets
 	for _, e := range sorted {
-		one := stored{fields: e.Fields, json: e.JSON()}
+		one := stored{fields: e.searchable(), json: e.JSON()}
 		if e.active {
 			d.current = append(d.current, one)
 		} else {
@@ -263,7 +276,8 @@ func (s *Server) SetTokenLife(d time.Duration) {
 	s.tokenLife = d
 }
 
-// SetHeader adds a header to every answer to a search that is no fault's: a rate limit, say. An empty value takes it away.
+// SetHeader adds a header to every answer to a search that is no fault's: a rate limit, say. An empty
+// value takes it away.
 func (s *Server) SetHeader(name, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -289,14 +303,24 @@ func (s *Server) IssueToken(user string) string {
 	defer s.mu.Unlock()
 	now := time.Now()
 	expires := now.Add(s.tokenLife)
-	claims, _ := json.Marshal(map[string]any{ // the claims of Qualys's own example; a map of these always marshals
-		"sub": user, "iss": "qas", "aud": "qas", "loginResponse": "SUCCESSFUL", "usertype": "fo", "modulesAllowed": []string{"EDR"},
-		"iat": now.Unix(), "exp": expires.Unix(), "jti": rand.Text(),
+	// The claims of Qualys's own example. A map of these always marshals.
+	claims, _ := json.Marshal(map[string]any{
+		"sub": user, "iss": "qas", "aud": "qas", "loginResponse": "SUCCESSFUL", "usertype": "fo",
+		"modulesAllowed": []string{"EDR"},
+		"iat":            now.Unix(), "exp": expires.Unix(), "jti": rand.Text(),
 	})
 	encode := base64.RawURLEncoding.EncodeToString
-	token := encode([]byte(`{"alg":"HS512","typ":"JWT"}`)) + "." + encode(claims) + "." + encode([]byte("not a real signature "+rand.Text()))
+	token := encode([]byte(`{"alg":"HS512","typ":"JWT"}`)) + "." + encode(claims) + "." +
+		encode([]byte("not a real signature "+rand.Text()))
 	s.issued[token] = &issued{user: user, expires: expires}
 	return token
+}
+
+// accept makes the server take a token as the user's.
+func (s *Server) accept(token, user string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.issued[token] = &issued{user: user, expires: time.Now().Add(s.tokenLife)}
 }
 
 // Stats returns the counts so far.
@@ -325,11 +349,11 @@ func (s *Server) Requests() []Request {
 	return slices.Clone(s.requests)
 }
 
-// Filters returns the QQL of each search so far, in the order in which they came.
+// Filters returns the QQL of each search and count so far, in the order in which they came.
 func (s *Server) Filters() []string {
 	var filters []string
 	for _, r := range s.Requests() {
-		if r.Op == Search {
+		if r.Op != Login {
 			filters = append(filters, r.Filter)
 		}
 	}
@@ -387,11 +411,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer s.leave()
 	s.count(func(c *Stats) { c.Calls++; c.Open++ })
 	defer s.count(func(c *Stats) { c.Open-- })
-	switch r.URL.Path {
+	switch path := s.apiPath(r.URL.Path); path {
 	case "/auth":
 		s.count(func(c *Stats) { c.Logins++ })
 		s.serveLogin(w, r)
-	case "/ioc/events", "/ioc/v1/events":
+	case "/events/count":
+		s.count(func(c *Stats) { c.Counts++ })
+		s.serveSearch(w, r, Count)
+	case "/events":
 		s.count(func(c *Stats) {
 			c.Searches++
 			if r.URL.Query().Get("state") == "true" {
@@ -403,10 +430,27 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			c.MaxInFlight = max(c.MaxInFlight, c.InFlight)
 		})
 		defer s.count(func(c *Stats) { c.InFlight-- })
-		s.serveSearch(w, r)
+		s.serveSearch(w, r, Search)
 	default:
 		s.mistake(w, http.StatusNotFound, "unknown path %q", r.URL.Path)
 	}
+}
+
+// apiPath is the path within the events API; "" where it is not in it, but for the login's.
+func (s *Server) apiPath(path string) string {
+	if path == "/auth" {
+		return path
+	}
+	prefixes := []string{"/ioc/v1", "/ioc"}
+	if s.config.APIPath != "" {
+		prefixes = []string{s.config.APIPath}
+	}
+	for _, prefix := range prefixes {
+		if rest, ok := strings.CutPrefix(path, prefix); ok {
+			return rest
+		}
+	}
+	return ""
 }
 
 func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
@@ -448,9 +492,9 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		switch {
 		case user == "":
-			writeJSON(w, http.StatusBadRequest, map[string]any{"authentication_exceptions": []string{"EmptyCredentialsException"}})
+			refuse(w, http.StatusBadRequest, "EmptyCredentialsException")
 		case !known || password != r.PostForm.Get("password"):
-			writeJSON(w, http.StatusUnauthorized, map[string]any{"authentication_exceptions": []string{"InvalidCredentialsException"}})
+			refuse(w, http.StatusUnauthorized, "InvalidCredentialsException")
 		default:
 			w.Header().Set("Content-Type", "text/plain;charset=ISO-8859-1")
 			w.WriteHeader(http.StatusCreated)
@@ -459,7 +503,7 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (s *Server) serveSearch(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveSearch(w http.ResponseWriter, r *http.Request, op Op) {
 	if r.Method != http.MethodGet {
 		s.mistake(w, http.StatusMethodNotAllowed, "search with %s", r.Method)
 		return
@@ -468,7 +512,7 @@ func (s *Server) serveSearch(w http.ResponseWriter, r *http.Request) {
 		s.mistake(w, http.StatusRequestURITooLong, "search with a URL of %d bytes", len(r.RequestURI))
 		return
 	}
-	request, err := searchRequest(r)
+	request, err := searchRequest(r, op)
 	if err != nil {
 		s.mistake(w, http.StatusBadRequest, "search with %v", err)
 		return
@@ -491,7 +535,8 @@ func (s *Server) serveSearch(w http.ResponseWriter, r *http.Request) {
 	}
 	s.answer(w, r, request, func(w http.ResponseWriter) {
 		if !valid {
-			writeJSON(w, http.StatusUnauthorized, map[string]any{"message": "Unauthorized: the token is expired or revoked"})
+			message := "Unauthorized: the token is expired or revoked"
+			writeJSON(w, http.StatusUnauthorized, map[string]any{"message": message})
 			return
 		}
 		body, err := s.search(request)
@@ -510,8 +555,8 @@ func (s *Server) serveSearch(w http.ResponseWriter, r *http.Request) {
 }
 
 // searchRequest reads the parameters, each of which must be there as the relay sends it.
-func searchRequest(r *http.Request) (Request, error) {
-	q := Request{Op: Search, Path: r.URL.Path}
+func searchRequest(r *http.Request, op Op) (Request, error) {
+	q := Request{Op: op, Path: r.URL.Path}
 	params, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return q, errors.New("a query string that is not encoded")
@@ -524,6 +569,9 @@ func searchRequest(r *http.Request) (Request, error) {
 			return q, fmt.Errorf("%d values of %s", len(values), name)
 		}
 		v := values[0]
+		if op == Count && (name == "pageSize" || name == "pageNumber") {
+			return q, fmt.Errorf("count with %s", name)
+		}
 		switch name {
 		case "filter":
 			if q.Filter = v; v == "" {
@@ -549,13 +597,13 @@ func searchRequest(r *http.Request) (Request, error) {
 			return q, fmt.Errorf("an unknown parameter %q", name)
 		}
 	}
-	if !params.Has("pageSize") || !params.Has("sort") {
+	if !params.Has("pageSize") && op == Search || !params.Has("sort") {
 		return q, errors.New("no pageSize or no sort")
 	}
 	return q, nil
 }
 
-// search returns the page of events that the query finds.
+// search returns the page of events that the query finds, or how many it finds.
 func (s *Server) search(r Request) ([]byte, error) {
 	var query Query
 	if r.Filter != "" {
@@ -574,30 +622,38 @@ func (s *Server) search(r Request) ([]byte, error) {
 	if r.Current {
 		set = d.current
 	}
+	size := r.PageSize
+	if s.config.MaxPageSize > 0 {
+		size = min(size, s.config.MaxPageSize)
+	}
 	body := []byte{'['}
-	skip, left := r.PageNumber*r.PageSize, r.PageSize
+	found, first := 0, r.PageNumber*size
 	for _, e := range set {
-		if left == 0 {
+		if r.Filter != "" && !query.matches(e.fields, s.config.ExactQuotes) {
+			continue
+		}
+		if found++; r.Op == Count || found <= first {
+			continue
+		}
+		if found > first+size {
 			break
-		}
-		if r.Filter != "" && !query.matches(e.fields) {
-			continue
-		}
-		if skip > 0 {
-			skip--
-			continue
 		}
 		if len(body) > 1 {
 			body = append(body, ',')
 		}
 		body = append(body, e.json...)
-		left--
+	}
+	if r.Op == Count {
+		return fmt.Appendf(nil, `{"count":%d}`, found), nil
 	}
 	return append(body, ']'), nil
 }
 
-// answer notes the request, waits for the delay, and answers: the way a fault wants it, or else with normal.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, request Request, normal func(http.ResponseWriter)) {
+// answer notes the request, waits for the delay, and answers: the way a fault wants it, or else with
+// normal.
+func (s *Server) answer(
+	w http.ResponseWriter, r *http.Request, request Request, normal func(http.ResponseWriter),
+) {
 	s.mu.Lock()
 	if s.requests = append(s.requests, request); len(s.requests) > 2*maxRequests {
 		s.requests = slices.Delete(s.requests, 0, maxRequests)
@@ -614,6 +670,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, request Request,
 		return
 	}
 	normal(w)
+}
+
+// refuse answers a login.
+func refuse(w http.ResponseWriter, status int, exception string) {
+	writeJSON(w, status, map[string]any{"authentication_exceptions": []string{exception}})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -158,13 +158,22 @@ func TestParseQuery(t *testing.T) {
 		name, qql, err string
 		terms          []qualystest.Term
 	}{
-		{"one", `file.name: "a b"`, "", []qualystest.Term{{"file.name", "a b", '"'}}},
-		{"no space", `file.name:"a"`, "", []qualystest.Term{{"file.name", "a", '"'}}},
+		{"one", `file.name: "a b"`, "", []qualystest.Term{{Field: "file.name", Value: "a b", Quote: '"'}}},
+		{"no space", `file.name:"a"`, "", []qualystest.Term{{Field: "file.name", Value: "a", Quote: '"'}}},
 		{"three kinds of quotes", "file.name: \"a\" or handle.name: `b` OR process.name: 'c'", "",
-			[]qualystest.Term{{"file.name", "a", '"'}, {"handle.name", "b", '`'}, {"process.name", "c", '\''}}},
+			[]qualystest.Term{{Field: "file.name", Value: "a", Quote: '"'}, {Field: "handle.name", Value: "b", Quote: '`'}, {Field: "process.name", Value: "c", Quote: '\''}}},
 		{"parentheses", `(file.name: "a" or (file.name: "b")) and(file.name: "c")`, "",
-			[]qualystest.Term{{"file.name", "a", '"'}, {"file.name", "b", '"'}, {"file.name", "c", '"'}}},
-		{"words inside of a value", `file.name: "a or file.name: b"`, "", []qualystest.Term{{"file.name", "a or file.name: b", '"'}}},
+			[]qualystest.Term{{Field: "file.name", Value: "a", Quote: '"'}, {Field: "file.name", Value: "b", Quote: '"'}, {Field: "file.name", Value: "c", Quote: '"'}}},
+		{"words inside of a value", `file.name: "a or file.name: b"`, "", []qualystest.Term{{Field: "file.name", Value: "a or file.name: b", Quote: '"'}}},
+		{"a score", "indicator.score: [8 .. 10]", "", []qualystest.Term{{Field: "indicator.score", Value: "8", To: "10", Quote: '['}}},
+		{"times", `event.datetime: ["2026-03-01T00:00:00.000Z" .. "2026-03-02T00:00:00.000Z"]`, "", []qualystest.Term{
+			{Field: "event.datetime", Value: "2026-03-01T00:00:00.000Z", To: "2026-03-02T00:00:00.000Z", Quote: '['}}},
+		{"a type", "type: 'file'", "", []qualystest.Term{{Field: "type", Value: "file", Quote: '\''}}},
+		{"a score in words", "indicator.score: [eight .. 10]", "has an end that is none", nil},
+		{"a time without quotes", "event.datetime: [2026 .. 2027]", "has an end that is none", nil},
+		{"a time in another layout", `event.datetime: ["2026-03-01" .. "2026-03-02"]`, "has an end that is none", nil},
+		{"an open range", "indicator.score: [1 .. 2", "is not a range", nil},
+		{"no range", "indicator.score: 8", "is not a range", nil},
 		{"a swallowed quote", `file.name: "a\" or file.name: "b"`, "query goes on", nil},
 		{"a backslash at the end", `file.name: "C:\"`, "no closing quote", nil},
 		{"empty", "", "lacks a term", nil},
@@ -192,6 +201,12 @@ func TestParseQuery(t *testing.T) {
 	}
 }
 
+func decode(t *testing.T, body []byte) (events []*qualys.Event) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(body, &events))
+	return events
+}
+
 // find searches the way the relay does, but with a query as written.
 func find(t *testing.T, s *qualystest.Server, current bool, qql string) (ids []string) {
 	t.Helper()
@@ -201,8 +216,7 @@ func find(t *testing.T, s *qualystest.Server, current bool, qql string) (ids []s
 	}
 	status, body := send(t, "GET", s.URL+"/ioc/events?"+params.Encode(), "", "Authorization", "Bearer "+s.IssueToken(qualystest.User))
 	require.Equal(t, 200, status, body)
-	events, err := qualys.DecodeEvents([]byte(body))
-	require.NoError(t, err)
+	events := decode(t, []byte(body))
 	for _, e := range events {
 		ids = append(ids, e.ID)
 	}
@@ -216,7 +230,7 @@ func TestSearching(t *testing.T) {
 		qualystest.File(`C:\A\setup.exe`, "aa11", "bb22").ID("current").Current(),
 		qualystest.Network("curl", "192.0.2.1", "198.51.100.2", "a.example").ID("two"),
 		qualystest.Network("curl", "192.0.2.1", "198.51.100.23", "b.example").ID("twenty-three").At("2026-01-05T00:00:00Z"),
-		qualystest.Mutex(`Global\x`, "curl").ID("mutex"),
+		qualystest.Mutex(`Global\x`, "curl").ID("mutex").Verdict("SUSPICIOUS", 7, ""),
 		qualystest.Registry("HKCU", "n", "d", "reg.exe").Image(`C:\reg.exe`, "dd44").ID("registry"),
 		qualystest.Process(`C:\A\run.exe`, "", "cc33").ID("process"),
 		qualystest.Raw(`{"id":"raw","score":[]}`, "file.name", "odd.bin", "file.name", "second.bin"),
@@ -226,6 +240,11 @@ func TestSearching(t *testing.T) {
 		current   bool
 		want      []string
 	}{
+		{"the last one by prefix", `file.fullPath: "setup.exe\C:\A"`, false, []string{"setup"}},
+		{"a type", "type: 'network'", false, []string{"twenty-three", "two"}},
+		{"a time", `event.datetime: ["2026-01-02T00:00:00.000Z" .. "2026-01-03T00:00:00.000Z"]`, false, []string{"backup", "setup"}},
+		{"a score", "indicator.score: [0 .. 10]", false, []string{"mutex"}},
+		{"another score", "indicator.score: [0 .. 6]", false, nil},
 		{"double quotes match the beginning in any case, newest first", `file.name: "SETUP"`, false, []string{"backup", "setup"}},
 		{"double quotes match the whole", `file.name: "setup.exe.bak"`, false, []string{"backup"}},
 		{"but no more than the whole", `file.name: "setup.exe.bak2"`, false, nil},
@@ -387,8 +406,9 @@ func TestTokensEnd(t *testing.T) {
 	s := qualystest.New(t, qualystest.Config{TokenLife: -time.Second})
 	c := login(t, s)
 	_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
-	require.EqualError(t, err, "qualys: events: unauthorized (401): Unauthorized: the token is expired or revoked")
+	require.EqualError(t, err, "qualys: events: account (status 401)")
 	s.SetTokenLife(time.Hour)
+	c = login(t, s)
 	_, err = c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
 	require.NoError(t, err)
 	s.RevokeTokens()
@@ -413,8 +433,7 @@ func TestEventsThatAreStillTrueAreLinked(t *testing.T) {
 		qualystest.Mutex("m", "a.exe"), qualystest.Registry("HKCU", "n", "d", "a.exe"), qualystest.File(`C:\a.exe`, "aa", "bb").ID("F_own"),
 	} {
 		pair := e.Both()
-		events, err := qualys.DecodeEvents(qualystest.Body(pair...))
-		require.NoError(t, err)
+		events := decode(t, qualystest.Body(pair...))
 		now, past := events[0], events[1]
 		assert.True(t, pair[0].IsCurrent())
 		assert.False(t, pair[1].IsCurrent())
@@ -433,8 +452,7 @@ func TestAnEventIsItsOwnHoweverOftenItIsMade(t *testing.T) {
 		Action("DELETED").On(qualystest.Host{Name: "H"}).Current()
 	assert.Equal(t, first, base.JSON())
 	assert.NotEqual(t, first, changed.JSON())
-	events, err := qualys.DecodeEvents(qualystest.Body(changed))
-	require.NoError(t, err)
+	events := decode(t, qualystest.Body(changed))
 	e := events[0]
 	assert.Equal(t, []qualys.Indicator{
 		{Score: qualys.Score{Known: true}, SHA256: "aa", Verdict: "KNOWN"},
@@ -449,8 +467,7 @@ func TestAnEventIsItsOwnHoweverOftenItIsMade(t *testing.T) {
 func TestTheStory(t *testing.T) {
 	story := qualystest.Story()
 	assert.GreaterOrEqual(t, len(story), 25)
-	events, err := qualys.DecodeEvents(qualystest.Body(story...))
-	require.NoError(t, err)
+	events := decode(t, qualystest.Body(story...))
 	require.Len(t, events, len(story))
 	seen := make(map[string]int)
 	ids := make(map[string]bool)

@@ -11,7 +11,8 @@ type Observable struct {
 func workstation() Host {
 	return Host{
 		Name: "WS-FINANCE-07", AgentID: "3f6c1f0e-8a52-4d1b-9c77-51d0a4b7e907", User: `.\mira`,
-		IPs: []string{"192.0.2.17", "fe80::5a1d:3c2b:9e10:7707"}, MACs: []string{"00:00:5e:00:53:17", "00:00:5e:00:53:17"},
+		IPs:  []string{"192.0.2.17", "fe80::5a1d:3c2b:9e10:7707"},
+		MACs: []string{"00:00:5e:00:53:17", "00:00:5e:00:53:17"},
 	}
 }
 
@@ -25,7 +26,8 @@ func fileServer() Host {
 
 func laptop() Host {
 	return Host{
-		Name: "LT-DESIGN-02", AgentID: "c17e9b3d-4f68-4b25-8a0d-96d2f3a1b802", User: "jonas", Platform: "LINUX", OS: "Ubuntu 24.04 LTS",
+		Name: "LT-DESIGN-02", AgentID: "c17e9b3d-4f68-4b25-8a0d-96d2f3a1b802", User: "jonas", Platform: "LINUX",
+		OS:  "Ubuntu 24.04 LTS",
 		IPs: []string{"192.0.2.42"},
 	}
 }
@@ -50,11 +52,13 @@ const (
 	editorMD5     = "5e0c9b7a3f1d82460a9e7c5b1d3f8642"
 )
 
-// Story returns the events of a March week of 2026. Mira in finance opens an invoice that is a loader of the made-up family Glasswing: it drops its
-// second stage, marks the machine with a mutex, settles in the registry, fetches a miner from a domain and reports to an address. Qualys
-// finds the parts one after another and removes some; the loader reaches the file server over a share before. Beside it three endpoints do
-// what they do every day. Every type, every verdict, both datasets, the links between them, and neighbours that a prefix match finds by mistake
-// (198.51.100.2 and 198.51.100.23, update.exe and update.exe.config) are in it.
+// Story returns the events of a March week of 2026. Mira in finance opens an invoice that is a loader of
+// the made-up family Glasswing: it drops its second stage, marks the machine with a mutex, settles in the
+// registry, fetches a miner from a domain and reports to an address. Qualys finds the parts one after
+// another and removes some; the loader reaches the file server over a share before. Beside it three
+// endpoints do what they do every day. Every type, every verdict, both datasets, the links between them,
+// and neighbours that a prefix match finds by mistake (198.51.100.2 and 198.51.100.23, update.exe and
+// update.exe.config) are in it.
 func Story() []Event {
 	ws, files, lt := workstation(), fileServer(), laptop()
 	const (
@@ -71,24 +75,32 @@ func Story() []Event {
 	now := func(e Event) { story = append(story, e.Current()) }
 
 	// Tuesday: the invoice.
-	past(Network("harbor.exe", "192.0.2.17", "203.0.113.80", "invoices.supplier.example").On(ws).At("2026-03-17T08:41:02Z").
+	past(Network("harbor.exe", "192.0.2.17", "203.0.113.80", "invoices.supplier.example").On(ws).
+		At("2026-03-17T08:41:02Z").
 		Verdict("UNKNOWN", -1, "").Judged(browserSHA256))
-	past(File(lure, lureSHA256, lureMD5).On(ws).At("2026-03-17T08:41:09.120Z").Actor(browser).Verdict("SUSPICIOUS", 5, ""))
-	both(Process(lure, `"`+lure+`" /open`, lureSHA256).On(ws).At("2026-03-17T08:42:30Z").Verdict("SUSPICIOUS", 6, ""))
+	past(File(lure, lureSHA256, lureMD5).On(ws).At("2026-03-17T08:41:09.120Z").Actor(browser).
+		Verdict("SUSPICIOUS", 5, ""))
+	both(Process(lure, `"`+lure+`" /open`, lureSHA256).On(ws).At("2026-03-17T08:42:30Z").
+		Verdict("SUSPICIOUS", 6, ""))
 	// The second stage.
 	both(File(loader, loaderSHA256, loaderMD5).On(ws).At("2026-03-17T08:42:41.505Z").Actor(lure).
 		Verdict("MALICIOUS", 8, "Win32.Trojan.Glasswing"))
 	both(Process(loader, loader+` --quiet`, loaderSHA256).On(ws).At("2026-03-17T08:42:44Z").
 		Verdict("MALICIOUS", 9, "Win32.Trojan.Glasswing"))
-	now(File(temp+`update.exe.config`, scriptSHA256, scriptMD5).On(ws).At("2026-03-17T08:42:42Z").Verdict("UNKNOWN", -1, ""))
-	both(Mutex(`Global\GLW-7f3a-once`, "update.exe").On(ws).At("2026-03-17T08:42:45Z").Verdict("MALICIOUS", 9, "Win32.Trojan.Glasswing").
+	now(File(temp+`update.exe.config`, scriptSHA256, scriptMD5).On(ws).At("2026-03-17T08:42:42Z").
+		Verdict("UNKNOWN", -1, ""))
+	both(Mutex(`Global\GLW-7f3a-once`, "update.exe").On(ws).At("2026-03-17T08:42:45Z").
+		Verdict("MALICIOUS", 9, "Win32.Trojan.Glasswing").
 		Judged(loaderSHA256))
-	both(Registry(`HKCU\Software\Microsoft\Windows\CurrentVersion\Run`, "GlwUpdate", loader, "update.exe").On(ws).At("2026-03-17T08:42:46Z").
+	both(Registry(`HKCU\Software\Microsoft\Windows\CurrentVersion\Run`, "GlwUpdate", loader, "update.exe").
+		On(ws).At("2026-03-17T08:42:46Z").
 		Verdict("SUSPICIOUS", 4, ""))
 	// It calls home.
-	both(Network("update.exe", "192.0.2.17", "198.51.100.23", "cdn.glasswing.example").On(ws).At("2026-03-17T08:43:01Z").
+	both(Network("update.exe", "192.0.2.17", "198.51.100.23", "cdn.glasswing.example").On(ws).
+		At("2026-03-17T08:43:01Z").
 		Image(loader, loaderSHA256).Verdict("MALICIOUS", 10, "Win32.Trojan.Glasswing").Judged(loaderSHA256))
-	past(Network("update.exe", "192.0.2.17", "198.51.100.23", "cdn.glasswing.example").On(ws).At("2026-03-17T09:43:01Z").
+	past(Network("update.exe", "192.0.2.17", "198.51.100.23", "cdn.glasswing.example").On(ws).
+		At("2026-03-17T09:43:01Z").
 		Image(loader, loaderSHA256).Verdict("MALICIOUS", 10, "Win32.Trojan.Glasswing").Judged(loaderSHA256))
 	past(Network("update.exe", "192.0.2.17", "203.0.113.199", "").On(ws).At("2026-03-17T08:43:20Z").
 		Image(loader, loaderSHA256).Verdict("SUSPICIOUS", 7, "").Judged(loaderSHA256))
@@ -97,12 +109,15 @@ func Story() []Event {
 		Verdict("MALICIOUS", 8, "Win32.Coinminer.Glasswing").Verdict("UNKNOWN", -1, ""))
 	now(File(miner, minerSHA256, minerMD5).On(ws).At("2026-03-17T10:05:33Z").Action("DELETED").
 		Verdict("REMEDIATED", 1, "Win32.Coinminer.Glasswing"))
-	now(Process(miner, miner+` -o pool.glasswing.example:3333`, minerSHA256).On(ws).At("2026-03-17T10:05:31Z").Action("TERMINATED").
+	now(Process(miner, miner+` -o pool.glasswing.example:3333`, minerSHA256).On(ws).
+		At("2026-03-17T10:05:31Z").Action("TERMINATED").
 		Verdict("REMEDIATED", 1, "Win32.Coinminer.Glasswing"))
-	past(Network("winsvchelper.exe", "192.0.2.17", "2001:db8:bad::3333", "pool.glasswing.example").On(ws).At("2026-03-17T08:50:00Z").
+	past(Network("winsvchelper.exe", "192.0.2.17", "2001:db8:bad::3333", "pool.glasswing.example").On(ws).
+		At("2026-03-17T08:50:00Z").
 		Image(miner, minerSHA256).Verdict("MALICIOUS", 10, "Win32.Coinminer.Glasswing").Judged(minerSHA256))
 	// The share.
-	past(Network("update.exe", "192.0.2.17", "192.0.2.5", "srv-files-01.corp.example").On(ws).At("2026-03-17T09:15:44Z").
+	past(Network("update.exe", "192.0.2.17", "192.0.2.5", "srv-files-01.corp.example").On(ws).
+		At("2026-03-17T09:15:44Z").
 		Image(loader, loaderSHA256).Verdict("SUSPICIOUS", 4, "").Judged(loaderSHA256))
 	both(File(`D:\Shares\Public\update.exe`, loaderSHA256, loaderMD5).On(files).At("2026-03-17T09:15:47Z").
 		Verdict("MALICIOUS", 8, "Win32.Trojan.Glasswing"))
@@ -112,24 +127,32 @@ func Story() []Event {
 	// Every day.
 	both(Process(browser, browser, browserSHA256).On(ws).At("2026-03-17T07:58:00Z").Verdict("KNOWN", 0, ""))
 	now(File(browser, browserSHA256, browserMD5).On(ws).At("2026-03-02T06:12:10Z").Verdict("KNOWN", 0, ""))
-	past(Network("harbor.exe", "192.0.2.17", "198.51.100.2", "www.weather.example").On(ws).At("2026-03-17T08:02:11Z").
+	past(Network("harbor.exe", "192.0.2.17", "198.51.100.2", "www.weather.example").On(ws).
+		At("2026-03-17T08:02:11Z").
 		Verdict("KNOWN", 0, "").Judged(browserSHA256))
-	past(Network("harbor", "192.0.2.42", "198.51.100.2", "www.weather.example").On(lt).At("2026-03-18T12:31:40Z").Verdict("KNOWN", 0, ""))
-	now(Network("QualysAgent.exe", "192.0.2.5", "203.0.113.8", "agents.qualys.example").On(files).At("2026-03-18T03:00:04Z").
+	past(Network("harbor", "192.0.2.42", "198.51.100.2", "www.weather.example").On(lt).
+		At("2026-03-18T12:31:40Z").Verdict("KNOWN", 0, ""))
+	now(Network("QualysAgent.exe", "192.0.2.5", "203.0.113.8", "agents.qualys.example").On(files).
+		At("2026-03-18T03:00:04Z").
 		Verdict("KNOWN", 0, "").Judged(agentSHA256))
 	now(File(agent, agentSHA256, agentMD5).On(files).At("2026-02-11T21:40:00Z").Verdict("KNOWN", 0, ""))
 	now(File(agent, agentSHA256, agentMD5).On(ws).At("2026-02-11T21:42:30Z").Verdict("KNOWN", 0, ""))
 	both(Process(agent, "", agentSHA256).On(files).At("2026-03-16T05:00:00Z").Verdict("KNOWN", 0, ""))
-	now(Mutex(`Global\QualysAgentInstance`, "QualysAgent.exe").On(files).At("2026-03-16T05:00:01Z").Verdict("KNOWN", 0, ""))
+	now(Mutex(`Global\QualysAgentInstance`, "QualysAgent.exe").On(files).At("2026-03-16T05:00:01Z").
+		Verdict("KNOWN", 0, ""))
 	now(Mutex(`Local\HarborProfileLock`, "harbor.exe").On(ws).At("2026-03-17T07:58:03Z"))
-	past(Registry(`HKLM\SOFTWARE\Harbor\Browser`, "Version", "148.0.2", "harbor.exe").On(ws).At("2026-03-02T06:12:30Z").Verdict("KNOWN", 0, ""))
-	now(File("/usr/local/bin/sketchpad", editorSHA256, editorMD5).On(lt).At("2026-03-12T14:20:00Z").Verdict("UNKNOWN", -1, ""))
-	past(Process("/usr/local/bin/sketchpad", "sketchpad --new poster.skp", editorSHA256).On(lt).At("2026-03-18T09:03:00Z").
+	past(Registry(`HKLM\SOFTWARE\Harbor\Browser`, "Version", "148.0.2", "harbor.exe").On(ws).
+		At("2026-03-02T06:12:30Z").Verdict("KNOWN", 0, ""))
+	now(File("/usr/local/bin/sketchpad", editorSHA256, editorMD5).On(lt).At("2026-03-12T14:20:00Z").
+		Verdict("UNKNOWN", -1, ""))
+	past(Process("/usr/local/bin/sketchpad", "sketchpad --new poster.skp", editorSHA256).On(lt).
+		At("2026-03-18T09:03:00Z").
 		Verdict("UNKNOWN", -1, ""))
 	return story
 }
 
-// StoryObservables returns what an analyst would ask about the story: each kind that Qualys can be asked for, found and not.
+// StoryObservables returns what an analyst would ask about the story: each kind that Qualys can be asked
+// for, found and not.
 func StoryObservables() []Observable {
 	return []Observable{
 		{"file_name", "Invoice-2026-0317.exe", "the invoice"},

@@ -10,8 +10,16 @@ import (
 func BenchmarkVerify(b *testing.B) {
 	w := newWorld(b)
 	w.keys.publish(jwk("k1", rsaKey()))
-	hs := with(hsClaims(), fields{"API_URL": gateway, "PLATFORM_URL": "https://qualysguard.qualys.com", "CTR_ENTITIES_LIMIT": 100})
-	rs := with(rsClaims(), fields{"API_URL": gateway, "PLATFORM_URL": "https://qualysguard.qualys.com", "CTR_ENTITIES_LIMIT": 100})
+	hs := with(
+		hsClaims(),
+		fields{"API_URL": "https://gateway.example", "PLATFORM_URL": "https://console.example",
+			"CTR_ENTITIES_LIMIT": 100},
+	)
+	rs := with(
+		rsClaims(),
+		fields{"API_URL": "https://gateway.example", "PLATFORM_URL": "https://console.example",
+			"CTR_ENTITIES_LIMIT": 100},
+	)
 	v := w.verifier(b, w.config)
 	for _, bb := range []struct{ name, token string }{
 		{"HS256", signHS(canaryKey, hsHeader(), hs)},

@@ -10,23 +10,21 @@ import (
 
 // timing says when a cached value is fetched.
 type timing struct {
-	ttl      time.Duration // a value is fresh for this long, and up to a fifth longer so that instances do not ask in step
+	ttl      time.Duration // a value is fresh for this long, up to a fifth longer so that instances spread out
 	timeout  time.Duration // of one fetch
 	maxPause time.Duration // after failures: doubles from a second up to this
 	earlyGap time.Duration // between two early fetches
 }
 
-// cached holds a value that comes from a slow place. It fetches inside
-// requests: one fetch at a time, which goes on when the request that began it
-// gives up, since others may wait for it. While a fetch runs or fails, the old
-// value serves.
+// cached holds a value that comes from a slow place. It fetches inside requests: one fetch at a time,
+// which goes on when the request that began it gives up, since others may wait for it. While a fetch runs
+// or fails, the old value serves.
 //
-// A fetch gets the old value and returns the new one, which may be the old
-// value itself or nil, and an error that asks for another try before the
-// value's time is up.
+// A fetch gets the old value and returns the new one, which may be the old value itself or nil, and an
+// error that calls for another try before the value's time is up.
 type cached[T any] struct {
 	timing
-	fetch func(ctx context.Context, old *T, early bool) (*T, error)
+	fetch func(ctx context.Context, old *T) (*T, error)
 	now   func() time.Time
 
 	mu      sync.Mutex
@@ -39,48 +37,46 @@ type cached[T any] struct {
 	running sync.WaitGroup
 }
 
-// get returns the value. It waits for a fetch when there is no value yet, and
-// when this request is the one that finds the value's time up.
-func (c *cached[T]) get(ctx context.Context) (*T, error) {
+// get returns the value, or the error that is the reason for having none. It waits for a fetch when there
+// is no value yet, and when this request is the one that finds the value's time up.
+//
+// A caller whom the value did not help passes it as tried, and gets another one that has replaced it
+// meanwhile. Where none has, get waits for the fetch under way or begins an early one, which it may do
+// once in each earlyGap. It returns nil when there is no other value.
+func (c *cached[T]) get(ctx context.Context, tried *T) (*T, error) {
 	c.mu.Lock()
-	if c.now().Before(c.due) || c.value != nil && c.flight != nil {
-		defer c.mu.Unlock()
+	defer c.mu.Unlock()
+	now := c.now()
+	switch {
+	case tried != nil && tried != c.value, tried == nil && now.Before(c.due),
+		tried == nil && c.value != nil && c.flight != nil:
 		return c.held()
-	}
-	flight := c.start(ctx, false)
-	c.mu.Unlock()
-	return c.wait(ctx, flight)
-}
-
-// newer returns a value that replaced the one that the caller has tried. If
-// there is none yet, it joins the fetch under way or begins an early one, which
-// it may do once in each earlyGap. Otherwise it returns nil without waiting.
-func (c *cached[T]) newer(ctx context.Context, tried *T) (*T, error) {
-	c.mu.Lock()
-	if c.value != tried {
-		defer c.mu.Unlock()
-		return c.held()
-	}
-	if c.flight == nil {
-		now := c.now()
-		if now.Before(c.earlyAt) {
-			c.mu.Unlock()
-			return nil, nil
-		}
+	case c.flight != nil:
+	case tried == nil:
+		c.start(ctx)
+	case now.Before(c.earlyAt):
+		return nil, nil
+	default:
 		c.earlyAt = now.Add(c.earlyGap)
-		c.start(ctx, true)
+		c.start(ctx)
 	}
 	flight := c.flight
 	c.mu.Unlock()
-	value, err := c.wait(ctx, flight)
-	if value == tried {
-		return nil, err
+	select {
+	case <-flight:
+	case <-ctx.Done():
 	}
-	return value, err
+	c.mu.Lock()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case c.value == tried && tried != nil:
+		return nil, nil
+	}
+	return c.held()
 }
 
-// held returns the value, or the error that is the reason for having none. The
-// lock is held.
+// held returns what there is. The lock is held.
 func (c *cached[T]) held() (*T, error) {
 	if c.value == nil {
 		return nil, c.err
@@ -88,62 +84,37 @@ func (c *cached[T]) held() (*T, error) {
 	return c.value, nil
 }
 
-// wait returns what there is after the fetch.
-func (c *cached[T]) wait(ctx context.Context, flight <-chan struct{}) (*T, error) {
-	select {
-	case <-flight:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.held()
-}
-
-// start begins a fetch unless one is under way, and returns that which is. The
-// lock is held.
-func (c *cached[T]) start(ctx context.Context, early bool) <-chan struct{} {
-	if c.flight != nil {
-		return c.flight
-	}
-	done := make(chan struct{})
+// start begins a fetch. The lock is held, and none is under way.
+func (c *cached[T]) start(ctx context.Context) {
+	done, old := make(chan struct{}), c.value
 	c.flight = done
-	old := c.value
 	c.running.Go(func() {
 		defer close(done)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 		defer cancel()
-		value, err := c.try(ctx, old, early)
+		value, err := c.try(ctx, old)
 
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.value, c.err, c.flight = value, err, nil
-		if err != nil {
-			c.due = c.now().Add(backoff(c.fails, c.maxPause))
-			c.fails++
+		if err == nil {
+			c.due, c.fails = c.now().Add(c.ttl+rand.N(c.ttl/5+1)), 0
 			return
 		}
-		c.due = c.now().Add(c.ttl + rand.N(c.ttl/5+1))
-		c.fails = 0
+		pause := min(time.Second<<min(c.fails, 10), c.maxPause)
+		c.due = c.now().Add(pause - rand.N(pause/2+1))
+		c.fails++
 	})
-	return done
 }
 
-// try is fetch, with a panic made an error: it happens outside the request's
-// goroutine, where nothing else would keep it from ending the process. What was
-// thrown is not repeated, since it may hold part of a key.
-func (c *cached[T]) try(ctx context.Context, old *T, early bool) (value *T, err error) {
+// try is fetch, with a panic made an error: it happens outside the request's goroutine, where nothing else
+// would keep it from ending the process. The panic's value is not repeated, since it may hold part of a
+// key.
+func (c *cached[T]) try(ctx context.Context, old *T) (value *T, err error) {
 	defer func() {
-		if thrown := recover(); thrown != nil {
-			value, err = old, fmt.Errorf("panic while reading a key: %T", thrown)
+		if v := recover(); v != nil {
+			value, err = old, fmt.Errorf("panic while reading a key: %T", v)
 		}
 	}()
-	return c.fetch(ctx, old, early)
-}
-
-// backoff is the pause after the nth failure in a row: from one second on,
-// doubled each time, a random half of it taken off.
-func backoff(n int, most time.Duration) time.Duration {
-	pause := min(time.Second<<min(n, 10), most)
-	return pause - rand.N(pause/2+1)
+	return c.fetch(ctx, old)
 }

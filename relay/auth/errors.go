@@ -5,16 +5,14 @@ import (
 	"strings"
 )
 
-// ErrKeyUnavailable says that the relay's own HS256 key cannot be read: the
-// file or the secret is missing, empty, too short, or cannot be reached, and no
-// earlier key is at hand. The errors that wrap it tell why. Their text is for
-// the operator's log and not for the caller.
+// ErrKeyUnavailable says that the relay's own HS256 key cannot be read: the file or the secret is missing,
+// empty, too short, or cannot be reached, and no earlier key is at hand. The errors that wrap it tell why.
+// Their text is for the operator's log and not for the caller.
 var ErrKeyUnavailable = errors.New("auth: the signing key cannot be read")
 
 // Error is the refusal of a request. Message is safe to show to the caller.
 type Error struct {
-	// Message starts with "Authorization failed: ".
-	Message string
+	Message string // starts with [Prefix]
 
 	cause error
 }
@@ -25,10 +23,11 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap returns the cause, which is for the log, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-const prefix = "Authorization failed: "
+// Prefix begins the message of each [Error].
+const Prefix = "Authorization failed: "
 
-// Messages that Cisco's relays use, word for word, since users search for
-// them. Where more can be said, a further sentence follows.
+// Messages that Cisco's relays use, word for word, since users search for them. Where more can be said, it
+// follows after a colon.
 const (
 	msgNoHeader      = "Authorization header is missing"
 	msgWrongType     = "Wrong authorization type"
@@ -38,36 +37,24 @@ const (
 	msgNoSecretKey   = "<SECRET_KEY> is missing"
 	msgKidNotFound   = "kid from JWT header not found in API response"
 	msgWrongKey      = "Failed to decode JWT with provided key"
-	msgWrongKeyRS256 = msgWrongKey + ". Make sure domain in custom_jwks_host corresponds to your SecureX instance region."
-	msgNoJWKSHost    = "jwks_host is missing in JWT payload. Make sure custom_jwks_host field is present in module_type"
-	msgWrongJWKSHost = "Wrong jwks_host in JWT payload. Make sure domain follows the visibility.<region>.cisco.com structure"
+	msgWrongKeyRS256 = msgWrongKey +
+		". Make sure domain in custom_jwks_host corresponds to your SecureX instance region."
+	msgNoJWKSHost = "jwks_host is missing in JWT payload. " +
+		"Make sure custom_jwks_host field is present in module_type"
+	msgWrongJWKSHost = "Wrong jwks_host in JWT payload. " +
+		"Make sure domain follows the visibility.<region>.cisco.com structure"
+
+	notBase64 = "a part is not base64url without padding"
 )
 
 // refuse returns an error with the message, and with details after a colon.
 func refuse(message string, details ...string) *Error {
-	return &Error{Message: prefix + strings.Join(append([]string{message}, details...), ": ")}
+	return &Error{Message: Prefix + strings.Join(append([]string{message}, details...), ": ")}
 }
 
-// because sets the cause, which must hold no credential.
-func (e *Error) because(cause error) *Error {
-	e.cause = cause
-	return e
-}
-
-// shown makes a name that came with a request fit to be quoted in a message:
-// at most 64 characters of the kind that algorithms and host names consist of.
-func shown(name string) string {
-	const most = 64
-	cut := len(name) > most
-	name = strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', strings.ContainsRune("-._:[]", r):
-			return r
-		}
-		return '?'
-	}, name[:min(len(name), most)])
-	if cut {
-		name += "..."
-	}
-	return name
+// quotable reports whether a name that came with a request may stand in a message: it is short and has
+// only what the names of hosts and algorithms are made of.
+func quotable(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]"
+	return len(name) <= 64 && strings.Trim(name, letters) == ""
 }

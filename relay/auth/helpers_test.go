@@ -48,7 +48,6 @@ const (
 
 const (
 	relayURL  = "https://relay.example.com"
-	gateway   = "https://gateway.qg1.apps.qualys.com"
 	jwksName  = "visibility.amp.cisco.com"
 	secretOne = "projects/p/secrets/relay-key"
 )
@@ -242,7 +241,9 @@ func dialing(hosts map[string]*tlsHost) func(context.Context, string, string) (n
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host := hosts[addr]
 		if host == nil {
-			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: addr, IsNotFound: true}}
+			return nil, &net.OpError{
+				Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: addr, IsNotFound: true},
+			}
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, host.addr)
 	}
@@ -284,7 +285,7 @@ func (k *keySetHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case next != nil:
 		next(w, r)
 	case r.Method != http.MethodGet || r.URL.String() != "/.well-known/jwks" || r.Host != jwksName:
-		http.Error(w, "not what a relay asks for: "+r.Method+" "+r.Host+r.URL.String(), http.StatusNotImplemented)
+		http.Error(w, "not what a relay requests: "+r.Method+" "+r.Host+r.URL.String(), http.StatusNotImplemented)
 	default:
 		_ = json.NewEncoder(w).Encode(fields{"keys": keys})
 	}
@@ -300,7 +301,9 @@ type secretServer struct {
 	mu     sync.Mutex
 	names  []string
 	values map[string]string // by resource name
-	answer func(ctx context.Context, name string, call int) (*secretmanagerpb.AccessSecretVersionResponse, error)
+	answer func(ctx context.Context, name string, call int) (
+		*version, error,
+	)
 }
 
 func newSecretServer(t testing.TB) *secretServer {
@@ -344,14 +347,16 @@ func (s *secretServer) put(name, value string) {
 }
 
 // respond makes the server answer by f; the first call is 1. Nil for the stored values.
-func (s *secretServer) respond(f func(ctx context.Context, name string, call int) (*secretmanagerpb.AccessSecretVersionResponse, error)) {
+func (s *secretServer) respond(f secretAnswer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer = f
 	s.calls.Store(0)
 }
 
-func (s *secretServer) AccessSecretVersion(ctx context.Context, req *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+func (s *secretServer) AccessSecretVersion(
+	ctx context.Context, req *secretmanagerpb.AccessSecretVersionRequest,
+) (*version, error) {
 	call := s.calls.Add(1)
 	s.mu.Lock()
 	s.names = append(s.names, req.GetName())
@@ -360,13 +365,18 @@ func (s *secretServer) AccessSecretVersion(ctx context.Context, req *secretmanag
 	if answer != nil {
 		return answer(ctx, req.GetName(), int(call))
 	}
-	return payload(req.GetName(), value), nil
+	return soundAnswer(req.GetName(), value), nil
 }
 
-// payload is a sound answer.
-func payload(name, value string) *secretmanagerpb.AccessSecretVersionResponse {
+type (
+	version      = secretmanagerpb.AccessSecretVersionResponse
+	secretAnswer = func(ctx context.Context, name string, call int) (*version, error)
+)
+
+// soundAnswer is a sound answer.
+func soundAnswer(name, value string) *version {
 	sum := int64(crc32.Checksum([]byte(value), crc32.MakeTable(crc32.Castagnoli)))
-	return &secretmanagerpb.AccessSecretVersionResponse{
+	return &version{
 		Name: strings.Replace(name, "/latest", "/7", 1),
 		Payload: &secretmanagerpb.SecretPayload{
 			Data: []byte(value), DataCrc32C: &sum,
@@ -390,7 +400,7 @@ type world struct {
 	keys    *keySetHandler
 	jwks    *tlsHost // visibility.amp.cisco.com
 	canary  *tlsHost // must never be reached
-	config  Config   // both doors open, by Secret Manager and JWKS
+	config  Config   // both algorithms, with keys of Secret Manager and JWKS
 }
 
 func newWorld(t testing.TB) *world {
@@ -401,12 +411,15 @@ func newWorld(t testing.TB) *world {
 	w.canary = newTLSHost(t, ca, "canary.example.com", http.NotFoundHandler())
 	w.secrets.put(secretOne+"/versions/latest", canaryKey)
 	w.config = Config{
-		SecretKeySecrets:     []string{secretOne},
-		APIURL:               gateway,
-		Logger:               w.logs.logger(),
-		Now:                  w.clock.Now,
-		JWKSRootCAs:          ca.pool,
-		JWKSDialContext:      dialing(map[string]*tlsHost{jwksName + ":443": w.jwks, "canary.example.com:443": w.canary, w.canary.addr: w.canary}),
+		SecretKeySecrets: []string{secretOne},
+		Logger:           w.logs.logger(),
+		Now:              w.clock.Now,
+		JWKSRootCAs:      ca.pool,
+		JWKSDialContext: dialing(
+			map[string]*tlsHost{
+				jwksName + ":443": w.jwks, "canary.example.com:443": w.canary, w.canary.addr: w.canary,
+			},
+		),
 		SecretManagerOptions: w.secrets.options(),
 	}
 	t.Cleanup(func() { requireNoCanary(t, w.logs.String()) })

@@ -16,8 +16,11 @@ import (
 )
 
 const (
-	// overlap is how long a key goes on verifying after its source has given
-	// another one: as long as a cache would have kept it.
+	// MinKeyLength is the fewest bytes that an HS256 key may have: as many as the hash has (RFC 7518, section
+	// 3.2).
+	MinKeyLength = 32
+	// overlap is how long a key goes on verifying after its source has given another one: as long as a cache
+	// would have kept it.
 	overlap = 5 * time.Minute
 	// staleFor is how long the last good keys serve while their source fails.
 	staleFor = 24 * time.Hour
@@ -25,8 +28,7 @@ const (
 	maxKeyFile = 64 << 10
 )
 
-// errGone says that a source has answered and has no key: not an outage, but
-// somebody's decision.
+// errGone says that a source has answered and has no key: not an outage, but somebody's decision.
 var errGone = errors.New("the key is gone")
 
 // secret is one HS256 key.
@@ -35,14 +37,21 @@ type secret struct {
 	version string // where the source counts versions
 }
 
-// newSecret checks a key as an operator may have stored it.
+// newSecret checks a key as an operator may have stored it. One line end behind it is not part of it:
+// editors and echo put it there. Anything else around it is refused, since only one of those who read the
+// key would take it for part of the key, and all that anyone would see is a signature that does not fit.
 func newSecret(raw []byte, version string) (secret, error) {
-	key := bytes.TrimSpace(raw)
+	key := bytes.TrimSuffix(bytes.TrimSuffix(raw, []byte("\n")), []byte("\r"))
 	switch {
-	case len(key) == 0:
+	case len(bytes.TrimSpace(key)) == 0:
 		return secret{}, errors.New("the key is empty")
+	case bytes.HasPrefix(key, []byte("\xef\xbb\xbf")),
+		bytes.HasPrefix(key, []byte("\xff\xfe")), bytes.HasPrefix(key, []byte("\xfe\xff")):
+		return secret{}, errors.New("the key begins with a byte order mark (BOM), which is not part of a key")
+	case len(bytes.TrimSpace(key)) < len(key):
+		return secret{}, errors.New("the key has white space around it, which is not part of a key")
 	case bytes.HasPrefix(key, []byte("-----BEGIN")):
-		return secret{}, errors.New("the key is a PEM file; HS256 needs a shared secret, which a public key is not")
+		return secret{}, errors.New("the key is a PEM file, and HS256 needs a shared secret")
 	case len(key) < MinKeyLength:
 		return secret{}, fmt.Errorf("the key has %d bytes and must have at least %d", len(key), MinKeyLength)
 	}
@@ -51,110 +60,72 @@ func newSecret(raw []byte, version string) (secret, error) {
 
 // source is one place that an HS256 key is kept in.
 type source interface {
-	// read returns the key that is there now. force asks it not to rely on signs
-	// that nothing has changed.
-	read(ctx context.Context, force bool) (secret, error)
-	fmt.Stringer // its name, for the log
+	read(ctx context.Context) (secret, error) // the key that is there now
+	fmt.Stringer                              // its name, for the log
 }
 
 // keyring is what the sources gave at one moment: a slot for each.
 type keyring []slot
 
-// slot is the key of one source, with those that it replaced.
+// slot is the key of one source, with the one that it replaced.
 type slot struct {
-	current   secret
+	current   secret    // without a key: none could be read, or it is gone
 	confirmed time.Time // when the source last gave current
-	former    []formerSecret
+	former    secret    // verifies until its time
+	until     time.Time
 }
 
-type formerSecret struct {
-	secret
-	until time.Time
-}
-
-// verifies reports whether one of the keys made the signature. Each comparison
-// is in constant time.
-func (k keyring) verifies(t token, now time.Time) bool {
-	made := func(s secret) bool {
-		return len(s.key) > 0 && jwt.SigningMethodHS256.Verify(t.signed, t.signature, s.key) == nil
-	}
-	for _, s := range k {
-		if made(s.current) {
-			return true
-		}
-	}
-	for _, s := range k {
-		for _, f := range s.former {
-			if now.Before(f.until) && made(f.secret) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// hs256 is the door for shared secrets.
-type hs256 struct {
+// secretKeys are the keys of HS256.
+type secretKeys struct {
 	sources []source
 	cache   cached[keyring]
 	now     func() time.Time
 	log     *slog.Logger
 }
 
-// newHS256 keeps the keys of the sources; timing fits how dear asking them is.
-func newHS256(sources []source, t timing, now func() time.Time, log *slog.Logger) *hs256 {
-	h := &hs256{sources: sources, now: now, log: log}
-	h.cache = cached[keyring]{timing: t, fetch: h.fetch, now: now}
-	return h
+// newSecretKeys keeps the keys of the sources; timing fits what reading them costs.
+func newSecretKeys(sources []source, t timing, now func() time.Time, log *slog.Logger) *secretKeys {
+	k := &secretKeys{sources: sources, now: now, log: log}
+	k.cache = cached[keyring]{timing: t, fetch: k.fetch, now: now}
+	return k
 }
 
-// newStaticHS256 has one key that never changes.
-func newStaticHS256(s secret, now func() time.Time) *hs256 {
-	h := &hs256{now: now}
-	never := now().AddDate(1000, 0, 0)
-	h.cache = cached[keyring]{value: &keyring{{current: s}}, due: never, earlyAt: never, now: now}
-	return h
-}
-
-// verify checks the signature. When no key fits, the keys may be asked for once
-// more: the token may be the first that is signed with a new key.
-func (h *hs256) verify(ctx context.Context, t token) error {
-	ring, err := h.cache.get(ctx)
-	for range 3 { // the second ring may have been replaced as well by now; a forger gets no further
-		if err != nil {
-			return keyError(ctx, err)
-		}
-		if ring == nil {
-			break
-		}
-		if ring.verifies(t, h.now()) {
-			return nil
-		}
-		ring, err = h.cache.newer(ctx, ring)
+// other returns the keys to verify with, others than those of the ring that was tried. It refuses the
+// token when there are none.
+func (k *secretKeys) other(ctx context.Context, tried *keyring) ([]jwt.VerificationKey, *keyring, error) {
+	ring, err := k.cache.get(ctx, tried)
+	switch {
+	case ctx.Err() != nil && err != nil: // the caller gave up, the key may be well
+		return nil, nil, fmt.Errorf("auth: waiting for a key: %w", ctx.Err())
+	case err != nil:
+		return nil, nil, fmt.Errorf("%w: %w", ErrKeyUnavailable, err)
+	case ring == nil:
+		return nil, nil, refuse(msgWrongKey, "it is not signed with the relay's SECRET_KEY")
 	}
-	return refuse(msgWrongKey, "it is not signed with the relay's SECRET_KEY")
-}
-
-// keyError tells a caller that gave up from a key that cannot be read.
-func keyError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("auth: waiting for a key: %w", ctx.Err())
+	var keys []jwt.VerificationKey
+	for _, s := range *ring {
+		if len(s.current.key) > 0 {
+			keys = append(keys, s.current.key)
+		}
+		if k.now().Before(s.until) {
+			keys = append(keys, s.former.key)
+		}
 	}
-	return fmt.Errorf("%w: %w", ErrKeyUnavailable, err)
+	return keys, ring, nil
 }
 
-// fetch asks all sources at once. One that fails keeps its keys; only when none
-// has any, there is no ring.
-func (h *hs256) fetch(ctx context.Context, old *keyring, force bool) (*keyring, error) {
-	ring, errs := make(keyring, len(h.sources)), make([]error, len(h.sources))
+// fetch reads all sources at once. One that fails keeps its keys; only when none has any, there is no
+// ring.
+func (k *secretKeys) fetch(ctx context.Context, old *keyring) (*keyring, error) {
+	ring, errs := make(keyring, len(k.sources)), make([]error, len(k.sources))
 	var all sync.WaitGroup
-	for i, source := range h.sources {
+	for i, source := range k.sources {
 		if old != nil {
 			ring[i] = (*old)[i]
 		}
 		all.Go(func() {
-			got, err := source.read(ctx, force)
-			h.update(&ring[i], source, got, err)
+			got, err := source.read(ctx)
+			k.update(&ring[i], source, got, err)
 			errs[i] = err
 		})
 	}
@@ -176,20 +147,13 @@ func (h *hs256) fetch(ctx context.Context, old *keyring, force bool) (*keyring, 
 }
 
 // update brings one slot up to what its source said.
-func (h *hs256) update(s *slot, from source, got secret, err error) {
-	now, log := h.now(), h.log.With("source", from.String())
-	var former []formerSecret
-	for _, f := range s.former {
-		if now.Before(f.until) {
-			former = append(former, f)
-		}
-	}
-	s.former = former
+func (k *secretKeys) update(s *slot, from source, got secret, err error) {
+	now, log := k.now(), k.log.With("source", from.String())
 	switch {
 	case err == nil:
 		replaced := len(s.current.key) > 0 && subtle.ConstantTimeCompare(s.current.key, got.key) != 1
 		if replaced {
-			s.former = append(s.former, formerSecret{s.current, now.Add(overlap)})
+			s.former, s.until = s.current, now.Add(overlap)
 		}
 		if replaced || len(s.current.key) == 0 {
 			log.Info("signing key read", "version", got.version, "replaced", replaced)
@@ -208,59 +172,38 @@ func (h *hs256) update(s *slot, from source, got secret, err error) {
 	}
 }
 
-// keyFile is a key in a file, such as a mounted secret.
-type keyFile struct {
-	path string
-	now  func() time.Time
-	ttl  time.Duration // the file is read anew after this in any case
+// staticKey is the key of the environment.
+type staticKey string
 
-	// Used by one fetch at a time.
-	info   os.FileInfo // of the content that was read last; nil: none
-	held   secret
-	readAt time.Time
-}
+func (staticKey) String() string { return "SECRET_KEY" }
 
-func (f *keyFile) String() string { return f.path }
+func (k staticKey) read(context.Context) (secret, error) { return newSecret([]byte(k), "") }
 
-// read looks whether the file is another one than last time (by time, size and
-// identity) and reads it only then: behind a mounted secret each read is a call
-// to Secret Manager. Since such a mount may report no honest time, the file is
-// also read when the content held is older than the ttl. A file that is being
-// written while it is read is left for the next time.
-func (f *keyFile) read(_ context.Context, force bool) (secret, error) {
-	info, err := os.Stat(f.path)
+// keyFile is the path of a file that holds a key, such as a mounted secret.
+type keyFile string
+
+func (f keyFile) String() string { return string(f) }
+
+// read reads the file twice and takes it when both agree, since it may be replaced meanwhile. What the
+// file system says of its time is not relied on: some mounts report another one at each look.
+func (f keyFile) read(context.Context) (secret, error) {
+	first, err := f.content()
 	if err != nil {
 		return secret{}, err
 	}
-	if !force && f.info != nil && sameFile(f.info, info) && f.now().Sub(f.readAt) < f.ttl {
-		return f.held, nil
-	}
-	raw, err := readKeyFile(f.path)
-	if err != nil {
+	second, err := f.content()
+	switch {
+	case err != nil:
 		return secret{}, err
-	}
-	after, err := os.Stat(f.path)
-	if err != nil {
-		return secret{}, err
-	}
-	if !sameFile(info, after) {
+	case subtle.ConstantTimeCompare(first, second) != 1:
 		return secret{}, errors.New("the file changes while it is read")
 	}
-	got, err := newSecret(raw, "")
-	if err != nil {
-		return secret{}, err
-	}
-	f.info, f.held, f.readAt = info, got, f.now()
-	return got, nil
+	return newSecret(second, "")
 }
 
-func sameFile(a, b os.FileInfo) bool {
-	return a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && os.SameFile(a, b)
-}
-
-// readKeyFile reads no more than a key can be long, whatever the path leads to.
-func readKeyFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+// content reads no more than a key can be long, whatever the path leads to.
+func (f keyFile) content() ([]byte, error) {
+	file, err := os.Open(string(f))
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/api/option"
@@ -27,27 +26,30 @@ const badSignature = "Failed to decode JWT with provided key: it is not signed w
 func hsToken(key string) *http.Request { return bearing(signHS(key, hsHeader(), hsClaims())) }
 
 func TestSecretManagerKeyVerifies(t *testing.T) {
-	for _, tt := range []struct{ name, configured, asked string }{
+	for _, tt := range []struct{ name, configured, requested string }{
 		{"without a version it is the latest", "projects/p/secrets/s", "projects/p/secrets/s/versions/latest"},
 		{"latest", "projects/p/secrets/s/versions/latest", "projects/p/secrets/s/versions/latest"},
 		{"a number", "projects/p/secrets/s/versions/12", "projects/p/secrets/s/versions/12"},
 		{"an alias", "projects/p/secrets/s/versions/current", "projects/p/secrets/s/versions/current"},
-		{"a project with a domain", "projects/example.com:p/secrets/s", "projects/example.com:p/secrets/s/versions/latest"},
+		{
+			"a project with a domain", "projects/example.com:p/secrets/s",
+			"projects/example.com:p/secrets/s/versions/latest",
+		},
 		{"white space around the name", " projects/123/secrets/s\n", "projects/123/secrets/s/versions/latest"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.secrets.put(tt.asked, canaryKey+"\n")
+			w.secrets.put(tt.requested, canaryKey+"\n")
 			c := w.config
 			c.SecretKeySecrets = []string{tt.configured}
 			v := w.verifier(t, c)
-			assert.Empty(t, v.secrets.clients, "no client before the first request")
+			assert.Nil(t, v.secrets.sources[0].(*secretVersion).client, "no client before the first request")
 			for range 3 {
 				claims, err := v.Verify(t.Context(), hsToken(canaryKey))
 				require.NoError(t, err)
-				assert.Equal(t, canaryPassword, claims.Tenant.Password)
+				assert.Equal(t, canaryPassword, claims.Password)
 			}
-			assert.Equal(t, []string{tt.asked}, w.secrets.names)
+			assert.Equal(t, []string{tt.requested}, w.secrets.names)
 		})
 	}
 }
@@ -73,24 +75,22 @@ func TestRegionalSecretIsReadFromItsRegion(t *testing.T) {
 	assert.Equal(t, []string{name}, w.secrets.names)
 }
 
-type secretAnswer = func(ctx context.Context, name string, call int) (*secretmanagerpb.AccessSecretVersionResponse, error)
-
 func failing(code codes.Code) secretAnswer {
-	return func(context.Context, string, int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	return func(context.Context, string, int) (*version, error) {
 		return nil, status.Error(code, "said by the test's server")
 	}
 }
 
 func giving(value string) secretAnswer {
-	return func(_ context.Context, name string, _ int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		return payload(name, value), nil
+	return func(_ context.Context, name string, _ int) (*version, error) {
+		return soundAnswer(name, value), nil
 	}
 }
 
 // corrupt answers with a payload that was damaged on its way, in the first calls.
 func corrupt(calls int) secretAnswer {
-	return func(_ context.Context, name string, call int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		answer := payload(name, canaryKey)
+	return func(_ context.Context, name string, call int) (*version, error) {
+		answer := soundAnswer(name, canaryKey)
 		if call <= calls {
 			answer.Payload.Data[3] ^= 1
 		}
@@ -98,7 +98,7 @@ func corrupt(calls int) secretAnswer {
 	}
 }
 
-func hanging(ctx context.Context, _ string, _ int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+func hanging(ctx context.Context, _ string, _ int) (*version, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
@@ -115,49 +115,70 @@ func TestSecretManagerFailures(t *testing.T) {
 		dropped bool   // the key that is held does not serve on
 	}{
 		{name: "not found", answer: failing(codes.NotFound), calls: 1, cause: "NotFound", dropped: true},
-		{name: "version disabled or destroyed", answer: failing(codes.FailedPrecondition), calls: 1, cause: "FailedPrecondition", dropped: true},
+		{
+			name: "version disabled or destroyed", answer: failing(codes.FailedPrecondition), calls: 1,
+			cause: "FailedPrecondition", dropped: true,
+		},
 		{name: "permission denied", answer: failing(codes.PermissionDenied), calls: 1, cause: "PermissionDenied"},
 		{name: "unauthenticated", answer: failing(codes.Unauthenticated), calls: 1, cause: "Unauthenticated"},
 		{name: "internal error", answer: failing(codes.Internal), calls: 1, cause: "Internal"},
 		{name: "unavailable throughout", answer: failing(codes.Unavailable), calls: several, cause: "Unavailable"},
-		{name: "quota used up throughout", answer: failing(codes.ResourceExhausted), calls: several, cause: "ResourceExhausted"},
-		{name: "unavailable, then well", calls: 3, answer: func(_ context.Context, name string, call int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-			if call < 3 {
-				return nil, status.Error(codes.Unavailable, "said by the test's server")
-			}
-			return payload(name, canaryKey), nil
-		}},
+		{
+			name: "quota used up throughout", answer: failing(codes.ResourceExhausted), calls: several,
+			cause: "ResourceExhausted",
+		},
+		{name: "unavailable, then well", calls: 3,
+			answer: func(_ context.Context, name string, call int) (*version, error) {
+				if call < 3 {
+					return nil, status.Error(codes.Unavailable, "said by the test's server")
+				}
+				return soundAnswer(name, canaryKey), nil
+			}},
 		{name: "hangs throughout", answer: hanging, calls: several, cause: "DeadlineExceeded"},
-		{name: "hangs once, then well", calls: 2, answer: func(ctx context.Context, name string, call int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-			if call == 1 {
-				return hanging(ctx, name, call)
-			}
-			return payload(name, canaryKey), nil
-		}},
+		{name: "hangs once, then well", calls: 2,
+			answer: func(ctx context.Context, name string, call int) (*version, error) {
+				if call == 1 {
+					return hanging(ctx, name, call)
+				}
+				return soundAnswer(name, canaryKey), nil
+			}},
 		{name: "payload damaged once", answer: corrupt(1), calls: 2},
-		{name: "payload damaged twice", answer: corrupt(2), calls: 2, cause: "does not match its CRC32C"},
-		{name: "payload without a checksum", calls: 2, cause: "does not match its CRC32C", answer: func(_ context.Context, name string, _ int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-			answer := payload(name, canaryKey)
-			answer.Payload.DataCrc32C = nil
-			return answer, nil
-		}},
-		{name: "no payload", calls: 2, cause: "does not match its CRC32C", answer: func(_ context.Context, name string, _ int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-			return &secretmanagerpb.AccessSecretVersionResponse{Name: name}, nil
-		}},
+		{
+			name: "payload damaged throughout", answer: corrupt(1000), calls: several,
+			cause: "does not match its CRC32C",
+		},
+		{name: "payload without a checksum", calls: several, cause: "does not match its CRC32C",
+			answer: func(_ context.Context, name string, _ int) (*version, error) {
+				answer := soundAnswer(name, canaryKey)
+				answer.Payload.DataCrc32C = nil
+				return answer, nil
+			}},
+		{name: "no payload", calls: 1, cause: "the key is empty",
+			answer: func(_ context.Context, name string, _ int) (*version, error) {
+				return &version{Name: name}, nil
+			}},
 		{name: "empty payload", answer: giving(""), calls: 1, cause: "the key is empty"},
 		{name: "payload of white space", answer: giving(" \n\t"), calls: 1, cause: "the key is empty"},
-		{name: "short payload", answer: giving(strings.Repeat("x", 31)), calls: 1, cause: "the key has 31 bytes and must have at least 32"},
-		{name: "payload is a public key", answer: giving("-----BEGIN PUBLIC KEY-----\n" + strings.Repeat("x", 100)), calls: 1, cause: "the key is a PEM file"},
+		{
+			name: "short payload", answer: giving(strings.Repeat("x", 31)), calls: 1,
+			cause: "the key has 31 bytes and must have at least 32",
+		},
+		{
+			name:   "payload is a public key",
+			answer: giving("-----BEGIN PUBLIC KEY-----\n" + strings.Repeat("x", 100)), calls: 1,
+			cause: "the key is a PEM file",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			quick := func(v *Verifier) {
 				// Long enough for every call that answers, short enough to wait for those that hang.
-				v.secrets.pause, v.secrets.attempt, v.hs256.cache.timeout = time.Millisecond, time.Minute, time.Minute
+				source := v.secrets.sources[0].(*secretVersion)
+				source.pause, source.attempt, v.secrets.cache.timeout = time.Millisecond, time.Minute, time.Minute
 				if tt.calls == several || strings.HasPrefix(tt.name, "hangs") {
-					v.secrets.attempt, v.hs256.cache.timeout = 100*time.Millisecond, 350*time.Millisecond
+					source.attempt, v.secrets.cache.timeout = 100*time.Millisecond, 350*time.Millisecond
 				}
 				if tt.name == "hangs once, then well" {
-					v.hs256.cache.timeout = time.Minute
+					v.secrets.cache.timeout = time.Minute
 				}
 			}
 			countCalls := func(t *testing.T, w *world) {
@@ -190,7 +211,7 @@ func TestSecretManagerFailures(t *testing.T) {
 				assert.Zero(t, claims)
 				assert.Contains(t, w.logs.String(), tt.cause)
 
-				// A dead source is not asked by each request, and comes back.
+				// A dead source is not requested by each request, and comes back.
 				calls := w.secrets.calls.Load()
 				_, err = v.Verify(t.Context(), hsToken(canaryKey))
 				require.ErrorIs(t, err, ErrKeyUnavailable)
@@ -228,7 +249,7 @@ func TestSecretManagerFailures(t *testing.T) {
 					_, err = v.Verify(t.Context(), hsToken(canaryKey))
 					require.NoError(t, err)
 				}
-				assert.Equal(t, calls, w.secrets.calls.Load(), "not asked again at once")
+				assert.Equal(t, calls, w.secrets.calls.Load(), "not requested again at once")
 			})
 		})
 	}
@@ -276,11 +297,11 @@ func TestOneOfSeveralSecretsIsEnough(t *testing.T) {
 		return w, w.verifier(t, c)
 	}
 	except := func(name string, code codes.Code) secretAnswer {
-		return func(_ context.Context, asked string, _ int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-			if asked == name {
+		return func(_ context.Context, requested string, _ int) (*version, error) {
+			if requested == name {
 				return nil, status.Error(code, "said by the test's server")
 			}
-			return payload(asked, map[string]string{last: canaryKey, next: canaryKey2}[asked]), nil
+			return soundAnswer(requested, map[string]string{last: canaryKey, next: canaryKey2}[requested]), nil
 		}
 	}
 
@@ -294,7 +315,7 @@ func TestOneOfSeveralSecretsIsEnough(t *testing.T) {
 		}
 		assert.EqualValues(t, 2, w.secrets.calls.Load())
 	})
-	t.Run("one that is gone leaves the other, and is not asked for at once again", func(t *testing.T) {
+	t.Run("one that is gone leaves the other, and is not requested for at once again", func(t *testing.T) {
 		w, v := setup(t)
 		w.secrets.respond(except(last, codes.FailedPrecondition))
 		_, err := v.Verify(t.Context(), hsToken(canaryKey2))
@@ -443,13 +464,13 @@ func TestBadSignatureDoesNotWaitOnceTheEarlyFetchIsUsedUp(t *testing.T) {
 func TestCallersShareOneFetch(t *testing.T) {
 	w := newWorld(t)
 	v := w.verifier(t, w.config)
-	asked, release := make(chan struct{}), make(chan struct{})
-	w.secrets.respond(func(_ context.Context, name string, call int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	requested, release := make(chan struct{}), make(chan struct{})
+	w.secrets.respond(func(_ context.Context, name string, call int) (*version, error) {
 		if call == 1 {
-			close(asked)
+			close(requested)
 		}
 		<-release
-		return payload(name, canaryKey), nil
+		return soundAnswer(name, canaryKey), nil
 	})
 
 	// The one that begins the fetch gives up, the others get what it began.
@@ -459,7 +480,7 @@ func TestCallersShareOneFetch(t *testing.T) {
 		_, err := v.Verify(ctx, hsToken(canaryKey))
 		gaveUp <- err
 	}()
-	<-asked
+	<-requested
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
@@ -476,11 +497,11 @@ func TestCallersShareOneFetch(t *testing.T) {
 	assert.EqualValues(t, 1, w.secrets.calls.Load())
 
 	// While one request refreshes, the others go on with the key at hand.
-	asked, release = make(chan struct{}), make(chan struct{})
-	w.secrets.respond(func(_ context.Context, name string, _ int) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		close(asked)
+	requested, release = make(chan struct{}), make(chan struct{})
+	w.secrets.respond(func(_ context.Context, name string, _ int) (*version, error) {
+		close(requested)
 		<-release
-		return payload(name, canaryKey), nil
+		return soundAnswer(name, canaryKey), nil
 	})
 	w.clock.advance(7 * time.Minute)
 	refreshed := make(chan error, 1)
@@ -488,7 +509,7 @@ func TestCallersShareOneFetch(t *testing.T) {
 		_, err := v.Verify(t.Context(), hsToken(canaryKey))
 		refreshed <- err
 	}()
-	<-asked
+	<-requested
 	for range 10 {
 		_, err := v.Verify(t.Context(), hsToken(canaryKey))
 		require.NoError(t, err)
@@ -539,6 +560,7 @@ func writeKey(t testing.TB, path, key string) {
 }
 
 func TestKeyFile(t *testing.T) {
+	const look = 72 * time.Second // the file is read again by then
 	setup := func(t *testing.T, content string) (*world, *Verifier, string) {
 		w := newWorld(t)
 		c := w.config
@@ -559,9 +581,48 @@ func TestKeyFile(t *testing.T) {
 		requireRefused(t, err, badSignature)
 	}
 
-	t.Run("white space around the key is cut off", func(t *testing.T) {
-		_, v, _ := setup(t, " \t"+canaryKey+"\r\n")
+	for name, content := range map[string]string{
+		"a line feed": canaryKey + "\n", "a Windows line end": canaryKey + "\r\n",
+	} {
+		t.Run(name+" behind the key is not part of it", func(t *testing.T) {
+			_, v, _ := setup(t, content)
+			accepted(t, v, canaryKey)
+		})
+	}
+	for name, tt := range map[string]struct{ content, cause string }{
+		"a byte order mark":         {"\ufeff" + canaryKey, "byte order mark (BOM)"},
+		"the mark of UTF-16":        {"\xff\xfe" + canaryKey, "byte order mark (BOM)"},
+		"a space before the key":    {" " + canaryKey, "white space around it"},
+		"a tab behind the key":      {canaryKey + "\t\n", "white space around it"},
+		"two line ends":             {canaryKey + "\n\n", "white space around it"},
+		"a line end before the key": {"\r\n" + canaryKey, "white space around it"},
+		"a no-break space":          {canaryKey + "\u00a0", "white space around it"},
+	} {
+		t.Run(name+" is an error that says so", func(t *testing.T) {
+			w, v, _ := setup(t, tt.content)
+			_, err := v.Verify(t.Context(), hsToken(canaryKey))
+			require.ErrorIs(t, err, ErrKeyUnavailable)
+			require.ErrorContains(t, err, tt.cause)
+			assert.Contains(t, w.logs.String(), tt.cause)
+		})
+	}
+	t.Run("a file whose time changes all the while is read", func(t *testing.T) {
+		_, v, path := setup(t, canaryKey)
+		stop := make(chan struct{})
+		var touching sync.WaitGroup
+		touching.Go(func() {
+			for at := time.Now(); ; at = at.Add(time.Second) {
+				select {
+				case <-stop:
+					return
+				default:
+					assert.NoError(t, os.Chtimes(path, at, at))
+				}
+			}
+		})
 		accepted(t, v, canaryKey)
+		close(stop)
+		touching.Wait()
 	})
 	t.Run("a new key is noticed at the next look", func(t *testing.T) {
 		w, v, path := setup(t, canaryKey)
@@ -569,7 +630,7 @@ func TestKeyFile(t *testing.T) {
 		refused(t, v, canaryKey2) // uses up the early look
 		writeKey(t, path, canaryKey2)
 		refused(t, v, canaryKey2)
-		w.clock.advance(6 * time.Second)
+		w.clock.advance(look)
 		accepted(t, v, canaryKey2)
 		accepted(t, v, canaryKey)
 		w.clock.advance(overlap)
@@ -590,14 +651,13 @@ func TestKeyFile(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(canaryKey2), 0o600))
 		require.NoError(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
 	}
-	t.Run("a file that looks the same is read again after five minutes only", func(t *testing.T) {
+	t.Run("a file that looks the same is read again", func(t *testing.T) {
 		w, v, path := setup(t, canaryKey)
 		accepted(t, v, canaryKey)
 		hidden(t, path)
-		w.clock.advance(6 * time.Second)
 		accepted(t, v, canaryKey)
 		assert.NotContains(t, w.logs.String(), "replaced=true")
-		w.clock.advance(5 * time.Minute)
+		w.clock.advance(look)
 		accepted(t, v, canaryKey)
 		assert.Contains(t, w.logs.String(), "replaced=true")
 		accepted(t, v, canaryKey2)
@@ -629,13 +689,13 @@ func TestKeyFile(t *testing.T) {
 			default:
 				require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 			}
-			w.clock.advance(6 * time.Second)
+			w.clock.advance(look)
 			accepted(t, v, canaryKey)
 			assert.Contains(t, w.logs.String(), "the last one stays in use")
 
 			require.NoError(t, os.RemoveAll(path))
 			writeKey(t, path, canaryKey2)
-			w.clock.advance(6 * time.Second)
+			w.clock.advance(look)
 			accepted(t, v, canaryKey2)
 		})
 		t.Run(name+" at the first request is a key that cannot be read", func(t *testing.T) {

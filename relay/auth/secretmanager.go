@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
@@ -21,154 +20,111 @@ import (
 // SecretManagerOption configures the client of Secret Manager.
 type SecretManagerOption = option.ClientOption
 
-// secretManager holds one client for each endpoint, made when it is first
-// needed: neither an import nor [New] costs anything.
-type secretManager struct {
-	options []SecretManagerOption
-	attempt time.Duration // for one call
-	pause   time.Duration // before the second call, doubled before each further one
+// errCorrupt says that the payload and its checksum do not fit.
+var errCorrupt = errors.New("the payload does not match its CRC32C")
 
-	mu      sync.Mutex
-	clients map[string]*secretmanager.Client // by endpoint
-}
-
-func newSecretManager(options []SecretManagerOption) *secretManager {
-	return &secretManager{
-		options: options, attempt: 2 * time.Second, pause: 100 * time.Millisecond,
-		clients: map[string]*secretmanager.Client{},
-	}
-}
-
-// secretVersion is a key in Secret Manager.
+// secretVersion is a key in Secret Manager. One fetch at a time uses it, so it needs no lock.
 type secretVersion struct {
-	name SecretName // with a version
-	from *secretManager
+	name    SecretName
+	options []SecretManagerOption
+	attempt time.Duration         // for one call
+	pause   time.Duration         // before the second call, doubled before each further one
+	client  *secretmanager.Client // nil: none yet. Neither an import nor New makes one
 }
 
-func (s secretVersion) String() string { return s.name.String() }
-
-func (s secretVersion) read(ctx context.Context, _ bool) (secret, error) {
-	return s.from.access(ctx, s.name)
+func newSecretVersion(name SecretName, options []SecretManagerOption) *secretVersion {
+	if name.Version == "" {
+		name.Version = "latest"
+	}
+	return &secretVersion{name: name, options: options, attempt: 2 * time.Second, pause: 100 * time.Millisecond}
 }
 
-// access reads a version, trying again while the deadline of ctx leaves room.
-// The client library would do so too, but it lets one hanging call use up the
-// whole deadline, and when the deadline ends during a pause it forgets why the
-// call had failed.
-func (m *secretManager) access(ctx context.Context, name SecretName) (secret, error) {
-	var before error
-	for pause := m.pause; ; pause *= 2 {
-		got, err := m.once(ctx, name)
+func (s *secretVersion) String() string { return s.name.String() }
+
+// read accesses the version, trying again while the deadline of ctx leaves time. The client library would
+// do so too, but it lets one hanging call use up the whole deadline, and when the deadline ends during a
+// pause it forgets why the call had failed.
+func (s *secretVersion) read(ctx context.Context) (secret, error) {
+	var cause error // of the last failure that tells more than that time was up
+	for pause := s.pause; ; pause *= 2 {
+		got, err := s.access(ctx)
 		if err == nil {
 			return got, nil
 		}
-		if before != nil && ctx.Err() != nil {
-			err = fmt.Errorf("%w, before: %w", err, before) // this call was cut short, that one knows why
+		code := status.Code(err)
+		if cause == nil || code != codes.DeadlineExceeded {
+			cause = err
 		}
-		if !passing(err) {
-			return secret{}, err
-		}
-		before = err
 		wait := pause/2 + rand.N(pause/2+1)
-		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
-			return secret{}, err
+		deadline, ok := ctx.Deadline()
+		switch {
+		case ctx.Err() != nil || ok && time.Until(deadline) <= wait:
+			return secret{}, cause
+		case code == codes.Unavailable, code == codes.ResourceExhausted, code == codes.DeadlineExceeded,
+			code == codes.Aborted, errors.Is(err, errCorrupt): // may pass
+		default:
+			return secret{}, cause
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return secret{}, err
 		}
 	}
 }
 
-// passing reports whether a call that failed may succeed in a moment.
-func passing(err error) bool {
-	switch status.Code(err) {
-	case codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded, codes.Aborted:
-		return true
-	}
-	return false
-}
-
-// errCorrupt says that the payload and its checksum do not fit.
-var errCorrupt = errors.New("the payload does not match its CRC32C")
-
-// once makes one call, and a second one when the payload has been damaged on
-// its way.
-func (m *secretManager) once(ctx context.Context, name SecretName) (secret, error) {
-	got, err := m.call(ctx, name)
-	if errors.Is(err, errCorrupt) {
-		got, err = m.call(ctx, name)
-	}
-	return got, err
-}
-
-func (m *secretManager) call(ctx context.Context, name SecretName) (secret, error) {
-	client, err := m.client(name.Endpoint())
-	if err != nil {
+// access makes one call.
+func (s *secretVersion) access(ctx context.Context) (secret, error) {
+	if err := s.connect(); err != nil {
 		return secret{}, fmt.Errorf("secret manager client: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.attempt)
+	ctx, cancel := context.WithTimeout(ctx, s.attempt)
 	defer cancel()
-	answer, err := client.AccessSecretVersion(ctx, &secretmanagerpb.AccessSecretVersionRequest{Name: name.String()})
+	request := &secretmanagerpb.AccessSecretVersionRequest{Name: s.name.String()}
+	answer, err := s.client.AccessSecretVersion(ctx, request)
 	switch status.Code(err) {
 	case codes.OK:
 	case codes.NotFound, codes.FailedPrecondition: // deleted; disabled or destroyed
 		return secret{}, fmt.Errorf("%w: %w", errGone, err)
 	case codes.DeadlineExceeded:
 		// A connection that died while the instance had no CPU hangs like this: the next call gets a new one.
-		m.drop(name.Endpoint(), client)
+		_ = s.Close()
 		return secret{}, err
 	default:
 		return secret{}, err
 	}
-	payload := answer.GetPayload()
-	if payload == nil || payload.DataCrc32C == nil || *payload.DataCrc32C != int64(crc32.Checksum(payload.GetData(), crc32.MakeTable(crc32.Castagnoli))) {
+	data, want := answer.GetPayload().GetData(), answer.GetPayload().GetDataCrc32C()
+	if want != int64(crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))) {
 		return secret{}, errCorrupt
 	}
-	return newSecret(payload.GetData(), answer.GetName())
+	return newSecret(data, answer.GetName())
 }
 
-// client returns the endpoint's client. Its context is not a request's: the
-// client goes on using it for its credentials.
-func (m *secretManager) client(endpoint string) (*secretmanager.Client, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if c := m.clients[endpoint]; c != nil {
-		return c, nil
+// connect makes the client. Its context is not a request's: the client goes on using it for its
+// credentials.
+func (s *secretVersion) connect() error {
+	if s.client != nil {
+		return nil
 	}
-	// Without a logger of its own the client would obey GOOGLE_SDK_GO_LOGGING_LEVEL, and at debug write the secrets that it receives.
+	// Without a logger of its own the client would obey GOOGLE_SDK_GO_LOGGING_LEVEL, and at debug write the
+	// secrets that it receives.
 	options := []SecretManagerOption{option.WithLogger(slog.New(slog.DiscardHandler))}
-	if endpoint != "" {
+	if endpoint := s.name.Endpoint(); endpoint != "" {
 		options = append(options, option.WithEndpoint(endpoint))
 	}
-	c, err := secretmanager.NewClient(context.Background(), append(options, m.options...)...)
+	client, err := secretmanager.NewClient(context.Background(), append(options, s.options...)...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c.CallOptions.AccessSecretVersion = []gax.CallOption{} // no retries but those of access
-	m.clients[endpoint] = c
-	return c, nil
+	client.CallOptions.AccessSecretVersion = []gax.CallOption{} // no retries but those of read
+	s.client = client
+	return nil
 }
 
-// drop closes a client, so that the next call makes a new one.
-func (m *secretManager) drop(endpoint string, c *secretmanager.Client) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.clients[endpoint] == c {
-		delete(m.clients, endpoint)
+// Close closes the client. A later call would make a new one.
+func (s *secretVersion) Close() error {
+	client := s.client
+	if s.client = nil; client == nil {
+		return nil
 	}
-	_ = c.Close() // nothing hangs on it: the call that used it has failed
-}
-
-// close closes all clients. Later calls would make new ones.
-func (m *secretManager) close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var errs []error
-	for endpoint, c := range m.clients {
-		errs = append(errs, c.Close())
-		delete(m.clients, endpoint)
-	}
-	return errors.Join(errs...)
+	return client.Close()
 }

@@ -1,136 +1,204 @@
 package auth
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"io"
+	"net/http"
+	"strconv"
 	"strings"
-	"unicode/utf8"
+	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// token is a JWT whose structure has been checked and whose signature has not.
-type token struct {
-	alg       string // HS256 or RS256
-	kid       string // not empty when alg is RS256
-	claims    object
-	signed    string // what the signature is over
-	signature []byte
-}
+const (
+	maxHeader = 16 << 10     // bytes of the Authorization header; golang-jwt has no limit
+	lastDate  = 253402300799 // the end of the year 9999 as a NumericDate
+)
 
-// parseToken takes a JWT apart, more strictly than a library that has to serve
-// everybody: no padding, no duplicate keys, no header parameter that names or
-// brings a key.
-func parseToken(raw string) (token, error) {
-	parts := strings.Split(raw, ".")
-	if len(parts) != 3 {
-		return token{}, refuse(msgWrongJWT, "three parts with dots between them are expected")
-	}
-	// Strict: no second spelling for the same bytes. The decoder would skip line
-	// breaks, but the header has been split at white space.
-	var decoded [3][]byte
-	for i, part := range parts {
-		var err error
-		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
-			return token{}, refuse(msgWrongJWT, "a part is not base64url without padding")
-		}
-	}
-	header, err := decodeObject(decoded[0])
-	if err != nil {
-		return token{}, refuse(msgWrongJWT, "header "+err.Error())
-	}
-	t := token{signed: raw[:len(parts[0])+1+len(parts[1])], signature: decoded[2]}
-	if t.alg, t.kid, err = checkHeader(header); err != nil {
-		return token{}, err
-	}
-	if t.claims, err = decodeObject(decoded[1]); err != nil {
-		return token{}, refuse(msgWrongPayload, "payload "+err.Error())
-	}
-	return t, nil
-}
-
-// checkHeader accepts the header parameters of an HS256 or RS256 JWS that
-// leaves the choice of the key to the relay.
-func checkHeader(header object) (alg, kid string, err error) {
-	alg, ok, err := header.text("alg")
+// bearer returns the JWT of the one Authorization header. The scheme may be written in any case (RFC
+// 9110, section 11.1). More than one header or more than one token is refused rather than chosen from: a
+// proxy in front may have looked at the other one.
+func bearer(h http.Header) (string, error) {
+	header := h.Get("Authorization")
 	switch {
-	case err != nil || !ok:
-		return "", "", refuse(msgWrongJWT, "alg in JWT header must be a string")
-	case alg != jwt.SigningMethodHS256.Alg() && alg != jwt.SigningMethodRS256.Alg():
-		return "", "", refuse("Algorithm of JWT must be HS256 or RS256", `"`+shown(alg)+`" is not accepted`)
+	case len(h.Values("Authorization")) > 1:
+		return "", refuse("More than one Authorization header")
+	case len(header) > maxHeader:
+		return "", refuse("JWT is too long. At most 16 KiB are accepted")
+	}
+	words := strings.Fields(header)
+	switch {
+	case len(words) == 0:
+		return "", refuse(msgNoHeader)
+	case !strings.EqualFold(words[0], "Bearer"):
+		return "", refuse(msgWrongType)
+	case len(words) == 1:
+		return "", refuse(msgWrongType, "JWT is missing after Bearer")
+	case len(words) > 2:
+		return "", refuse(msgWrongType, "one JWT is expected after Bearer")
+	}
+	return words[1], nil
+}
+
+// checkHeader refuses what golang-jwt lets through in the header of a token, as
+// TestWhatGolangJWTLetsThrough shows: a parameter that is there twice, parameters that name or bring a
+// key, and extensions that must be understood.
+func checkHeader(p *jwt.Parser, raw string) (kid string, err error) {
+	segment, _, ok := strings.Cut(raw, ".")
+	if !ok {
+		return "", nil // golang-jwt will say so
+	}
+	data, err := p.DecodeSegment(segment)
+	if err != nil {
+		return "", refuse(msgWrongJWT, notBase64)
+	}
+	header, err := decodeObject(data)
+	if err != nil {
+		return "", refuse(msgWrongJWT, "header "+err.Error())
 	}
 	for _, name := range []string{"jku", "jwk", "x5u", "x5c"} {
 		if _, ok := header[name]; ok {
-			return "", "", refuse(name + " in JWT header is not accepted. Keys never come from the token")
+			return "", refuse(name + " in JWT header is not accepted. Keys never come from the token")
 		}
 	}
 	if _, ok := header["crit"]; ok {
-		return "", "", refuse("crit in JWT header is not accepted. No extension is supported")
+		return "", refuse("crit in JWT header is not accepted. No extension is supported")
 	}
-	kid, _, err = header.text("kid")
-	switch {
-	case err != nil:
-		return "", "", refuse(msgWrongJWT, "kid in JWT header must be a string")
-	case kid == "" && alg == jwt.SigningMethodRS256.Alg():
-		return "", "", refuse("kid is missing in JWT header")
+	if kid, err = header.text("kid"); err != nil {
+		return "", refuse(msgWrongJWT, "kid in JWT header must be a string")
 	}
-	return alg, kid, nil
+	if alg, _ := header.text("alg"); alg == rs256 && kid == "" {
+		return "", refuse("kid is missing in JWT header")
+	}
+	return kid, nil
 }
 
-// object is a JSON object by its exact keys; encoding/json's structs would
-// match them in any case.
-type object map[string]json.RawMessage
+// refusal puts an error of golang-jwt in the words of the relay.
+func refusal(token *jwt.Token, err error) error {
+	if refused, ok := errors.AsType[*Error](err); ok { // from the methods of payload
+		return refused
+	}
+	if token == nil {
+		return refuse(msgWrongJWT, "three parts with dots between them are expected")
+	}
+	if _, ok := errors.AsType[base64.CorruptInputError](err); ok {
+		return refuse(msgWrongJWT, notBase64)
+	}
+	alg, isText := token.Header["alg"].(string)
+	switch {
+	case errors.Is(err, jwt.ErrTokenMalformed): // the header has been read before
+		return refuse(msgWrongPayload, "payload is not a JSON object")
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return refuse("JWT has expired")
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return refuse("JWT is not valid yet")
+	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return refuse("JWT was issued in the future. Check the clock of its issuer")
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return refuse(msgWrongAudience, "aud is missing in JWT payload")
+	case !isText:
+		return refuse(msgWrongJWT, "alg in JWT header must be a string")
+	case alg == rs256:
+		return refuse(msgWrongKeyRS256)
+	case quotable(alg):
+		return refuse("Algorithm of JWT must be HS256 or RS256", `"`+alg+`" is not accepted`)
+	}
+	return refuse("Algorithm of JWT must be HS256 or RS256")
+}
 
-// decodeObject reads exactly one JSON object. A key that is there twice is an
-// error, since two readers of the token could disagree about its value. The
-// errors read as the end of a sentence and quote nothing.
+// object is a JSON object by its exact keys.
+type object map[string]jsontext.Value
+
+// decodeObject reads exactly one JSON object. A key that is there twice, at any depth, is an error, since
+// two readers of the token could disagree about its value. Errors read as the end of a sentence and quote
+// nothing.
 func decodeObject(data []byte) (object, error) {
-	errNotObject := errors.New("is not a JSON object")
-	if !utf8.Valid(data) {
-		return nil, errNotObject
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
-		return nil, errNotObject
-	}
-	o := object{}
-	for dec.More() {
-		key, err := dec.Token()
-		name, ok := key.(string)
-		if err != nil || !ok {
-			return nil, errNotObject
-		}
-		if _, twice := o[name]; twice {
-			return nil, errors.New("has the same key twice")
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, errNotObject
-		}
-		o[name] = value
-	}
-	if _, err := dec.Token(); err != nil { // the closing brace
-		return nil, errNotObject
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errNotObject
+	var o object
+	err := json.Unmarshal(data, &o)
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return nil, errors.New("has the same key twice")
+	case err != nil || o == nil:
+		return nil, errors.New("is not a JSON object")
 	}
 	return o, nil
 }
 
-// text returns the string under the key; ok is false when the key is absent.
-// Every other type, null included, is an error.
-func (o object) text(name string) (s string, ok bool, err error) {
+// text returns the string under the key, "" when the key is absent. Every other type, null included, is an
+// error.
+func (o object) text(name string) (s string, err error) {
 	raw, ok := o[name]
-	if !ok {
-		return "", false, nil
-	}
-	if raw[0] != '"' {
-		return "", true, errors.New("not a string")
+	switch {
+	case !ok:
+		return "", nil
+	case raw.Kind() != '"':
+		return "", errors.New("not a string")
 	}
 	err = json.Unmarshal(raw, &s)
-	return s, true, err
+	return s, err
+}
+
+// payload is what a token claims, in the form that golang-jwt validates.
+type payload struct{ object }
+
+// UnmarshalJSON reads the payload more strictly than golang-jwt would, which takes the last of two equal
+// keys.
+func (p *payload) UnmarshalJSON(data []byte) (err error) {
+	if p.object, err = decodeObject(data); err != nil {
+		return refuse(msgWrongPayload, "payload "+err.Error())
+	}
+	return nil
+}
+
+func (p payload) GetExpirationTime() (*jwt.NumericDate, error) { return p.date("exp") }
+func (p payload) GetNotBefore() (*jwt.NumericDate, error)      { return p.date("nbf") }
+func (p payload) GetIssuedAt() (*jwt.NumericDate, error)       { return p.date("iat") }
+func (p payload) GetIssuer() (string, error)                   { return "", nil } // anybody
+func (p payload) GetSubject() (string, error)                  { return "", nil } // anybody
+
+// date reads a NumericDate. golang-jwt's own reading takes 0 for an absent date, so that a token that
+// expired in 1970 would never expire, and has no bounds.
+func (p payload) date(name string) (*jwt.NumericDate, error) {
+	raw, ok := p.object[name]
+	if !ok {
+		return nil, nil
+	}
+	seconds, err := strconv.ParseFloat(string(raw), 64) // of all JSON, it takes numbers only
+	if err != nil || seconds < 0 || seconds > lastDate {
+		return nil, refuse(msgWrongPayload, name+" must be a number of seconds since 1970")
+	}
+	return &jwt.NumericDate{Time: time.UnixMilli(int64(seconds * 1000))}, nil
+}
+
+// GetAudience returns the audiences in the form of sameAudience.
+func (p payload) GetAudience() (jwt.ClaimStrings, error) {
+	var list jwt.ClaimStrings
+	if raw, ok := p.object["aud"]; ok {
+		if err := list.UnmarshalJSON(raw); err != nil {
+			return nil, refuse(msgWrongAudience, "aud in JWT payload must be a string or a list of strings")
+		}
+	}
+	for i := range list {
+		list[i] = sameAudience(list[i])
+	}
+	return list, nil
+}
+
+// sameAudience makes audiences equal that differ in a trailing slash or in the case of letters only: they
+// are URLs without a path, and modules are registered with the one or the other.
+func sameAudience(s string) string { return strings.ToLower(strings.TrimSuffix(s, "/")) }
+
+// credential returns a claim that must be a string and not empty.
+func (p payload) credential(name string) (string, error) {
+	s, err := p.text(name)
+	switch {
+	case err != nil:
+		return "", refuse(msgWrongPayload, name+" must be a string")
+	case s == "":
+		return "", refuse(msgWrongPayload, name+" is missing or empty")
+	}
+	return s, nil
 }

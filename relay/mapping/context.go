@@ -1,187 +1,177 @@
 package mapping
 
 import (
-	"strconv"
 	"strings"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
 )
 
-// sightingContext tells the event in CTIM's own terms, or is nil where a field that CTIM requires is missing. Qualys publishes no list of actions: one
-// that is not known here is not guessed at.
-func sightingContext(e *qualys.Event, observed ctim.ObservedTime) *ctim.Context {
-	action := strings.ToUpper(strings.TrimSpace(e.Action))
-	switch strings.ToUpper(strings.TrimSpace(e.Type)) {
-	case "FILE":
-		return fileContext(e, action, observed)
-	case "PROCESS":
-		return processContext(e, action, observed)
-	case "NETWORK":
-		return networkContext(e, observed)
-	case "REGISTRY":
-		return registryContext(e, action, observed)
+// context tells the event in CTIM's own terms, or is nil where a field that CTIM requires is missing.
+func (m *mapper) context() *ctim.Context {
+	switch action := actionOf(&m.event.Event); eventType(&m.event.Event) {
+	case typeFile:
+		return m.fileContext(action)
+	case typeProcess:
+		return m.processContext(action)
+	case typeNetwork:
+		return m.networkContext()
+	case typeRegistry:
+		return m.registryContext(action)
 	}
 	return nil
 }
 
-// actor is the process that did it: the actor of a FILE event, else the event's process. Without a name and an id there is none for CTIM.
-func actor(e *qualys.Event, t ctim.ContextType, observed ctim.ObservedTime) (ctim.ContextBase, bool) {
-	c := ctim.ContextBase{Type: t, Time: observed}
-	switch {
-	case e.Actor != nil && e.Actor.ProcessName != "" && e.Actor.ProcessID != 0:
-		c.ProcessID, c.ProcessName = e.Actor.ProcessID, ctim.Short(e.Actor.ProcessName)
-	case e.Process != nil && e.Process.Name != "" && e.Process.PID != 0:
-		c.ProcessID, c.ProcessName, c.ProcessUsername = e.Process.PID, ctim.Short(e.Process.Name), ctim.Short(e.Process.UserName)
-	default:
-		return c, false
+// action is what an event did to its object. Qualys publishes no list of actions: one that is not known
+// is not guessed at.
+type action int
+
+const (
+	actionUnknown action = iota
+	actionNone
+	actionCreate
+	actionDelete
+	actionModify
+	actionRun
+)
+
+func actionOf(e *qualys.Event) action {
+	switch strings.ToUpper(strings.TrimSpace(e.Action)) {
+	case "":
+		return actionNone
+	case "CREATED", "CREATE":
+		return actionCreate
+	case "DELETED", "DELETE":
+		return actionDelete
+	case "MODIFIED", "MODIFY", "WRITTEN", "WRITE", "SET":
+		return actionModify
+	case "STARTED", "START", "RUNNING":
+		return actionRun
 	}
-	return c, true
+	return actionUnknown
 }
 
-func fileContext(e *qualys.Event, action string, observed ctim.ObservedTime) *ctim.Context {
-	if e.File == nil || e.File.Name == "" || e.File.FullPath == "" {
+// by is the process that did it: the actor of a FILE event, else the event's process. CTIM wants its name
+// and its id.
+func (m *mapper) by() (c ctim.ContextBase, ok bool) {
+	c.Time.Start = m.time
+	if a := m.event.Actor; a != nil && a.ProcessName != "" && a.ProcessID != 0 {
+		c.ProcessID, c.ProcessName = a.ProcessID, ctim.Short(a.ProcessName)
+	} else if p := m.event.Process; p != nil {
+		c.ProcessID, c.ProcessName, c.ProcessUsername = p.PID, ctim.Short(p.Name), ctim.Short(p.UserName)
+	}
+	return c, c.ProcessName != "" && c.ProcessID != 0
+}
+
+func (m *mapper) fileContext(did action) *ctim.Context {
+	f := m.event.File
+	if f == nil || f.Name == "" || f.FullPath == "" {
 		return nil
 	}
-	var t ctim.ContextType
-	switch action {
-	case "CREATED", "CREATE":
-		t = ctim.ContextFileCreate
-	case "DELETED", "DELETE":
-		t = ctim.ContextFileDelete
-	case "MODIFIED", "MODIFY", "WRITTEN", "WRITE":
-		t = ctim.ContextFileModify
-	}
-	base, ok := actor(e, t, observed)
-	if !ok || t == "" {
+	by, ok := m.by()
+	if !ok {
 		return nil
 	}
-	events := []ctim.FileEvent{{ContextBase: base, FileName: ctim.Short(e.File.Name), FilePath: ctim.Med(e.File.FullPath)}}
-	switch t {
-	case ctim.ContextFileDelete:
-		return &ctim.Context{FileDelete: events}
-	case ctim.ContextFileModify:
-		return &ctim.Context{FileModify: events}
+	event := ctim.FileEvent{ContextBase: by, FileName: ctim.Short(f.Name), FilePath: ctim.Med(f.FullPath)}
+	switch did {
+	case actionCreate:
+		event.Type = ctim.ContextFileCreate
+		return &ctim.Context{FileCreate: []ctim.FileEvent{event}}
+	case actionDelete:
+		event.Type = ctim.ContextFileDelete
+		return &ctim.Context{FileDelete: []ctim.FileEvent{event}}
+	case actionModify:
+		event.Type = ctim.ContextFileModify
+		return &ctim.Context{FileModify: []ctim.FileEvent{event}}
 	}
-	return &ctim.Context{FileCreate: events}
+	return nil
 }
 
 // processContext tells of a process that is there: CTIM knows no event for one that ended.
-func processContext(e *qualys.Event, action string, observed ctim.ObservedTime) *ctim.Context {
-	switch action {
-	case "", "CREATED", "CREATE", "STARTED", "START", "RUNNING":
-	default:
-		return nil
-	}
-	p := e.Process
-	if p == nil || p.Name == "" || p.PID == 0 {
+func (m *mapper) processContext(did action) *ctim.Context {
+	p := m.event.Process
+	started := did == actionNone || did == actionCreate || did == actionRun
+	if p == nil || p.Name == "" || p.PID == 0 || !started {
 		return nil
 	}
 	return &ctim.Context{ProcessCreate: []ctim.ProcessCreateEvent{{
 		ContextBase: ctim.ContextBase{
-			Type: ctim.ContextProcessCreate, Time: observed,
+			Type: ctim.ContextProcessCreate, Time: ctim.ObservedTime{Start: m.time},
 			ProcessID: p.PID, ProcessName: ctim.Short(p.Name), ProcessUsername: ctim.Short(p.UserName),
 		},
 		ProcessArgs:     ctim.Med(p.Arguments),
-		ProcessHash:     processHash(p),
+		ProcessHash:     m.process.hash(m.asked).Value,
 		ParentProcessID: p.ParentPID,
 	}}}
 }
 
-func networkContext(e *qualys.Event, observed ctim.ObservedTime) *ctim.Context {
-	base, ok := actor(e, ctim.ContextNetflow, observed)
-	if !ok || e.Network == nil {
+// networkContext tells of a connection. CTIM wants all of both ends, the protocol and the direction.
+func (m *mapper) networkContext() *ctim.Context {
+	by, ok := m.by()
+	by.Type = ctim.ContextNetflow
+	n := m.event.Network
+	if !ok || n == nil || !isPort(n.LocalPort) || !isPort(n.RemotePort) {
 		return nil
 	}
-	traffic, ok := trafficOf(e.Network)
-	if !ok {
-		return nil
-	}
-	flow := ctim.NetflowEvent{ContextBase: base, Traffic: traffic}
-	if p := e.Process; p != nil && p.PID == base.ProcessID {
-		flow.ProcessPath, flow.ProcessArgs = ctim.Short(p.FullPath), ctim.Short(p.Arguments)
-		flow.ProcessHash, flow.ParentProcessID = processHash(p), p.ParentPID
-	}
-	return &ctim.Context{Netflow: []ctim.NetflowEvent{flow}}
-}
-
-// trafficOf is the connection seen from its source. It takes all of both ends, the protocol and the direction: CTIM requires each.
-func trafficOf(n *qualys.Network) (ctim.Traffic, bool) {
-	local, okLocal := ipObservable(n.LocalIP)
-	remote, okRemote := ipObservable(n.RemoteIP)
+	local, okLocal := m.observable(ctim.ObservableIP, n.LocalIP)
+	remote, okRemote := m.observable(ctim.ObservableIP, n.RemoteIP)
 	protocol := protocolNumber(n.Protocol)
-	if !okLocal || !okRemote || !isPort(n.LocalPort) || !isPort(n.RemotePort) || protocol < 0 {
-		return ctim.Traffic{}, false
+	if !okLocal || !okRemote || protocol == 0 {
+		return nil
 	}
+	t := ctim.Traffic{Protocol: protocol}
 	switch strings.ToUpper(strings.TrimSpace(n.Direction)) {
 	case "OUT", "OUTBOUND", "OUTGOING":
-		t := ctim.Traffic{
-			Protocol: protocol, Direction: ctim.DirectionOutgoing,
-			SourceIP: local.Value, SourcePort: int(n.LocalPort), DestinationIP: remote.Value, DestinationPort: int(n.RemotePort),
-		}
-		if d, ok := domainObservable(n.RemoteDNS); ok {
-			t.DestinationHostName = d.Value
-		}
-		return t, true
+		t.Direction = ctim.DirectionOutgoing
+		t.SourceIP, t.SourcePort = local.Value, int(n.LocalPort)
+		t.DestinationIP, t.DestinationPort = remote.Value, int(n.RemotePort)
+		domain, _ := m.observable(ctim.ObservableDomain, n.RemoteDNS)
+		t.DestinationHostName = domain.Value
 	case "IN", "INBOUND", "INCOMING":
-		return ctim.Traffic{
-			Protocol: protocol, Direction: ctim.DirectionIncoming,
-			SourceIP: remote.Value, SourcePort: int(n.RemotePort), DestinationIP: local.Value, DestinationPort: int(n.LocalPort),
-		}, true
+		t.Direction = ctim.DirectionIncoming
+		t.SourceIP, t.SourcePort = remote.Value, int(n.RemotePort)
+		t.DestinationIP, t.DestinationPort = local.Value, int(n.LocalPort)
+	default:
+		return nil
 	}
-	return ctim.Traffic{}, false
+	return &ctim.Context{Netflow: []ctim.NetflowEvent{{ContextBase: by, Traffic: t}}}
 }
 
 func isPort(n int64) bool { return n > 0 && n < 1<<16 }
 
-// protocolNumber is the IANA number of a protocol that has ports, or -1.
+// protocolNumber is the IANA number of a protocol that has ports, or 0.
 func protocolNumber(s string) int {
 	switch strings.ToUpper(strings.TrimSpace(s)) {
-	case "TCP", "TCP6", "TCPV6":
+	case "TCP", "TCP6", "TCPV6", "6":
 		return 6
-	case "UDP", "UDP6", "UDPV6":
+	case "UDP", "UDP6", "UDPV6", "17":
 		return 17
 	}
-	if n, err := strconv.Atoi(strings.TrimSpace(s)); err == nil && (n == 6 || n == 17) {
-		return n
-	}
-	return -1
+	return 0
 }
 
-func registryContext(e *qualys.Event, action string, observed ctim.ObservedTime) *ctim.Context {
-	if e.Registry == nil || e.Registry.Key == "" {
+func (m *mapper) registryContext(did action) *ctim.Context {
+	r := m.event.Registry
+	if r == nil || r.Key == "" {
 		return nil
 	}
-	var t ctim.ContextType
-	switch action {
-	case "CREATED", "CREATE":
-		t = ctim.ContextRegistryCreate
-	case "DELETED", "DELETE":
-		t = ctim.ContextRegistryDelete
-	case "SET", "MODIFIED", "MODIFY", "WRITTEN", "WRITE":
-		t = ctim.ContextRegistrySet
-	}
-	base, ok := actor(e, t, observed)
-	if !ok || t == "" {
+	by, ok := m.by()
+	if !ok {
 		return nil
 	}
-	key := ctim.Short(e.Registry.Key)
-	switch t {
-	case ctim.ContextRegistryCreate:
-		return &ctim.Context{RegistryCreate: []ctim.RegistryEvent{{ContextBase: base, RegistryKey: key}}}
-	case ctim.ContextRegistryDelete:
-		return &ctim.Context{RegistryDelete: []ctim.RegistryEvent{{ContextBase: base, RegistryKey: key}}}
+	event := ctim.RegistryEvent{ContextBase: by, RegistryKey: ctim.Short(r.Key)}
+	switch {
+	case did == actionCreate:
+		event.Type = ctim.ContextRegistryCreate
+		return &ctim.Context{RegistryCreate: []ctim.RegistryEvent{event}}
+	case did == actionDelete:
+		event.Type = ctim.ContextRegistryDelete
+		return &ctim.Context{RegistryDelete: []ctim.RegistryEvent{event}}
+	case did == actionModify && r.ValueName != "":
+		event.Type = ctim.ContextRegistrySet
+		return &ctim.Context{RegistrySet: []ctim.RegistrySetEvent{{
+			RegistryEvent: event, RegistryValue: ctim.Med(r.ValueName), RegistryData: ctim.Long(r.ValueData),
+		}}}
 	}
-	if e.Registry.ValueName == "" {
-		return nil
-	}
-	return &ctim.Context{RegistrySet: []ctim.RegistrySetEvent{{
-		ContextBase: base, RegistryKey: key,
-		RegistryValue: ctim.Med(e.Registry.ValueName), RegistryData: ctim.Long(e.Registry.ValueData),
-	}}}
-}
-
-func processHash(p *qualys.Process) string {
-	o, _ := processImage(p).hash()
-	return o.Value
+	return nil
 }

@@ -27,9 +27,11 @@ func contextLists(c *ctim.Context) string {
 	note("file_delete", len(c.FileDelete), func() ctim.ContextType { return c.FileDelete[0].Type })
 	note("file_modify", len(c.FileModify), func() ctim.ContextType { return c.FileModify[0].Type })
 	note("netflow", len(c.Netflow), func() ctim.ContextType { return c.Netflow[0].Type })
-	note("registry_create", len(c.RegistryCreate), func() ctim.ContextType { return c.RegistryCreate[0].Type })
+	note("registry_create", len(c.RegistryCreate),
+		func() ctim.ContextType { return c.RegistryCreate[0].Type })
 	note("registry_set", len(c.RegistrySet), func() ctim.ContextType { return c.RegistrySet[0].Type })
-	note("registry_delete", len(c.RegistryDelete), func() ctim.ContextType { return c.RegistryDelete[0].Type })
+	note("registry_delete", len(c.RegistryDelete),
+		func() ctim.ContextType { return c.RegistryDelete[0].Type })
 	return strings.Join(out, ", ")
 }
 
@@ -54,7 +56,10 @@ func TestContext(t *testing.T) {
 		{"a file event without a file", fileEvent(), func(e *qualys.Event) { e.File = nil }, ""},
 		{"a file without an actor", fileEvent(), func(e *qualys.Event) { e.Actor = nil }, ""},
 		{"a file whose actor has no id", fileEvent(), func(e *qualys.Event) { e.Actor.ProcessID = 0 }, ""},
-		{"a file with a process for an actor", fileEvent(), func(e *qualys.Event) { e.Actor, e.Process = nil, processEvent().Process }, "file_create FileCreateEvent"},
+		{"a file with a process for an actor", fileEvent(), func(e *qualys.Event) {
+			e.Actor,
+				e.Process = nil, processEvent().Process
+		}, "file_create FileCreateEvent"},
 
 		{"a process running", processEvent(), action("running"), "process_create ProcessCreateEvent"},
 		{"a process with no action told", processEvent(), action(""), "process_create ProcessCreateEvent"},
@@ -64,24 +69,37 @@ func TestContext(t *testing.T) {
 		{"a process event without a process", processEvent(), func(e *qualys.Event) { e.Process = nil }, ""},
 
 		{"a connection", networkEvent(), nil, "netflow NetflowEvent"},
-		{"a connection by protocol number", networkEvent(), network(func(n *qualys.Network) { n.Protocol = "17" }), "netflow NetflowEvent"},
-		{"a connection over UDP", networkEvent(), network(func(n *qualys.Network) { n.Protocol = "udp" }), "netflow NetflowEvent"},
-		{"a connection without a local address", networkEvent(), network(func(n *qualys.Network) { n.LocalIP = "" }), ""},
-		{"a connection without a remote address", networkEvent(), network(func(n *qualys.Network) { n.RemoteIP = "?" }), ""},
-		{"a connection without a local port", networkEvent(), network(func(n *qualys.Network) { n.LocalPort = 0 }), ""},
-		{"a connection to a port that is none", networkEvent(), network(func(n *qualys.Network) { n.RemotePort = 65536 }), ""},
-		{"a connection by an unknown protocol", networkEvent(), network(func(n *qualys.Network) { n.Protocol = "" }), ""},
-		{"a connection in an unknown direction", networkEvent(), network(func(n *qualys.Network) { n.Direction = "sideways" }), ""},
+		{"a connection by protocol number", networkEvent(),
+			network(func(n *qualys.Network) { n.Protocol = "17" }), "netflow NetflowEvent"},
+		{"a connection over UDP", networkEvent(), network(func(n *qualys.Network) { n.Protocol = "udp" }),
+			"netflow NetflowEvent"},
+		{"a connection without a local address", networkEvent(),
+			network(func(n *qualys.Network) { n.LocalIP = "" }), ""},
+		{"a connection without a remote address", networkEvent(),
+			network(func(n *qualys.Network) { n.RemoteIP = "?" }), ""},
+		{"a connection without a local port", networkEvent(),
+			network(func(n *qualys.Network) { n.LocalPort = 0 }), ""},
+		{"a connection to a port that is none", networkEvent(),
+			network(func(n *qualys.Network) { n.RemotePort = 65536 }), ""},
+		{"a connection by an unknown protocol", networkEvent(),
+			network(func(n *qualys.Network) { n.Protocol = "" }), ""},
+		{"a connection in an unknown direction", networkEvent(),
+			network(func(n *qualys.Network) { n.Direction = "sideways" }), ""},
 		{"a connection without a process", networkEvent(), func(e *qualys.Event) { e.Process = nil }, ""},
 		{"a network event without a network", networkEvent(), func(e *qualys.Event) { e.Network = nil }, ""},
 
 		{"a registry value set", registryEvent(), nil, "registry_set RegistrySetEvent"},
-		{"a registry key created", registryEvent(), action("CREATED"), "registry_create RegistryCreateEvent"},
-		{"a registry key deleted", registryEvent(), action("DELETED"), "registry_delete RegistryDeleteEvent"},
-		{"a registry value set without a name", registryEvent(), func(e *qualys.Event) { e.Registry.ValueName = "" }, ""},
-		{"a registry key without a name", registryEvent(), func(e *qualys.Event) { e.Registry.Key = "" }, ""},
+		{"a registry key created", registryEvent(), action("CREATED"),
+			"registry_create RegistryCreateEvent"},
+		{"a registry key deleted", registryEvent(), action("DELETED"),
+			"registry_delete RegistryDeleteEvent"},
+		{"a registry value set without a name", registryEvent(),
+			func(e *qualys.Event) { e.Registry.ValueName = "" }, ""},
+		{"a registry key without a name", registryEvent(), func(e *qualys.Event) { e.Registry.Key = "" },
+			""},
 		{"a registry event of which nothing is told", registryEvent(), action("QUERIED"), ""},
-		{"a registry event without a process", registryEvent(), func(e *qualys.Event) { e.Process = nil }, ""},
+		{"a registry event without a process", registryEvent(), func(e *qualys.Event) { e.Process = nil },
+			""},
 
 		{"a mutex has no context in CTIM", mutexEvent(), nil, ""},
 		{"nor has a type not known yet", fileEvent(), func(e *qualys.Event) { e.Type = "UserControl" }, ""},
@@ -90,7 +108,8 @@ func TestContext(t *testing.T) {
 			if tt.change != nil {
 				tt.change(tt.event)
 			}
-			assert.Equal(t, tt.want, contextLists(requireSound(t, observable(ctim.ObservableSHA256, sha), page, tt.event).Sighting.Context))
+			assert.Equal(t, tt.want, contextLists(requireSound(t, observable(ctim.ObservableSHA256, sha),
+				page, tt.event).Sighting.Context))
 		})
 	}
 }
@@ -103,9 +122,11 @@ func TestTrafficIsSeenFromItsSource(t *testing.T) {
 		return c.Netflow[0].Traffic
 	}
 	assert.Equal(t, ctim.Traffic{
-		Protocol: 6, SourceIP: "192.0.2.29", SourcePort: 50123, DestinationIP: remoteIP, DestinationPort: 443, Direction: "outgoing", DestinationHostName: remoteDNS,
+		Protocol: 6, SourceIP: "192.0.2.29", SourcePort: 50123, DestinationIP: remoteIP,
+		DestinationPort: 443, Direction: "outgoing", DestinationHostName: remoteDNS,
 	}, traffic("Outgoing"))
 	assert.Equal(t, ctim.Traffic{
-		Protocol: 6, SourceIP: remoteIP, SourcePort: 443, DestinationIP: "192.0.2.29", DestinationPort: 50123, Direction: "incoming",
+		Protocol: 6, SourceIP: remoteIP, SourcePort: 443, DestinationIP: "192.0.2.29",
+		DestinationPort: 50123, Direction: "incoming",
 	}, traffic("INBOUND"), "the remote name is not the destination's")
 }

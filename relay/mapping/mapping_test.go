@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,34 +43,42 @@ func scored(n int) qualys.Score { return qualys.Score{Value: n, Known: true} }
 
 func asset() qualys.Asset {
 	return qualys.Asset{
-		AgentID: "5b49017b-90dd-4a6d-92ea-000000000007", HostName: "ws-07.corp.example", NetBIOSName: "WS-07",
-		FullOSName: "Microsoft Windows 11 Enterprise 10.0.26100", Platform: "WINDOWS",
-		Interfaces: []qualys.Interface{{IPAddress: "192.0.2.29", MACAddress: "00:00:5E:00:53:29"}, {IPAddress: "2001:db8::29", MACAddress: "00:00:5E:00:53:29"}},
+		AgentID: "5b49017b-90dd-4a6d-92ea-000000000007", HostName: "ws-07.corp.example",
+		NetBIOSName: "WS-07",
+		FullOSName:  "Microsoft Windows 11 Enterprise 10.0.26100", Platform: "WINDOWS",
+		Interfaces: []qualys.Interface{{IPAddress: "192.0.2.29", MACAddress: "00:00:5E:00:53:29"},
+			{IPAddress: "2001:db8::29", MACAddress: "00:00:5E:00:53:29"}},
 	}
 }
 
 func malicious() qualys.Indicator {
 	return qualys.Indicator{
-		Score: scored(8), SHA256: sha, Verdict: "MALICIOUS", FamilyName: "Badger", ThreatName: "Win32.Trojan.Badger", Category: "Trojan",
+		Score: scored(8), SHA256: sha, Verdict: "MALICIOUS", FamilyName: "Badger",
+		ThreatName: "Win32.Trojan.Badger", Category: "Trojan",
 	}
 }
 
 // fileEvent is a complete event; tests change what they are about.
 func fileEvent() *qualys.Event {
 	return &qualys.Event{
-		ID: "F_5b49017b-90dd-4a6d-92ea-000000000007_1529094529078014264", Type: "FILE", Action: "CREATED", TimeSeriesID: "F_2508c73e-2309-37e9-a049-000000000001_4-5-2026",
-		Source: "EDR", Time: when, ProcessedTime: when.Add(5 * time.Minute), Score: scored(8), Indicators: []qualys.Indicator{malicious()},
-		File:  &qualys.File{FullPath: path, Path: `C:\Users\ana\Downloads`, Name: "invoice.exe", Extension: "exe", MD5: md5, SHA256: sha, Created: when},
-		Actor: &qualys.Actor{ProcessName: "outlook.exe", ImageFullPath: `C:\Program Files\Office\outlook.exe`, ProcessID: 2864},
+		ID: "F_5b49017b-90dd-4a6d-92ea-000000000007_1529094529078014264", Type: "FILE", Action: "CREATED",
+		TimeSeriesID: "F_2508c73e-2309-37e9-a049-000000000001_4-5-2026",
+		Source:       "EDR", Time: when, ProcessedTime: when.Add(5 * time.Minute), Score: scored(8),
+		Indicators: []qualys.Indicator{malicious()},
+		File:       &qualys.File{FullPath: path, Name: "invoice.exe", MD5: md5, SHA256: sha},
+		Actor: &qualys.Actor{ProcessName: "outlook.exe",
+			ImageFullPath: `C:\Program Files\Office\outlook.exe`, ProcessID: 2864},
 		Asset: asset(), Active: true, Size: 1500,
 	}
 }
 
 func processEvent() *qualys.Event {
 	e := fileEvent()
-	e.ID, e.Type, e.Action, e.File, e.Actor = "P_5b49017b-90dd-4a6d-92ea-000000000007_77_4242", "PROCESS", "RUNNING", nil, nil
+	e.ID, e.Type, e.Action, e.File, e.Actor = "P_5b49017b-90dd-4a6d-92ea-000000000007_77_4242", "PROCESS",
+		"RUNNING", nil, nil
 	e.Process = &qualys.Process{
-		Name: "invoice.exe", FullPath: path, Arguments: path + " /quiet", UserName: `CORP\ana`, PID: 4242, ParentPID: 2864, Elevated: true, SHA256: sha, MD5: md5,
+		Name: "invoice.exe", FullPath: path, Arguments: path + " /quiet", UserName: `CORP\ana`, PID: 4242,
+		ParentPID: 2864, SHA256: sha, MD5: md5,
 	}
 	return e
 }
@@ -78,7 +87,8 @@ func networkEvent() *qualys.Event {
 	e := processEvent()
 	e.ID, e.Type, e.Action = "N_5b49017b-90dd-4a6d-92ea-000000000007_-99_4242", "NETWORK", "ESTABLISHED"
 	e.Network = &qualys.Network{
-		LocalIP: "192.0.2.29", RemoteIP: remoteIP, RemoteDNS: remoteDNS, LocalPort: 50123, RemotePort: 443, Protocol: "TCP", Direction: "OUTBOUND",
+		LocalIP: "192.0.2.29", RemoteIP: remoteIP, RemoteDNS: remoteDNS, LocalPort: 50123, RemotePort: 443,
+		Protocol: "TCP", Direction: "OUTBOUND",
 	}
 	return e
 }
@@ -92,7 +102,8 @@ func mutexEvent() *qualys.Event {
 func registryEvent() *qualys.Event {
 	e := processEvent()
 	e.ID, e.Type, e.Action = "R_5b49017b-90dd-4a6d-92ea-000000000007_3", "REGISTRY", "SET"
-	e.Registry = &qualys.Registry{Key: `HKCU\Software\Microsoft\Windows\CurrentVersion\Run`, ValueName: "Badger", ValueData: path}
+	e.Registry = &qualys.Registry{Key: `HKCU\Software\Microsoft\Windows\CurrentVersion\Run`,
+		ValueName: "Badger", ValueData: path}
 	return e
 }
 
@@ -108,16 +119,26 @@ func answer(entities ...ctim.Entities) []byte {
 	for _, e := range entities {
 		b.Add(e)
 	}
-	return append(b.AppendJSON([]byte(`{"data":`)), '}')
+	return envelope(b)
 }
 
-// requireSound holds what each result has to hold: it is CTIM, it names no id that it lacks, and it is the same each time.
-func requireSound(t *testing.T, o ctim.Observable, uri string, e *qualys.Event) ctim.Entities {
+func envelope(b *ctim.Bundle) []byte {
+	return slices.Concat([]byte(`{"data":`), bytes.Join(b.Parts(nil), nil), []byte("}"))
+}
+
+// requireSound holds what each result has to hold: it is CTIM, it names no id that it lacks, and it is
+// the same each time.
+func requireSound(t *testing.T, o ctim.Observable, huntingURL string, e *qualys.Event) ctim.Entities {
 	t.Helper()
-	got := mapping.Map(o, uri, e)
+	printed := func() string {
+		return fmt.Sprintf("%+v %+v %+v %+v %+v %+v", e, e.File, e.Process, e.Network, e.Registry, e.Actor)
+	}
+	before := printed()
+	got := mapping.Map(o, huntingURL, e)
+	require.Equal(t, before, printed(), "other requests read the same event")
 	doc := answer(got)
 	require.NoError(t, ctimschema.Validate("ObserveResponse", doc))
-	require.Equal(t, string(doc), string(answer(mapping.Map(o, uri, e))))
+	require.Equal(t, string(doc), string(answer(mapping.Map(o, huntingURL, e))))
 
 	ids := map[string]bool{}
 	note := func(id string) {
@@ -137,6 +158,11 @@ func requireSound(t *testing.T, o ctim.Observable, uri string, e *qualys.Event) 
 	}
 	for _, j := range got.Judgements {
 		note(j.ID)
+		require.Contains(t, []ctim.ObservableType{ctim.ObservableMD5, ctim.ObservableSHA256},
+			j.Observable.Type)
+		if strings.EqualFold(strings.TrimSpace(o.Value), j.Observable.Value) && o.Type == j.Observable.Type {
+			require.Equal(t, o.Value, j.Observable.Value, "the asked hash is written as it was asked")
+		}
 	}
 	for _, r := range got.Relationships {
 		require.True(t, ids[r.SourceRef] && ids[r.TargetRef], "%s names an id that is not there", r.ID)
@@ -162,7 +188,7 @@ func TestMapGolden(t *testing.T) {
 	type test struct {
 		name  string
 		asked ctim.Observable
-		uri   string
+		url   string
 		event *qualys.Event
 	}
 	tests := []test{
@@ -171,61 +197,84 @@ func TestMapGolden(t *testing.T) {
 		{"type_network", ipAsked, page, networkEvent()},
 		{"type_mutex", mutexAsked, page, mutexEvent()},
 		{"type_registry", shaAsked, page, registryEvent()},
-		{"type_unknown", shaAsked, page, with(fileEvent(), func(e *qualys.Event) { e.Type, e.Action = "DeviceControl", "" })},
+		{"type_unknown", shaAsked, page, with(fileEvent(), func(e *qualys.Event) {
+			e.Type,
+				e.Action = "DeviceControl", ""
+		})},
 
-		{"score_out_of_range", shaAsked, page, with(fileEvent(), func(e *qualys.Event) { e.Score = scored(11) })},
+		{"score_out_of_range", shaAsked, page, with(fileEvent(),
+			func(e *qualys.Event) { e.Score = scored(11) })},
 		{"score_unknown", shaAsked, page, with(fileEvent(), func(e *qualys.Event) {
 			e.Score, e.Indicators = qualys.Score{}, []qualys.Indicator{{SHA256: sha, Verdict: "UNKNOWN"}}
 		})},
 
-		{"odd_no_asset", shaAsked, page, with(fileEvent(), func(e *qualys.Event) { e.Asset = qualys.Asset{} })},
-		{"odd_no_time", shaAsked, page, with(fileEvent(), func(e *qualys.Event) { e.Time, e.ProcessedTime = time.Time{}, time.Time{} })},
-		{"odd_no_id", shaAsked, page, with(fileEvent(), func(e *qualys.Event) { e.ID = "" })},
+		{"odd_no_asset", shaAsked, page, with(fileEvent(),
+			func(e *qualys.Event) { e.Asset = qualys.Asset{} })},
+		{"odd_no_time", shaAsked, page, with(fileEvent(), func(e *qualys.Event) {
+			e.Time,
+				e.ProcessedTime = time.Time{}, time.Time{}
+		})},
+		{"odd_no_id", shaAsked, page, with(fileEvent(), func(e *qualys.Event) {
+			e.ID, e.Key = "",
+				"sha256:00ff"
+		})},
 		{"odd_no_page", shaAsked, "", fileEvent()},
 		{"odd_empty_event", shaAsked, page, &qualys.Event{}},
 		{"odd_time_and_nothing_else", mutexAsked, page, &qualys.Event{Time: when}},
-		{"odd_several_indicators", observable(ctim.ObservableMD5, md5), page, with(fileEvent(), func(e *qualys.Event) {
-			e.Indicators = []qualys.Indicator{
-				malicious(), {SHA256: otherSHA, Verdict: "UNKNOWN"}, malicious(), {Verdict: "SUSPICIOUS", Score: scored(5), ThreatName: "PUA.Badger", Category: "PUA"},
-				{SHA256: sha, Verdict: "REMEDIATED", Score: scored(1)},
-			}
-		})},
+		{"odd_several_indicators", observable(ctim.ObservableMD5, md5), page, with(fileEvent(),
+			func(e *qualys.Event) {
+				e.Indicators = []qualys.Indicator{
+					malicious(), {SHA256: otherSHA, Verdict: "UNKNOWN"}, malicious(), {Verdict: "SUSPICIOUS",
+						Score: scored(5), ThreatName: "PUA.Badger", Category: "PUA"},
+					{SHA256: sha, Verdict: "REMEDIATED", Score: scored(1)},
+				}
+			})},
 		{"odd_many_indicators", shaAsked, page, with(fileEvent(), func(e *qualys.Event) {
 			e.File.Name, e.File.FullPath = "", "/home/ana/\u0646\u200c\u200dé.sh"
 			e.Indicators = make([]qualys.Indicator, 13)
 			for i := range e.Indicators {
-				e.Indicators[i] = qualys.Indicator{SHA256: sha, Verdict: "SUSPICIOUS", ThreatName: fmt.Sprintf("Threat %d", i)}
+				e.Indicators[i] = qualys.Indicator{SHA256: sha, Verdict: "SUSPICIOUS",
+					ThreatName: fmt.Sprintf("Threat %d", i)}
 			}
 		})},
-		{"odd_hash_of_another_file", shaAsked, page, with(fileEvent(), func(e *qualys.Event) { e.Indicators[0].SHA256 = strings.ToUpper(otherSHA) })},
+		{"odd_hash_of_another_file", shaAsked, page, with(fileEvent(),
+			func(e *qualys.Event) { e.Indicators[0].SHA256 = strings.ToUpper(otherSHA) })},
 		{"odd_folder_asked", observable(ctim.ObservableFilePath, `C:\Users\ana`), page, fileEvent()},
 		{"odd_address_asked_and_no_hash", ipAsked, page, with(networkEvent(), func(e *qualys.Event) {
 			e.Indicators[0].SHA256, e.Process.SHA256, e.Process.MD5 = "", "", ""
 		})},
-		{"odd_ipv6", observable(ctim.ObservableIPv6, "2001:db8::66"), page, with(networkEvent(), func(e *qualys.Event) {
-			e.Network.LocalIP, e.Network.RemoteIP = "FE80::29%eth0", "2001:DB8:0::66"
-			e.Asset.Interfaces = []qualys.Interface{{IPAddress: "fe80::29%eth0"}, {IPAddress: "::ffff:192.0.2.29"}, {IPAddress: "no address"}, {IPAddress: "0.0.0.0"}}
-		})},
-		{"odd_invalid_hashes", observable(ctim.ObservableFileName, "invoice.exe"), page, with(fileEvent(), func(e *qualys.Event) {
-			e.File.SHA256, e.File.MD5, e.Indicators[0].SHA256 = sha[:63]+"z", md5[:31], "n/a"
-		})},
-		{"odd_upper_case_hashes", observable(ctim.ObservableFileName, "INVOICE.EXE"), page, with(fileEvent(), func(e *qualys.Event) {
-			e.File.SHA256, e.File.MD5, e.Indicators[0].SHA256, e.Indicators[0].Verdict = strings.ToUpper(sha), strings.ToUpper(md5), strings.ToUpper(sha), "malicious"
-		})},
+		{"odd_ipv6", observable(ctim.ObservableIPv6, "2001:db8::66"), page, with(networkEvent(),
+			func(e *qualys.Event) {
+				e.Network.LocalIP, e.Network.RemoteIP = "FE80::29%eth0", "2001:DB8:0::66"
+				e.Asset.Interfaces = []qualys.Interface{{IPAddress: "fe80::29%eth0"},
+					{IPAddress: "::ffff:192.0.2.29"}, {IPAddress: "no address"}, {IPAddress: "0.0.0.0"}}
+			})},
+		{"odd_invalid_hashes", observable(ctim.ObservableFileName, "invoice.exe"), page, with(fileEvent(),
+			func(e *qualys.Event) {
+				e.File.SHA256, e.File.MD5, e.Indicators[0].SHA256 = sha[:63]+"z", md5[:31], "n/a"
+			})},
+		{"odd_upper_case_hashes", observable(ctim.ObservableFileName, "INVOICE.EXE"), page,
+			with(fileEvent(), func(e *qualys.Event) {
+				e.File.SHA256, e.File.MD5 = strings.ToUpper(sha), strings.ToUpper(md5)
+				e.Indicators[0].SHA256, e.Indicators[0].Verdict = strings.ToUpper(sha), "malicious"
+			})},
 		{"odd_year_of_the_clock_battery", shaAsked, page, with(fileEvent(), func(e *qualys.Event) {
 			e.Time, e.ProcessedTime = time.Unix(-1, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 		})},
-		{"odd_hostile_strings", observable(ctim.ObservableFileName, "`<script>`"), page, with(fileEvent(), func(e *qualys.Event) {
-			e.File.Name = "`<script>`"
-			e.File.FullPath = "C:\\\u202egpj.exe\x00\u2028[link](javascript:alert(1))"
-			e.Indicators[0].ThreatName, e.Indicators[0].FamilyName = `<img src=x onerror="alert(1)">`, "a\nb\tc"
-			e.Asset.NetBIOSName = "WS\x1b[31m-\u061c07\xff"
-		})},
+		{"odd_hostile_strings", observable(ctim.ObservableFileName, "`<script>`"), page, with(fileEvent(),
+			func(e *qualys.Event) {
+				e.File.Name = "`<script>`"
+				e.File.FullPath = "C:\\\u202egpj.exe\x00\u2028[link](javascript:alert(1))"
+				e.Indicators[0].ThreatName = `<img src=x onerror="alert(1)">`
+				e.Indicators[0].FamilyName = "a\nb\tc"
+				e.Asset.NetBIOSName = "WS\x1b[31m-\u061c07\xff"
+			})},
 	}
 	for score := 0; score <= 10; score++ {
-		tests = append(tests, test{fmt.Sprintf("score_%02d", score), mutexAsked, page, with(mutexEvent(), func(e *qualys.Event) {
-			e.Score, e.Indicators = scored(score), nil
-		})})
+		tests = append(tests, test{fmt.Sprintf("score_%02d", score), mutexAsked, page, with(mutexEvent(),
+			func(e *qualys.Event) {
+				e.Score, e.Indicators = scored(score), nil
+			})})
 	}
 	for _, v := range []string{"KNOWN", "UNKNOWN", "SUSPICIOUS", "MALICIOUS", "REMEDIATED", "PONDERED", ""} {
 		name := "verdict_" + strings.ToLower(v)
@@ -236,10 +285,10 @@ func TestMapGolden(t *testing.T) {
 			e.Score, e.Indicators = qualys.Score{}, []qualys.Indicator{{SHA256: sha, Verdict: v}}
 		})})
 	}
-	wanted := map[string]bool{"decoded.golden.json": true}
+	wanted := map[string]bool{"decoded.golden.json": true, "decoded_2025.golden.json": true}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			doc := answer(requireSound(t, tt.asked, tt.uri, tt.event))
+			doc := answer(requireSound(t, tt.asked, tt.url, tt.event))
 			requireGolden(t, tt.name, doc)
 		})
 		wanted[tt.name+".golden.json"] = true
@@ -265,57 +314,100 @@ func requireGolden(t *testing.T, name string, doc []byte) {
 	require.Equal(t, string(want), pretty.String())
 }
 
-// TestTheHouseProfile holds complete events to the schema's stricter profile. It wants a reason where the design allows an empty one; that is the only
-// point in which they part.
+// TestTheHouseProfile holds complete events to the schema's stricter profile, which wants a reason where
+// the design allows an empty one, and links on relationships, which the design leaves out.
 func TestTheHouseProfile(t *testing.T) {
 	for name, e := range map[string]*qualys.Event{
-		"file": fileEvent(), "process": processEvent(), "network": networkEvent(), "mutex": mutexEvent(), "registry": registryEvent(),
+		"file": fileEvent(), "process": processEvent(), "network": networkEvent(), "mutex": mutexEvent(),
+		"registry": registryEvent(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := observable(ctim.ObservableSHA256, sha)
-			require.NoError(t, ctimschema.Validate("RelayProfileObserveResponse", answer(mapping.Map(o, page, e))))
-			e.Indicators[0].ThreatName = ""
-			require.EqualError(t, ctimschema.Validate("RelayProfileObserveResponse", answer(mapping.Map(o, page, e))),
-				"not a CTIM RelayProfileObserveResponse: /data/judgements/docs/0/reason: minLength: got 0, want 1")
+			got := mapping.Map(observable(ctim.ObservableSHA256, sha), page, e)
+			for profile, entity := range map[string]any{
+				"profileSighting": got.Sighting, "profileIndicator": got.Indicator,
+				"profileJudgement": got.Judgements[0],
+			} {
+				doc, err := json.Marshal(entity)
+				require.NoError(t, err)
+				assert.NoError(t, ctimschema.Validate(profile, doc))
+			}
 		})
 	}
 }
 
+// TestSeverityAndTitlesFollowTheScore goes through each score and type. The entry's own score, which is
+// another, does not count where the event has one.
 func TestSeverityAndTitlesFollowTheScore(t *testing.T) {
 	for _, tt := range []struct {
-		score                 qualys.Score
-		severity              ctim.Severity
-		file, process, no, un string // titles for FILE, PROCESS, NETWORK and any other type
+		score    qualys.Score
+		severity ctim.Severity
+		level    string // of an event without a verdict of MALICIOUS; "" is no indicator
 	}{
-		{scored(0), ctim.SeverityNone, "Known Good", "Known Good", "Known Good", "Known Good"},
-		{scored(1), ctim.SeverityHigh, "Remediated", "Remediated", "Remediated", "Remediated"},
-		{scored(2), ctim.SeverityLow, "Suspicious Low File event", "Suspicious Low Process event", "Suspicious Low Network event", "Suspicious Low File event"},
-		{scored(3), ctim.SeverityLow, "Suspicious Low File event", "Suspicious Low Process event", "Suspicious Low Network event", "Suspicious Low Process event"},
-		{scored(4), ctim.SeverityLow, "Suspicious Low File event", "Suspicious Low Process event", "Suspicious Low Network event", "Suspicious Low Network event"},
-		{scored(5), ctim.SeverityMedium, "Suspicious Medium File event", "Suspicious Medium Process event", "Suspicious Medium Network event", "Suspicious Medium File event"},
-		{scored(6), ctim.SeverityMedium, "Suspicious Medium File event", "Suspicious Medium Process event", "Suspicious Medium Network event", "Suspicious Medium Process event"},
-		{scored(7), ctim.SeverityMedium, "Suspicious Medium File event", "Suspicious Medium Process event", "Suspicious Medium Network event", "Suspicious Medium Network event"},
-		{scored(8), ctim.SeverityHigh, "Malicious File event", "Malicious Process event", "Malicious Network event", "Malicious File event"},
-		{scored(9), ctim.SeverityHigh, "Malicious File event", "Malicious Process event", "Malicious Network event", "Malicious Process event"},
-		{scored(10), ctim.SeverityHigh, "Malicious File event", "Malicious Process event", "Malicious Network event", "Malicious Network event"},
-		{scored(11), ctim.SeverityUnknown, "", "", "", ""},
-		{scored(-1), ctim.SeverityUnknown, "", "", "", ""},
-		{qualys.Score{}, ctim.SeverityUnknown, "", "", "", ""},
+		{scored(0), ctim.SeverityNone, "Known Good"},
+		{scored(1), ctim.SeverityHigh, "Remediated"},
+		{scored(2), ctim.SeverityLow, "Suspicious Low"},
+		{scored(3), ctim.SeverityLow, "Suspicious Low"},
+		{scored(4), ctim.SeverityLow, "Suspicious Low"},
+		{scored(5), ctim.SeverityMedium, "Suspicious Medium"},
+		{scored(6), ctim.SeverityMedium, "Suspicious Medium"},
+		{scored(7), ctim.SeverityMedium, "Suspicious Medium"},
+		{scored(8), ctim.SeverityHigh, "Malicious"},
+		{scored(9), ctim.SeverityHigh, "Malicious"},
+		{scored(10), ctim.SeverityHigh, "Malicious"},
+		{scored(11), ctim.SeverityUnknown, ""},
+		{scored(-1), ctim.SeverityUnknown, ""},
+		{qualys.Score{}, ctim.SeverityUnknown, ""},
 	} {
-		for typ, title := range map[string]string{"FILE": tt.file, "process": tt.process, "NETWORK": tt.no, "MUTEX": tt.un, "": tt.un} {
-			t.Run(fmt.Sprintf("%d_%v_%s", tt.score.Value, tt.score.Known, typ), func(t *testing.T) {
-				e := with(fileEvent(), func(e *qualys.Event) { e.Type, e.Score, e.Indicators[0].Score = typ, tt.score, qualys.Score{} })
-				got := requireSound(t, observable(ctim.ObservableSHA256, sha), page, e)
-				assert.Equal(t, tt.severity, got.Sighting.Severity)
-				assert.Equal(t, tt.severity, got.Judgements[0].Severity)
-				if title == "" {
-					assert.Nil(t, got.Indicator, "no indicator without a rating")
-					return
-				}
-				assert.Equal(t, tt.severity, got.Indicator.Severity)
-				assert.Equal(t, title, got.Indicator.Title)
-			})
+		for typ, noun := range map[string]string{
+			"FILE": " File", "PROCESS": " Process", "network": " Network", "Mutex": " Mutex",
+			"REGISTRY":      " Registry",
+			"DeviceControl": "", "UserControl": "", "": "",
+		} {
+			for _, verdict := range []string{"MALICIOUS", "malicious ", "SUSPICIOUS", "REMEDIATED",
+				"KNOWN", ""} {
+				t.Run(fmt.Sprintf("%d_%v_%s_%s", tt.score.Value, tt.score.Known, typ, verdict),
+					func(t *testing.T) {
+						e := with(fileEvent(), func(e *qualys.Event) {
+							e.Type, e.Score, e.Indicators[0].Verdict, e.Indicators[0].Score = typ, tt.score,
+								verdict, scored(3)
+							if !tt.score.Known {
+								e.Indicators[0].Score = qualys.Score{}
+							}
+							e.Process = processEvent().Process
+						})
+						got := mapping.Map(observable(ctim.ObservableSHA256, sha), page, e)
+						assert.Equal(t, tt.severity, got.Sighting.Severity)
+						require.Len(t, got.Judgements, 1)
+						assert.Equal(t, tt.severity, got.Judgements[0].Severity)
+						if tt.level == "" {
+							assert.Nil(t, got.Indicator, "no indicator without a rating")
+							return
+						}
+						level := tt.level
+						if strings.HasPrefix(strings.ToUpper(verdict), "MALICIOUS") {
+							level = "Malicious"
+						}
+						assert.Equal(t, tt.severity, got.Indicator.Severity)
+						assert.Equal(t, level+noun+" event", got.Indicator.Title)
+						assert.Equal(t, strings.HasPrefix(level, "Suspicious"),
+							got.Indicator.Confidence == ctim.ConfidenceMedium)
+					})
+			}
 		}
+	}
+}
+
+func TestDescriptionsTellTheRatingWithoutAScale(t *testing.T) {
+	e := with(fileEvent(), func(e *qualys.Event) { e.Score = scored(7) })
+	got := requireSound(t, observable(ctim.ObservableSHA256, sha), page, e)
+	assert.Equal(t, "Qualys rated this event 7 of 10: `MALICIOUS`, `Win32.Trojan.Badger`.",
+		got.Indicator.Description)
+	assert.Equal(t, "Found by the SHA256 in the endpoint's current state, rated 7 of 10.\n\n"+
+		"- Verdict: `MALICIOUS`, `Win32.Trojan.Badger`, family `Badger`, category `Trojan`, score 8\n"+
+		"- File: `"+path+"`\n- Caused by: `C:\\Program Files\\Office\\outlook.exe` (process 2864)\n"+
+		"- Agent: `5b49017b-90dd-4a6d-92ea-000000000007`\n- Reported by: `EDR`", got.Sighting.Description)
+	for _, text := range []string{got.Indicator.Description, got.Sighting.Description} {
+		assert.NotContains(t, text, "suspicious")
 	}
 }
 
@@ -380,7 +472,8 @@ func TestResolutionIsNotContainedWhileSomethingIsLeft(t *testing.T) {
 					e.Indicators = append(e.Indicators, qualys.Indicator{Verdict: v})
 				}
 			})
-			assert.Equal(t, tt.want, requireSound(t, observable(ctim.ObservableSHA256, sha), page, e).Sighting.Resolution)
+			assert.Equal(t, tt.want, requireSound(t, observable(ctim.ObservableSHA256, sha), page,
+				e).Sighting.Resolution)
 		})
 	}
 }
@@ -395,12 +488,15 @@ func TestTheVerdictLandsOnWhatWasJudged(t *testing.T) {
 		ip        = observable(ctim.ObservableIP, remoteIP)
 		mutex     = observable(ctim.ObservableMutex, "badger-lock")
 		process   = observable(ctim.ObservableProcessName, "invoice.exe")
+		upper     = observable(ctim.ObservableSHA256, strings.ToUpper(sha))
 		isSHA     = askedSHA
 		isOther   = observable(ctim.ObservableSHA256, otherSHA)
 		isMD5     = askedMD5
 		nothing   = ctim.Observable{}
 	)
-	hash := func(h string) func(*qualys.Event) { return func(e *qualys.Event) { e.Indicators[0].SHA256 = h } }
+	hash := func(h string) func(*qualys.Event) {
+		return func(e *qualys.Event) { e.Indicators[0].SHA256 = h }
+	}
 	noHash := hash("")
 	noHashAtAll := func(e *qualys.Event) {
 		noHash(e)
@@ -420,50 +516,76 @@ func TestTheVerdictLandsOnWhatWasJudged(t *testing.T) {
 	}{
 		// The entry names the event's file.
 		{"the file's SHA256 was asked for", fileEvent(), nil, askedSHA, askedSHA},
-		{"the file's SHA256 was asked for in capitals", fileEvent(), nil, observable(ctim.ObservableSHA256, strings.ToUpper(sha)), observable(ctim.ObservableSHA256, strings.ToUpper(sha))},
+		{"the file's SHA256 was asked for in capitals", fileEvent(), nil, upper, upper},
 		{"the file's MD5 was asked for", fileEvent(), nil, askedMD5, askedMD5},
-		{"the file's name was asked for", fileEvent(), nil, askedName, askedName},
-		{"the file's full path was asked for", fileEvent(), nil, askedPath, askedPath},
+		{"the file's name was asked for", fileEvent(), nil, askedName, isSHA},
+		{"the file's full path was asked for", fileEvent(), nil, askedPath, isSHA},
 		{"a folder above the file was asked for", fileEvent(), nil, folder, isSHA},
-		{"a name of another file was asked for", fileEvent(), nil, observable(ctim.ObservableFileName, "invoice"), isSHA},
-		{"the process that wrote the file was asked for", fileEvent(), nil, observable(ctim.ObservableProcessName, "outlook.exe"), isSHA},
-		{"the process's name was asked for", processEvent(), nil, process, process},
-		{"the process's image was asked for by name", processEvent(), nil, askedName, askedName},
+		{"a name of another file was asked for", fileEvent(), nil, observable(ctim.ObservableFileName,
+			"invoice"), isSHA},
+		{"the process that wrote the file was asked for", fileEvent(), nil,
+			observable(ctim.ObservableProcessName, "outlook.exe"), isSHA},
+		{"the process's name was asked for", processEvent(), nil, process, isSHA},
+		{"the process's image was asked for by name", processEvent(), nil, askedName, isSHA},
 		{"the process's image was asked for by MD5", processEvent(), nil, askedMD5, askedMD5},
-		{"the process's image was asked for by path", processEvent(), nil, askedPath, askedPath},
+		{"the process's image was asked for by path", processEvent(), nil, askedPath, isSHA},
 		{"an address that the process called was asked for", networkEvent(), nil, ip, isSHA},
-		{"an IPv6 address was asked for", networkEvent(), nil, observable(ctim.ObservableIPv6, "2001:db8::66"), isSHA},
+		{"an IPv6 address was asked for", networkEvent(), nil, observable(ctim.ObservableIPv6,
+			"2001:db8::66"), isSHA},
 		{"a domain was asked for", networkEvent(), nil, observable(ctim.ObservableDomain, remoteDNS), isSHA},
-		{"a host name was asked for", networkEvent(), nil, observable(ctim.ObservableHostname, remoteDNS), isSHA},
+		{"a host name was asked for", networkEvent(), nil, observable(ctim.ObservableHostname, remoteDNS),
+			isSHA},
 		{"a mutex was asked for", mutexEvent(), nil, mutex, isSHA},
-		{"the process of a connection was asked for", networkEvent(), nil, process, process},
+		{"the process of a connection was asked for", networkEvent(), nil, process, isSHA},
+		{"the process of a connection was asked for by MD5", networkEvent(), nil, askedMD5, askedMD5},
 
 		// The entry names another file.
-		{"the hash is another file's and the SHA256 was asked for", fileEvent(), hash(otherSHA), askedSHA, isOther},
-		{"the hash is another file's and the MD5 was asked for", fileEvent(), hash(otherSHA), askedMD5, isOther},
-		{"the hash is another file's and the name was asked for", fileEvent(), hash(otherSHA), askedName, isOther},
-		{"the hash is another file's and the path was asked for", fileEvent(), hash(otherSHA), askedPath, isOther},
-		{"the hash is another file's and an address was asked for", networkEvent(), hash(otherSHA), ip, isOther},
-		{"the hash is the asked one though the event's file is another", fileEvent(), hash(otherSHA), isOther, isOther},
-		{"the event has no file to compare the hash with", networkEvent(), func(e *qualys.Event) { e.Process = nil }, askedMD5, isSHA},
+		{"the hash is another file's and the SHA256 was asked for", fileEvent(), hash(otherSHA), askedSHA,
+			isOther},
+		{"the hash is another file's and the MD5 was asked for", fileEvent(), hash(otherSHA), askedMD5,
+			isOther},
+		{"the hash is another file's and the name was asked for", fileEvent(), hash(otherSHA), askedName,
+			isOther},
+		{"the hash is another file's and the path was asked for", fileEvent(), hash(otherSHA), askedPath,
+			isOther},
+		{"the hash is another file's and an address was asked for", networkEvent(), hash(otherSHA), ip,
+			isOther},
+		{"the hash is the asked one though the event's file is another", fileEvent(), hash(otherSHA),
+			isOther, isOther},
+		{"the event has no file to compare the hash with", networkEvent(),
+			func(e *qualys.Event) { e.Process = nil }, askedMD5, isSHA},
 		{"the hash comes in capitals", networkEvent(), hash(strings.ToUpper(otherSHA)), ip, isOther},
 
 		// The entry names no hash.
 		{"no hash, and the file's SHA256 was asked for", fileEvent(), noHash, askedSHA, askedSHA},
 		{"no hash, and the file's MD5 was asked for", fileEvent(), noHash, askedMD5, askedMD5},
-		{"no hash, and the file's name was asked for", fileEvent(), noHashAtAll, askedName, askedName},
-		{"no hash, and the file's path was asked for", fileEvent(), noHashAtAll, askedPath, askedPath},
+		{"no hash, and the file's name was asked for", fileEvent(), noHash, askedName, isSHA},
+		{"no hash anywhere, and the file's name was asked for", fileEvent(), noHashAtAll, askedName,
+			nothing},
+		{"no hash anywhere, and the file's path was asked for", fileEvent(), noHashAtAll, askedPath,
+			nothing},
 		{"no hash, and a folder was asked for", fileEvent(), noHash, folder, isSHA},
-		{"no hash, and the file has an MD5 only", fileEvent(), func(e *qualys.Event) { noHash(e); e.File.SHA256 = "" }, folder, isMD5},
-		{"no hash, and an address was asked for", networkEvent(), noHash, ip, isSHA},
-		{"no hash, and a mutex was asked for", mutexEvent(), noHash, mutex, isSHA},
-		{"a hash that is none counts as no hash", networkEvent(), hash("n/a"), ip, isSHA},
+		{"no hash, and the file has an MD5 only", fileEvent(),
+			func(e *qualys.Event) { noHash(e); e.File.SHA256 = "" }, folder, isMD5},
+		{"no hash, and the process of a connection was not judged", networkEvent(), noHash, ip, nothing},
+		{"no hash, and the process of a connection was asked for by its hash", networkEvent(), noHash,
+			askedSHA, nothing},
+		{"no hash, and the process of a registry event was not judged", registryEvent(), noHash, askedSHA,
+			nothing},
+		{"no hash, and the process of a process event was", processEvent(), noHash, process, isSHA},
+		{"no hash, and the process's MD5 was asked for", processEvent(), noHash, askedMD5, askedMD5},
+		{"no hash, and the process of a mutex was not judged", mutexEvent(), noHash, mutex, nothing},
+		{"a hash that is none counts as no hash", processEvent(), hash("n/a"), ip, isSHA},
 		{"no hash anywhere, and an address was asked for", networkEvent(), noHashAtAll, ip, nothing},
-		{"no hash anywhere, and a domain was asked for", networkEvent(), noHashAtAll, observable(ctim.ObservableDomain, remoteDNS), nothing},
+		{"no hash anywhere, and a domain was asked for", networkEvent(), noHashAtAll,
+			observable(ctim.ObservableDomain, remoteDNS), nothing},
 		{"no hash anywhere, and a mutex was asked for", mutexEvent(), noHashAtAll, mutex, nothing},
 		{"no hash anywhere, and a folder was asked for", fileEvent(), noHashAtAll, folder, nothing},
-		{"no hash anywhere, and a hash was asked for", networkEvent(), noHashAtAll, askedSHA, askedSHA},
-		{"no hash and nothing else, and a hash was asked for", &qualys.Event{Time: when, Indicators: []qualys.Indicator{{Verdict: "MALICIOUS"}}}, nil, askedMD5, askedMD5},
+		{"no hash anywhere, and a hash was asked for", fileEvent(), noHashAtAll, askedSHA, nothing},
+		{"no hash and nothing else, and a hash was asked for", &qualys.Event{Time: when,
+			Indicators: []qualys.Indicator{{Verdict: "MALICIOUS"}}}, nil, askedMD5, nothing},
+		{"no hash, and a process event whose process is not known brings a file", fileEvent(),
+			func(e *qualys.Event) { noHash(e); e.Type = "PROCESS" }, ip, nothing},
 		{"no hash, and the asked hash is the process's, not the file's", fileEvent(), func(e *qualys.Event) {
 			noHashAtAll(e)
 			e.Process = &qualys.Process{Name: "p.exe", SHA256: otherSHA}
@@ -491,15 +613,19 @@ func TestTheVerdictLandsOnWhatWasJudged(t *testing.T) {
 }
 
 func TestRelations(t *testing.T) {
-	name, full := observable(ctim.ObservableFileName, "invoice.exe"), observable(ctim.ObservableFilePath, path)
+	name, full := observable(ctim.ObservableFileName, "invoice.exe"), observable(ctim.ObservableFilePath,
+		path)
 	hash, sum := observable(ctim.ObservableSHA256, sha), observable(ctim.ObservableMD5, md5)
-	process, ip, domain := observable(ctim.ObservableProcessName, "invoice.exe"), observable(ctim.ObservableIP, remoteIP), observable(ctim.ObservableDomain, remoteDNS)
+	process, ip, domain := observable(ctim.ObservableProcessName, "invoice.exe"),
+		observable(ctim.ObservableIP, remoteIP), observable(ctim.ObservableDomain, remoteDNS)
 	type triple struct {
 		from ctim.Observable
 		how  string
 		to   ctim.Observable
 	}
-	image := []triple{{name, "File_Name_Of", hash}, {name, "File_Name_Of", sum}, {full, "File_Path_Of", hash}, {full, "File_Path_Of", sum}}
+	image := []triple{{name, "File_Name_Of", hash}, {name, "File_Name_Of", sum}, {full, "File_Path_Of",
+		hash}, {full, "File_Path_Of", sum}}
+	acting := []triple{{name, "File_Name_Of", hash}, {full, "File_Path_Of", hash}}
 	for _, tt := range []struct {
 		name  string
 		event *qualys.Event
@@ -507,9 +633,13 @@ func TestRelations(t *testing.T) {
 	}{
 		{"a file has a name and a path", fileEvent(), image},
 		{"a process runs a file", processEvent(), image},
-		{"a process calls an address", networkEvent(), append(image[:4:4],
-			triple{process, "Connected_To", ip}, triple{process, "Connected_To", domain}, triple{hash, "Connected_To", ip}, triple{hash, "Connected_To", domain},
-			triple{domain, "Resolved_To", ip})},
+		{"a process opens a mutex", mutexEvent(), acting},
+		{"a process sets a registry value", registryEvent(), acting},
+		{"a process calls an address", networkEvent(), []triple{
+			{process, "Connected_To", ip}, {process, "Connected_To", domain}, {hash, "Connected_To", ip},
+			{hash, "Connected_To", domain},
+			{domain, "Resolved_To", ip},
+		}},
 		{"the address alone is known", with(networkEvent(), func(e *qualys.Event) {
 			e.Network.RemoteDNS = remoteIP
 			e.Process = &qualys.Process{Name: "invoice.exe"}
@@ -518,16 +648,18 @@ func TestRelations(t *testing.T) {
 			e.Network.RemoteIP = "::"
 			e.Process = &qualys.Process{Name: "invoice.exe"}
 		}), []triple{{process, "Connected_To", domain}}},
-		{"the process is not known", with(networkEvent(), func(e *qualys.Event) { e.Process = nil }), []triple{{domain, "Resolved_To", ip}}},
-		{"a file and a process that are the same are said once", with(processEvent(), func(e *qualys.Event) { e.File = fileEvent().File }), image},
-		{"nothing is known", &qualys.Event{Time: when, Network: &qualys.Network{}, File: &qualys.File{}, Process: &qualys.Process{}}, nil},
+		{"the process is not known", with(networkEvent(), func(e *qualys.Event) { e.Process = nil }),
+			[]triple{{domain, "Resolved_To", ip}}},
+		{"a file and a process that are the same are said once", with(processEvent(),
+			func(e *qualys.Event) { e.File = fileEvent().File }), image},
+		{"nothing is known", &qualys.Event{Time: when, Network: &qualys.Network{}, File: &qualys.File{},
+			Process: &qualys.Process{}}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []triple
 			for _, r := range requireSound(t, ip, page, tt.event).Sighting.Relations {
 				got = append(got, triple{r.Source, r.Relation, r.Related})
 				assert.Equal(t, "Qualys IOC", r.Origin)
-				assert.Equal(t, page, r.OriginURI)
 			}
 			assert.Equal(t, tt.want, got)
 		})
@@ -552,32 +684,24 @@ func TestIDsAreStable(t *testing.T) {
 	byName := mapping.Map(observable(ctim.ObservableFileName, "invoice.exe"), page, fileEvent())
 	assert.Equal(t, one.Indicator.ID, byName.Indicator.ID, "an indicator is about the event")
 	assert.NotEqual(t, one.Sighting.ID, byName.Sighting.ID, "a sighting is of what was asked for")
-	assert.NotEqual(t, one.Judgements[0].ID, byName.Judgements[0].ID)
+	assert.Equal(t, one.Judgements[0].ID, byName.Judgements[0].ID, "a judgement is about the file")
 
 	elsewhere := mapping.Map(asked, "https://qualysguard.other.example/", fileEvent())
 	assert.Equal(t, one.Sighting.ID, elsewhere.Sighting.ID, "the console's page does not define anything")
 
-	nameless := func(change func(*qualys.Event)) string {
-		e := with(fileEvent(), func(e *qualys.Event) { e.ID = ""; change(e) })
-		return mapping.Map(asked, page, e).Indicator.ID
+	nameless := func(key string) string {
+		return mapping.Map(asked, page, with(fileEvent(), func(e *qualys.Event) {
+			e.ID, e.Key = "",
+				key
+		})).Indicator.ID
 	}
-	same := nameless(func(*qualys.Event) {})
-	assert.Equal(t, same, nameless(func(e *qualys.Event) { e.Active = false }))
-	for what, change := range map[string]func(*qualys.Event){
-		"time":     func(e *qualys.Event) { e.Time = e.Time.Add(time.Millisecond) },
-		"host":     func(e *qualys.Event) { e.Asset.AgentID = "x" },
-		"file":     func(e *qualys.Event) { e.File.FullPath = "x" },
-		"process":  func(e *qualys.Event) { e.Process = &qualys.Process{PID: 1} },
-		"network":  func(e *qualys.Event) { e.Network = &qualys.Network{RemotePort: 1} },
-		"registry": func(e *qualys.Event) { e.Registry = &qualys.Registry{Key: "x"} },
-		"verdict":  func(e *qualys.Event) { e.Indicators[0].Verdict = "KNOWN" },
-	} {
-		assert.NotEqual(t, same, nameless(change), "another %s is another event", what)
-	}
+	assert.NotEqual(t, nameless("sha256:a"), nameless("sha256:b"),
+		"an event without an id is known by its key")
 }
 
 func TestWithoutATimeTheJudgementStays(t *testing.T) {
-	got := requireSound(t, observable(ctim.ObservableSHA256, sha), page, with(fileEvent(), func(e *qualys.Event) { e.Time = time.Time{} }))
+	got := requireSound(t, observable(ctim.ObservableSHA256, sha), page, with(fileEvent(),
+		func(e *qualys.Event) { e.Time = time.Time{} }))
 	assert.Nil(t, got.Sighting)
 	require.NotNil(t, got.Indicator)
 	require.Len(t, got.Judgements, 1)
@@ -591,18 +715,21 @@ func TestNoEventGivesNothing(t *testing.T) {
 }
 
 func TestThePageIsLeftOutWhereCTIMRefusesIt(t *testing.T) {
-	for _, uri := range []string{"", "https://q.example/" + strings.Repeat("a", 2048), "javascript:alert(1)", "https://q.example/a b"} {
-		got := requireSound(t, observable(ctim.ObservableSHA256, sha), uri, fileEvent())
+	for _, url := range []string{"", "https://q.example/" + strings.Repeat("a", 2048),
+		"javascript:alert(1)", "https://q.example/a b"} {
+		got := requireSound(t, observable(ctim.ObservableSHA256, sha), url, fileEvent())
 		assert.Empty(t, got.Sighting.SourceURI)
 		assert.Empty(t, got.Sighting.ExternalReferences)
-		assert.Empty(t, got.Sighting.Relations[0].OriginURI)
+		assert.Empty(t, got.Indicator.SourceURI)
+		assert.Empty(t, got.Judgements[0].SourceURI)
 	}
 }
 
 func TestLongValuesStayWholeWhereCTIMLetsThem(t *testing.T) {
 	name := strings.Repeat("n", 10_000)
 	e := with(fileEvent(), func(e *qualys.Event) {
-		e.File.Name, e.File.FullPath, e.Indicators[0].ThreatName, e.Asset.NetBIOSName = name, `C:\`+name, name, name
+		e.File.Name, e.File.FullPath, e.Indicators[0].ThreatName, e.Asset.NetBIOSName = name, `C:\`+name,
+			name, name
 	})
 	got := requireSound(t, observable(ctim.ObservableFileName, name), page, e)
 	assert.Equal(t, name, got.Sighting.Observables[0].Value)
@@ -613,4 +740,107 @@ func TestLongValuesStayWholeWhereCTIMLetsThem(t *testing.T) {
 	assert.Equal(t, name[:1024], got.Sighting.Context.FileCreate[0].FileName)
 	assert.Len(t, got.Sighting.Context.FileCreate[0].FilePath, 2048)
 	assert.Equal(t, "File created on "+name[:120]+"…: "+name[:120]+"…", got.Sighting.Title)
+}
+
+func TestVerdictOfMappedEventsIsCTIM(t *testing.T) {
+	asked := observable(ctim.ObservableMD5, md5)
+	var js []*ctim.Judgement
+	for _, e := range []*qualys.Event{
+		fileEvent(),
+		with(fileEvent(), func(e *qualys.Event) {
+			e.ID, e.Time, e.Indicators[0].Verdict = "F_later", e.Time.Add(time.Hour), "REMEDIATED"
+		}),
+		with(fileEvent(), func(e *qualys.Event) {
+			e.ID, e.Time, e.Indicators[0].SHA256 = "F_another_file", e.Time.Add(2*time.Hour), otherSHA
+		}),
+	} {
+		js = append(js, mapping.Map(asked, page, e).Judgements...)
+	}
+	v, j := ctim.VerdictOf(asked, js)
+	require.NotNil(t, v)
+	assert.Equal(t, []string{"F_later"}, j.ExternalIDs)
+	b := ctim.NewBundle(0)
+	require.True(t, b.AddVerdict(v, j))
+	require.NoError(t, ctimschema.Validate("DeliberateResponse", envelope(b)))
+}
+
+// TestTheAskedThingHasOneSpelling asks for things in other spellings than the event's and looks for the
+// event's in the whole answer.
+func TestTheAskedThingHasOneSpelling(t *testing.T) {
+	const sha, md5 = "b1f6c0ffee00112233445566778899aabbccddeeff00112233445566778899aa",
+		"00112233445566778899aabbccddeeff"
+	network := func(change func(*qualys.Network)) *qualys.Event {
+		return with(networkEvent(), func(e *qualys.Event) { change(e.Network) })
+	}
+	for _, tt := range []struct {
+		asked  ctim.Observable
+		event  *qualys.Event
+		absent string // the event's spelling; it is nowhere in the answer
+		times  int    // that the asked spelling is there at least, in sighting, relations and judgement
+	}{
+		{observable(ctim.ObservableSHA256, strings.ToUpper(sha)), fileEvent(), sha, 4},
+		{observable(ctim.ObservableSHA256, " "+strings.ToUpper(sha)+"\n"), processEvent(), sha, 4},
+		{observable(ctim.ObservableSHA256, sha), with(networkEvent(), func(e *qualys.Event) {
+			e.Process.SHA256, e.Indicators[0].SHA256 = strings.ToUpper(sha), strings.ToUpper(sha)
+		}), strings.ToUpper(sha), 4},
+		{observable(ctim.ObservableMD5, strings.ToUpper(md5)), fileEvent(), `"` + md5, 4},
+		{observable(ctim.ObservableMD5, strings.ToUpper(md5)), with(fileEvent(),
+			func(e *qualys.Event) { e.Indicators[0].SHA256 = "" }), `"` + md5, 4},
+		{observable(ctim.ObservableFileName, "Invoice.EXE"), with(fileEvent(),
+			func(e *qualys.Event) { e.File.FullPath = `C:\a` }), "invoice.exe", 4},
+		{observable(ctim.ObservableFilePath, "c:/users/ANA/downloads/invoice.exe"), fileEvent(),
+			strings.ReplaceAll(path, `\`, `\\`), 4},
+		{observable(ctim.ObservableFilePath, `\\?\`+path),
+			with(processEvent(), func(e *qualys.Event) { e.Process.Arguments = "" }),
+			"`C:", 1},
+		{observable(ctim.ObservableFilePath, "/opt/cafe\u0301"),
+			with(fileEvent(), func(e *qualys.Event) { e.File.FullPath = "/opt/caf\u00e9" }),
+			"caf\u00e9", 4},
+		{observable(ctim.ObservableProcessName, "INVOICE.exe"), with(networkEvent(), func(e *qualys.Event) {
+			e.Process.FullPath, e.Process.Arguments = "", ""
+		}), "invoice.exe", 5},
+		{observable(ctim.ObservableDomain, "C2.Badger.Example."), networkEvent(), "c2.badger.example", 4},
+		{observable(ctim.ObservableHostname, "C2.badger.example"), networkEvent(), "c2.badger.example", 4},
+		{observable(ctim.ObservableDomain, "m\u00fcnchen.example"),
+			network(func(n *qualys.Network) { n.RemoteDNS = "xn--mnchen-3ya.example" }),
+			"xn--", 4},
+		{observable(ctim.ObservableIP, "::ffff:203.0.113.66"), networkEvent(), `"203.0.113.66"`, 4},
+		{observable(ctim.ObservableIPv6, "2001:db8:0:0:0:0:0:66"),
+			network(func(n *qualys.Network) { n.RemoteIP = "2001:db8::66" }),
+			"2001:db8::66", 4},
+		{observable(ctim.ObservableIPv6, "2001:db8::66"),
+			network(func(n *qualys.Network) { n.RemoteIP = "2001:DB8:0:0:0:0:0:66" }),
+			"2001:DB8", 4},
+		{observable(ctim.ObservableIP, "::ffff:192.0.2.29"), networkEvent(), `"192.0.2.29"`, 3},
+	} {
+		t.Run(tt.asked.Value, func(t *testing.T) {
+			got := requireSound(t, tt.asked, page, tt.event)
+			doc := string(answer(got))
+			assert.NotContains(t, doc, tt.absent)
+			quoted, err := json.Marshal(tt.asked.Value)
+			require.NoError(t, err)
+			assert.GreaterOrEqual(t, strings.Count(doc, strings.Trim(string(quoted), `"`)), tt.times)
+			for _, r := range got.Sighting.Relations {
+				for _, o := range []ctim.Observable{r.Source, r.Related} {
+					if o.Value == tt.asked.Value {
+						assert.Equal(t, tt.asked, o, "XDR joins by type and value")
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestAnAnswerOfAHundredEventsIsSmall holds the figure of the design with a page of Qualys's own console
+// as the link.
+func TestAnAnswerOfAHundredEventsIsSmall(t *testing.T) {
+	const link = "https://qualysguard.qg2.apps.qualys.com/ioc/#/hunting?search=" +
+		"file.hash.sha256%3A%20%22" + sha + "%22"
+	b := ctim.NewBundle(0)
+	for _, e := range hundred() {
+		require.True(t, b.Add(mapping.Map(observable(ctim.ObservableSHA256, sha), link, e)))
+	}
+	require.Equal(t, 100, b.Count(ctim.KindSighting))
+	require.Equal(t, 100, b.Count(ctim.KindJudgement))
+	assert.LessOrEqual(t, b.Len()/100, 5500)
 }

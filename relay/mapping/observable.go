@@ -1,58 +1,123 @@
 package mapping
 
 import (
+	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"qualysrelay.example/ctim"
+	"qualysrelay.example/qualys"
 )
 
-// hashObservable is the hash in lower case, as XDR compares them, or false where s is no hash of that type. Only sha256 and md5 are.
-func hashObservable(t ctim.ObservableType, s string) (ctim.Observable, bool) {
-	switch {
-	case t == ctim.ObservableSHA256 && len(s) == 64:
-	case t == ctim.ObservableMD5 && len(s) == 32:
-	default:
-		return ctim.Observable{}, false
+// observable is what value, a field of the event, names: the asked observable where it is that one, else
+// the value in the usual form of its type. It is false where the value names nothing, such as a masked
+// address.
+func (m *mapper) observable(t ctim.ObservableType, value string) (ctim.Observable, bool) {
+	if m.isAsked(t, value) {
+		return m.asked, true
 	}
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
-			return ctim.Observable{}, false
+	value = strings.TrimSpace(value)
+	switch t {
+	case ctim.ObservableMD5, ctim.ObservableSHA256:
+		value = ctim.Observable{Type: t, Value: value}.Normal()
+	case ctim.ObservableIP:
+		value = ctim.Observable{Type: t, Value: value}.Normal()
+		if value == "0.0.0.0" || value == "::" { // "listening on all" is nobody's address
+			value = ""
+		}
+		if strings.Contains(value, ":") {
+			t = ctim.ObservableIPv6
+		}
+	case ctim.ObservableMACAddress:
+		value = macAddress(value)
+	case ctim.ObservableDomain:
+		if _, err := netip.ParseAddr(value); err == nil { // as Qualys says where there is no name
+			value = ""
 		}
 	}
-	return ctim.Observable{Type: t, Value: strings.ToLower(s)}, true
-}
-
-// ipObservable is the address as ip or ipv6, whichever it is, in its canonical text and without a zone, which means nothing off the endpoint. An
-// unspecified address ("listening on all") is nobody's.
-func ipObservable(s string) (ctim.Observable, bool) {
-	a, err := netip.ParseAddr(strings.TrimSpace(s))
-	if err != nil || a.IsUnspecified() {
+	if value == "" {
 		return ctim.Observable{}, false
 	}
-	a = a.WithZone("").Unmap()
-	t := ctim.ObservableIP
-	if a.Is6() {
-		t = ctim.ObservableIPv6
-	}
-	return ctim.Observable{Type: t, Value: a.String()}, true
+	return ctim.Observable{Type: t, Value: value}, true
 }
 
-// textObservable is a value of a type that has no form of its own, or false where there is none.
-func textObservable(t ctim.ObservableType, s string) (ctim.Observable, bool) {
-	if s = strings.TrimSpace(s); s == "" {
-		return ctim.Observable{}, false
+// isAsked says whether value, a field of the event, is the asked observable in some spelling.
+func (m *mapper) isAsked(t ctim.ObservableType, value string) bool {
+	switch asked := m.asked.Type; {
+	case t == asked:
+	case t == ctim.ObservableIP && asked == ctim.ObservableIPv6:
+	case t == ctim.ObservableDomain && asked == ctim.ObservableHostname:
+	default:
+		return false
 	}
-	return ctim.Observable{Type: t, Value: s}, true
+	return m.normal != "" && strings.EqualFold(ctim.Observable{Type: t, Value: value}.Normal(), m.normal)
 }
 
-// domainObservable is a DNS name. Qualys repeats the address where there is no name: that is no domain.
-func domainObservable(s string) (ctim.Observable, bool) {
-	o, ok := textObservable(ctim.ObservableDomain, s)
-	if _, err := netip.ParseAddr(o.Value); err == nil {
-		return ctim.Observable{}, false
+// macAddress is a MAC address of 48 bits in capitals with colons, or "" where s is none or consists of
+// zeroes.
+func macAddress(s string) string {
+	if _, err := net.ParseMAC(s); err != nil || len(s) != 17 || strings.Trim(s, "0:-") == "" {
+		return ""
 	}
-	return o, ok
+	return strings.ToUpper(strings.ReplaceAll(s, "-", ":"))
+}
+
+// spelled is an event and those of its parts in which the asked observable may be named.
+type spelled struct {
+	qualys.Event
+	file    qualys.File
+	process qualys.Process
+	actor   qualys.Actor
+	network qualys.Network
+}
+
+// respell makes m.event a copy of e in which the asked observable is written as it was asked.
+func (m *mapper) respell(e *qualys.Event) {
+	spell := func(t ctim.ObservableType, field *string) {
+		if m.isAsked(t, *field) {
+			*field = m.asked.Value
+		}
+	}
+	c := &m.event
+	c.Event = *e
+	if e.File != nil {
+		c.file = *e.File
+		c.File = &c.file
+		spell(ctim.ObservableSHA256, &c.file.SHA256)
+		spell(ctim.ObservableMD5, &c.file.MD5)
+		spell(ctim.ObservableFileName, &c.file.Name)
+		spell(ctim.ObservableFilePath, &c.file.FullPath)
+	}
+	if e.Process != nil {
+		c.process = *e.Process
+		c.Process = &c.process
+		spell(ctim.ObservableSHA256, &c.process.SHA256)
+		spell(ctim.ObservableMD5, &c.process.MD5)
+		spell(ctim.ObservableProcessName, &c.process.Name)
+		spell(ctim.ObservableFilePath, &c.process.FullPath)
+	}
+	if e.Actor != nil {
+		c.actor = *e.Actor
+		c.Actor = &c.actor
+		spell(ctim.ObservableProcessName, &c.actor.ProcessName)
+		spell(ctim.ObservableFilePath, &c.actor.ImageFullPath)
+	}
+	if e.Network != nil {
+		c.network = *e.Network
+		c.Network = &c.network
+		spell(ctim.ObservableIP, &c.network.LocalIP)
+		spell(ctim.ObservableIP, &c.network.RemoteIP)
+		spell(ctim.ObservableDomain, &c.network.RemoteDNS)
+	}
+	if m.asked.Type == ctim.ObservableSHA256 {
+		c.Indicators = slices.Clone(e.Indicators)
+		for i := range c.Indicators {
+			spell(ctim.ObservableSHA256, &c.Indicators[i].SHA256)
+		}
+	}
+	spell(ctim.ObservableHostname, &c.Asset.NetBIOSName)
+	spell(ctim.ObservableHostname, &c.Asset.HostName)
 }
 
 // baseName is the last part of a Windows or Unix path.

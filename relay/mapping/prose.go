@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -9,26 +10,27 @@ import (
 	"qualysrelay.example/qualys"
 )
 
-// Longest pieces of foreign text within a sentence, in characters: the whole value is in the observables and relations.
+// Longest pieces of foreign text within a sentence, in characters.
 const (
-	maxWord  = 120 // in a title
-	maxValue = 500 // in a description
+	maxWord     = 120 // in a line
+	maxValue    = 500 // in a description
+	maxVerdicts = 10  // in a description
 )
 
 // prose builds text for people out of values that nobody vouches for.
-type prose struct{ b strings.Builder }
+type prose struct{ strings.Builder }
 
-// String is the text so far.
-func (p *prose) String() string { return p.b.String() }
+// say appends texts of our own.
+func (p *prose) say(texts ...string) {
+	for _, s := range texts {
+		p.WriteString(s)
+	}
+}
 
-// say appends text of our own.
-func (p *prose) say(s string) { p.b.WriteString(s) }
-
-func (p *prose) number(n int64) { p.b.WriteString(strconv.FormatInt(n, 10)) }
-
-// plain appends a value as text of at most n characters. What would not show or would turn the text around it (control and format characters such as
-// right-to-left overrides, line separators, invalid bytes) becomes U+FFFD.
-func (p *prose) plain(s string, n int) {
+// text appends a value of at most n characters. What would not show or would turn the text around it
+// (control and format characters such as right-to-left overrides, line separators, invalid bytes) becomes
+// U+FFFD.
+func (p *prose) text(s string, n int) {
 	s = strings.TrimSpace(s)
 	if len(s) <= n && isPrintable(s) { // nearly every value
 		p.say(s)
@@ -40,24 +42,11 @@ func (p *prose) plain(s string, n int) {
 			return
 		}
 		n--
-		p.b.WriteRune(visible(r))
-	}
-}
-
-// code appends a value as a Markdown code span, in which nothing is markup but the backtick that ends it.
-func (p *prose) code(s string) {
-	p.say("`")
-	p.plain(strings.ReplaceAll(s, "`", "'"), maxValue)
-	p.say("`")
-}
-
-// item appends a line of a list where the value is not empty.
-func (p *prose) item(label, value string) {
-	if strings.TrimSpace(value) != "" {
-		p.say("\n- ")
-		p.say(label)
-		p.say(": ")
-		p.code(value)
+		// Joiners are part of words in some scripts.
+		if r != '\u200C' && r != '\u200D' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			r = utf8.RuneError
+		}
+		p.WriteRune(r)
 	}
 }
 
@@ -71,90 +60,21 @@ func isPrintable(s string) bool {
 	return true
 }
 
-func visible(r rune) rune {
-	switch {
-	case r < utf8.RuneSelf && r >= ' ' && r != 0x7F:
-		return r
-	case r == '\u200C' || r == '\u200D': // joiners: part of words in some scripts
-		return r
-	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
-		return utf8.RuneError
-	}
-	return r
+// code appends a value as a Markdown code span, in which nothing is markup but the backtick that ends it.
+func (p *prose) code(s string) {
+	p.say("`")
+	p.text(strings.ReplaceAll(s, "`", "'"), maxValue)
+	p.say("`")
 }
 
-// title is what happened, where and to what: "File created on WS-07: invoice.exe".
-func (m *mapper) title() string {
-	var p, object prose
-	p.b.Grow(128)
-	p.what(m.event)
-	if host := hostName(&m.event.Asset); host != "" {
-		p.say(" on ")
-		p.plain(host, maxWord)
+// item appends a line of a list where the value is not blank, and says whether it is not.
+func (p *prose) item(label, value string) bool {
+	if value = strings.TrimSpace(value); value == "" {
+		return false
 	}
-	if object.object(m.event); object.b.Len() > 0 {
-		p.say(": ")
-		p.say(object.String())
-	}
-	return p.String()
-}
-
-// what is the event's type and action as words.
-func (p *prose) what(e *qualys.Event) {
-	action := strings.TrimSpace(e.Action)
-	noun, alone := "", " event"
-	switch strings.ToUpper(strings.TrimSpace(e.Type)) {
-	case "FILE":
-		noun = "File"
-	case "PROCESS":
-		noun = "Process"
-	case "NETWORK":
-		noun, alone = "Network connection", ""
-	case "MUTEX":
-		noun = "Mutex"
-	case "REGISTRY":
-		noun = "Registry key"
-	case "":
-		noun, alone = "Event", ""
-	default:
-		noun = strings.TrimSpace(e.Type)
-	}
-	p.plain(noun, maxWord)
-	if action == "" {
-		p.say(alone)
-		return
-	}
-	p.say(" ")
-	p.plain(strings.ToLower(strings.ReplaceAll(action, "_", " ")), maxWord)
-}
-
-// object is the shortest name of what the event is about.
-func (p *prose) object(e *qualys.Event) {
-	switch {
-	case e.File != nil:
-		p.plain(first(e.File.Name, baseName(e.File.FullPath), e.File.SHA256, e.File.MD5), maxWord)
-	case e.Network != nil:
-		if e.Process != nil {
-			p.plain(first(e.Process.Name, baseName(e.Process.FullPath)), maxWord)
-		}
-		remote := first(e.Network.RemoteDNS, e.Network.RemoteIP)
-		if remote == "" {
-			return
-		}
-		if e.Process != nil {
-			p.say(" to ")
-		}
-		p.plain(remote, maxWord)
-		if ip := strings.TrimSpace(e.Network.RemoteIP); ip != "" && ip != remote {
-			p.say(" (")
-			p.plain(ip, maxWord)
-			p.say(")")
-		}
-	case e.Registry != nil:
-		p.plain(first(e.Registry.Key, e.Registry.ValueName), maxWord)
-	case e.Process != nil:
-		p.plain(first(e.Process.Name, baseName(e.Process.FullPath), e.Process.SHA256), maxWord)
-	}
+	p.say("\n- ", label, ": ")
+	p.code(value)
+	return true
 }
 
 // first is the first value that is not blank.
@@ -167,207 +87,187 @@ func first(values ...string) string {
 	return ""
 }
 
-// shortDescription is the worst verdict, the rating and the state in one line.
-func (m *mapper) shortDescription() string {
-	var p prose
-	p.b.Grow(256)
-	if worst := worst(m.event.Indicators); worst != nil {
-		p.say("Qualys verdict ")
-		p.verdict(worst, false)
-		p.say(". ")
+// title is what happened, where and to what: "File created on WS-07: invoice.exe".
+func (m *mapper) title() string {
+	var p, object prose
+	p.Grow(128)
+	e := &m.event.Event
+	action := first(strings.ReplaceAll(e.Action, "_", " "))
+	switch {
+	case strings.Contains(action, " "): // the name of what detected it, such as "Anti-Exploit protection"
+		p.text(action, maxWord)
+	case action != "":
+		p.subject(e)
+		p.say(" ")
+		p.text(strings.ToLower(action), maxWord)
+	default:
+		p.subject(e)
+		if t := eventType(e); t != typeNetwork && t != "" {
+			p.say(" event")
+		}
 	}
-	if m.rated != "" {
-		m.rating(&p)
-		p.say(". ")
-	} else {
-		p.say("Not rated by Qualys. ")
+	if host := first(e.Asset.NetBIOSName, e.Asset.HostName); host != "" {
+		p.say(" on ")
+		p.text(host, maxWord)
 	}
-	if m.event.Active {
-		p.say("Part of the current state of the endpoint.")
-	} else {
-		p.say("From the history of the endpoint.")
+	if object.object(e); object.Len() > 0 {
+		p.say(": ", object.String())
 	}
 	return p.String()
 }
 
-func (m *mapper) rating(p *prose) {
-	p.say("Rated ")
-	p.number(int64(m.score.Value))
-	p.say(" of 10, ")
-	p.say(m.rated)
+// subject is what the event happened to, by its type.
+func (p *prose) subject(e *qualys.Event) {
+	switch eventType(e) {
+	case typeNetwork:
+		p.say("Network connection")
+	case typeRegistry:
+		p.say("Registry key")
+	default:
+		p.text(first(nounOf(e), e.Type, "Event"), maxWord)
+	}
 }
 
-// verdict is one entry of indicator2, as text or as Markdown: the verdict and the threat's names.
-func (p *prose) verdict(entry *qualys.Indicator, markdown bool) {
-	p.value(first(entry.Verdict, "not given"), markdown)
-	if name := first(entry.ThreatName); name != "" {
+// object is the shortest name of what the event is about.
+func (p *prose) object(e *qualys.Event) {
+	process := ""
+	if q := e.Process; q != nil {
+		process = first(q.Name, baseName(q.FullPath))
+	}
+	switch {
+	case e.File != nil:
+		p.text(first(e.File.Name, baseName(e.File.FullPath), e.File.SHA256, e.File.MD5), maxWord)
+	case e.Network != nil:
+		p.text(process, maxWord)
+		ip := first(e.Network.RemoteIP)
+		remote := first(e.Network.RemoteDNS, ip)
+		if remote == "" {
+			return
+		}
+		if process != "" {
+			p.say(" to ")
+		}
+		p.text(remote, maxWord)
+		if ip != "" && ip != remote {
+			p.say(" (")
+			p.text(ip, maxWord)
+			p.say(")")
+		}
+	case e.Registry != nil:
+		p.text(first(e.Registry.Key, e.Registry.ValueName), maxWord)
+	case e.Process != nil:
+		p.text(first(process, e.Process.SHA256), maxWord)
+	}
+}
+
+// indicatorDescription tells what the rating is and rests on. It does not depend on what was asked.
+func (m *mapper) indicatorDescription() string {
+	var p prose
+	p.Grow(128)
+	p.say("Qualys rated this event ", strconv.Itoa(m.score.Value), " of 10")
+	if len(m.event.Indicators) > 0 {
+		worst := slices.MaxFunc(m.event.Indicators, func(a, b qualys.Indicator) int {
+			return verdictOf(&a).rank() - verdictOf(&b).rank()
+		})
 		p.say(": ")
-		p.value(name, markdown)
-	}
-	separator := " ("
-	for _, more := range [...]struct{ label, value string }{{"family ", entry.FamilyName}, {"category ", entry.Category}} {
-		if v := first(more.value); v != "" {
-			p.say(separator)
-			p.say(more.label)
-			p.value(v, markdown)
-			separator = ", "
+		p.code(first(worst.Verdict, "no verdict"))
+		if name := first(worst.ThreatName); name != "" {
+			p.say(", ")
+			p.code(name)
 		}
 	}
-	if separator == ", " {
-		p.say(")")
+	p.say(".")
+	return p.String()
+}
+
+// verdict is one entry of indicator2: the verdict and the threat's names.
+func (p *prose) verdict(entry *qualys.Indicator) {
+	p.item("Verdict", first(entry.Verdict, "not given"))
+	if name := first(entry.ThreatName); name != "" {
+		p.say(", ")
+		p.code(name)
+	}
+	for i, value := range [...]string{entry.FamilyName, entry.Category} {
+		if v := first(value); v != "" && v != first(entry.ThreatName) {
+			p.say([...]string{", family ", ", category "}[i])
+			p.code(v)
+		}
 	}
 }
 
-func (p *prose) value(s string, markdown bool) {
-	if markdown {
-		p.code(s)
-	} else {
-		p.plain(s, maxWord)
-	}
-}
-
-// worst is the entry of indicator2 that an analyst would read first.
-func worst(entries []qualys.Indicator) *qualys.Indicator {
-	rank := func(v verdict) int {
-		switch v {
-		case verdictMalicious:
-			return 4
-		case verdictSuspicious:
-			return 3
-		case verdictRemediated:
-			return 2
-		case verdictKnown:
-			return 0
-		}
-		return 1
-	}
-	var out *qualys.Indicator
-	for i := range entries {
-		if out == nil || rank(verdictOf(&entries[i])) > rank(verdictOf(out)) {
-			out = &entries[i]
-		}
-	}
-	return out
-}
-
-// description is all that the event tells, in Markdown.
+// description is what the event tells beyond the title and the other fields of the sighting, in Markdown.
 func (m *mapper) description() string {
 	var p prose
-	p.b.Grow(1024)
-	e := m.event
-	p.say("Qualys reported: ")
-	p.what(e)
-	if host := hostName(&e.Asset); host != "" {
-		p.say(" on ")
-		p.code(host)
-	}
-	p.say(" at ")
-	p.say(m.time.String())
-	p.say(". Found by the ")
-	p.say(m.asked.Type.Name())
-	p.say(" ")
-	p.code(m.asked.Value)
+	p.Grow(512)
+	e := &m.event.Event
+	p.say("Found by the ", m.asked.Type.Name())
 	if e.Active {
-		p.say(", in the current state of the endpoint.")
+		p.say(" in the endpoint's current state")
 	} else {
-		p.say(", in the history of the endpoint.")
+		p.say(" in the endpoint's history")
 	}
-	p.say("\n")
-	if m.rated != "" {
-		p.say("\n- ")
-		m.rating(&p)
+	if m.level != "" {
+		p.say(", rated ", strconv.Itoa(m.score.Value), " of 10.\n")
+	} else {
+		p.say(", not rated.\n")
 	}
-	p.verdicts(e.Indicators)
+	m.verdicts(&p)
 	if f := e.File; f != nil {
-		p.item("File", first(f.FullPath, f.Name))
-		p.item("SHA256", f.SHA256)
-		p.item("MD5", f.MD5)
+		p.item("File", f.FullPath)
 	}
-	p.process(e.Process)
+	if q := e.Process; q != nil {
+		image, command := first(q.FullPath, q.Name), first(q.Arguments)
+		if strings.Contains(command, image) { // as it nearly always does
+			p.numbered("Command line", command, "process", q.PID)
+		} else {
+			p.numbered("Process", image, "process", q.PID)
+			p.item("Command line", command)
+		}
+		p.item("User", q.UserName)
+	}
 	if a := e.Actor; a != nil {
-		p.running("Caused by", first(a.ImageFullPath, a.ProcessName), a.ProcessID)
+		p.numbered("Caused by", first(a.ImageFullPath, a.ProcessName), "process", a.ProcessID)
 	}
 	if n := e.Network; n != nil {
-		p.endpoint("Local address", n.LocalIP, n.LocalPort)
-		p.endpoint("Remote address", n.RemoteIP, n.RemotePort)
-		p.item("Remote name", n.RemoteDNS)
-		p.item("Protocol", n.Protocol)
-		p.item("Direction", n.Direction)
+		p.item("Connection", first(n.Direction)+" "+first(n.Protocol))
+		p.numbered("Local", n.LocalIP, "port", n.LocalPort)
+		p.numbered("Remote", n.RemoteIP, "port", n.RemotePort)
 	}
 	if r := e.Registry; r != nil {
 		p.item("Registry key", r.Key)
 		p.item("Registry value", r.ValueName)
 		p.item("Registry data", r.ValueData)
 	}
-	p.item("Operating system", e.Asset.FullOSName)
 	p.item("Agent", e.Asset.AgentID)
 	p.item("Reported by", e.Source)
 	return p.String()
 }
 
-func (p *prose) process(q *qualys.Process) {
-	if q == nil {
-		return
-	}
-	p.running("Process", first(q.FullPath, q.Name), q.PID)
-	p.item("Process SHA256", q.SHA256)
-	p.item("Command line", q.Arguments)
-	p.item("User", q.UserName)
-}
-
-// running is a line for a process, with its id where that is told.
-func (p *prose) running(label, image string, pid int64) {
-	p.item(label, image)
-	if image != "" && pid != 0 {
-		p.say(" (process ")
-		p.number(pid)
-		p.say(")")
+// numbered is item with a number behind the value where there is one, such as a port.
+func (p *prose) numbered(label, value, unit string, n int64) {
+	if p.item(label, value) && n != 0 {
+		p.say(" (", unit, " ", strconv.FormatInt(n, 10), ")")
 	}
 }
 
-func (p *prose) endpoint(label, ip string, port int64) {
-	if strings.TrimSpace(ip) == "" {
-		return
-	}
-	p.item(label, ip)
-	if port != 0 {
-		p.say(" port ")
-		p.number(port)
-	}
-}
-
-// verdicts has a line for each entry of indicator2; a text of 5000 characters has no room for more than a few.
-func (p *prose) verdicts(entries []qualys.Indicator) {
-	const most = 10
+// verdicts has a line for each entry of indicator2. It names the score and the file where they are not
+// the event's own.
+func (m *mapper) verdicts(p *prose) {
+	entries := m.event.Indicators
 	for i := range entries {
-		if i == most {
-			p.say("\n- and ")
-			p.number(int64(len(entries) - most))
-			p.say(" more verdicts")
+		entry := &entries[i]
+		if i == maxVerdicts {
+			p.say("\n- and ", strconv.Itoa(len(entries)-maxVerdicts), " more verdicts")
 			return
 		}
-		p.say("\n- Verdict ")
-		p.verdict(&entries[i], true)
-		if rated(entries[i].Score) {
-			p.say(", score ")
-			p.number(int64(entries[i].Score.Value))
+		p.verdict(entry)
+		if rated(entry.Score) && entry.Score != m.score {
+			p.say(", score ", strconv.Itoa(entry.Score.Value))
 		}
-		if sha := first(entries[i].SHA256); sha != "" {
+		if sha := first(entry.SHA256); sha != "" && !strings.EqualFold(sha, m.file.sha256.Value) &&
+			!strings.EqualFold(sha, m.process.sha256.Value) {
 			p.say(", on ")
 			p.code(sha)
 		}
 	}
-}
-
-// indicatorDescription tells what the rating is based on. It does not depend on what was asked.
-func (m *mapper) indicatorDescription() string {
-	var p prose
-	p.b.Grow(512)
-	m.rating(&p)
-	p.say(". In Qualys's scale 0 is known good, 1 remediated, 2 to 7 suspicious, 8 to 10 malicious.")
-	if len(m.event.Indicators) > 0 {
-		p.say("\n")
-		p.verdicts(m.event.Indicators)
-	}
-	return p.String()
 }

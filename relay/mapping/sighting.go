@@ -4,12 +4,11 @@ import (
 	"strings"
 
 	"qualysrelay.example/ctim"
-	"qualysrelay.example/qualys"
 )
 
 // sighting is the event as it was seen on its endpoint, or nil where it has no time.
 func (m *mapper) sighting() *ctim.Sighting {
-	if m.time.IsZero() {
+	if m.time == "" {
 		return nil
 	}
 	observed := ctim.ObservedTime{Start: m.time, End: m.time}
@@ -17,32 +16,39 @@ func (m *mapper) sighting() *ctim.Sighting {
 	if m.event.Active {
 		active = "True"
 	}
+	base := m.base(ctim.KindSighting,
+		ctim.DerivedID(ctim.KindSighting, m.key, string(m.asked.Type), m.asked.Value))
+	if m.huntingURL != "" {
+		base.ExternalReferences = []ctim.ExternalReference{{
+			SourceName: source, Description: "The search in Qualys", URL: m.huntingURL,
+		}}
+	}
 	return &ctim.Sighting{
-		Base: m.base(ctim.KindSighting,
-			ctim.DerivedID(ctim.KindSighting, m.key, string(m.asked.Type), m.asked.Value)),
+		Base:             base,
 		Title:            ctim.Short(m.title()),
 		Description:      ctim.Long(m.description()),
-		ShortDescription: ctim.Med(m.shortDescription()),
 		Confidence:       ctim.ConfidenceHigh,
 		Count:            1,
 		Internal:         true,
-		Severity:         severity(m.score),
+		Severity:         m.severity,
 		Resolution:       m.resolution(),
 		Sensor:           ctim.SensorEndpoint,
 		ObservedTime:     observed,
+		ActivityInterval: observed,
 		Observables:      []ctim.Observable{m.asked},
-		Targets:          targets(&m.event.Asset, observed),
+		Targets:          m.targets(),
 		Relations:        m.relations(),
 		Data: &ctim.DataTable{
-			Columns:  []ctim.Column{{Name: "Active", Type: "string"}},
+			Columns:  []ctim.Column{{Name: "Active", Type: "string"}}, // CTIM has no boolean type
 			Rows:     [][]string{{active}},
 			RowCount: 1,
 		},
-		Context: sightingContext(m.event, observed),
+		Context: m.context(),
 	}
 }
 
-// resolution is contained where Qualys dealt with what it found. One file that is still there as malicious or suspicious outweighs another that is not.
+// resolution is contained where Qualys dealt with what it found. One file that is still there as
+// malicious or suspicious outweighs another that is not.
 func (m *mapper) resolution() string {
 	contained := m.score.Known && m.score.Value == 1
 	for i := range m.event.Indicators {
@@ -60,94 +66,71 @@ func (m *mapper) resolution() string {
 }
 
 // targets is the endpoint, or nothing where no field identifies one.
-func targets(a *qualys.Asset, observed ctim.ObservedTime) []ctim.Target {
-	out := make([]ctim.Observable, 0, 1+2*len(a.Interfaces))
-	if o, ok := textObservable(ctim.ObservableHostname, hostName(a)); ok {
-		out = append(out, o)
+func (m *mapper) targets() []ctim.Target {
+	a := &m.event.Asset
+	out := make([]ctim.Observable, 0, 2+2*len(a.Interfaces))
+	add := func(t ctim.ObservableType, value string) {
+		if o, ok := m.observable(t, value); ok {
+			out = addOnce(out, o)
+		}
+	}
+	add(ctim.ObservableHostname, a.NetBIOSName)
+	if !strings.EqualFold(strings.TrimSpace(a.HostName), strings.TrimSpace(a.NetBIOSName)) {
+		add(ctim.ObservableHostname, a.HostName)
 	}
 	for i := range a.Interfaces {
-		if o, ok := ipObservable(a.Interfaces[i].IPAddress); ok {
-			out = addOnce(out, o)
-		}
-		if o, ok := textObservable(ctim.ObservableMACAddress, a.Interfaces[i].MACAddress); ok {
-			out = addOnce(out, o)
-		}
+		add(ctim.ObservableIP, a.Interfaces[i].IPAddress)
+		add(ctim.ObservableMACAddress, a.Interfaces[i].MACAddress)
 	}
 	if len(out) == 0 {
 		return nil
 	}
-	return []ctim.Target{{Type: ctim.SensorEndpoint, Observables: out, ObservedTime: observed, OS: a.FullOSName}}
-}
-
-// hostName is the NetBIOS name, which every published event has, else the other one.
-func hostName(a *qualys.Asset) string {
-	if name := strings.TrimSpace(a.NetBIOSName); name != "" {
-		return name
-	}
-	return strings.TrimSpace(a.HostName)
+	return []ctim.Target{{
+		Type: ctim.SensorEndpoint, Observables: out, ObservedTime: ctim.ObservedTime{Start: m.time},
+		OS: first(a.FullOSName, a.Platform),
+	}}
 }
 
 // relations are the facts that the event states between observables, each once.
 func (m *mapper) relations() []ctim.Relation {
-	most := 4 // two names of two hashes
-	if m.event.Network != nil {
-		most = 9
-	}
-	out := make([]ctim.Relation, 0, most)
+	out := make([]ctim.Relation, 0, 5)
 	add := func(from ctim.Observable, relation string, to ctim.Observable) {
-		out = addOnce(out, ctim.Relation{Origin: source, OriginURI: m.uri, Relation: relation, Source: from, Related: to})
-	}
-	named := func(name, path string, f image) {
-		var scratch [2]ctim.Observable
-		hashes := scratch[:0]
-		if o, ok := hashObservable(ctim.ObservableSHA256, f.sha256); ok {
-			hashes = append(hashes, o)
-		}
-		if o, ok := hashObservable(ctim.ObservableMD5, f.md5); ok {
-			hashes = append(hashes, o)
-		}
-		if o, ok := textObservable(ctim.ObservableFileName, name); ok {
-			for _, h := range hashes {
-				add(o, ctim.RelationFileNameOf, h)
-			}
-		}
-		if o, ok := textObservable(ctim.ObservableFilePath, path); ok {
-			for _, h := range hashes {
-				add(o, ctim.RelationFilePathOf, h)
-			}
+		if from.Value != "" && to.Value != "" {
+			out = addOnce(out, ctim.Relation{Origin: source, Relation: relation, Source: from, Related: to})
 		}
 	}
-	e := m.event
-	if e.File != nil {
-		f := fileImage(e.File)
-		named(f.name, f.path, f)
+	// A name and a path belong to both hashes of a file. Of a process that only acted, its first hash
+	// will do.
+	named := func(f image, name, path string) {
+		fileName, _ := m.observable(ctim.ObservableFileName, name)
+		filePath, _ := m.observable(ctim.ObservableFilePath, path)
+		add(fileName, ctim.RelationFileNameOf, f.sha256)
+		add(fileName, ctim.RelationFileNameOf, f.md5)
+		add(filePath, ctim.RelationFilePathOf, f.sha256)
+		add(filePath, ctim.RelationFilePathOf, f.md5)
 	}
-	if e.Process != nil {
-		p := processImage(e.Process)
-		named(baseName(p.path), p.path, p)
+	if f := m.event.File; f != nil {
+		named(m.file, first(f.Name, baseName(f.FullPath)), f.FullPath)
 	}
-	if e.Network == nil {
-		return out
+	p, n := m.event.Process, m.event.Network
+	switch {
+	case p == nil || n != nil:
+	case eventType(&m.event.Event) == typeProcess:
+		named(m.process, baseName(p.FullPath), p.FullPath)
+	default:
+		hash := m.process.hash(m.asked)
+		named(image{sha256: hash}, baseName(p.FullPath), p.FullPath)
 	}
-	ip, hasIP := ipObservable(e.Network.RemoteIP)
-	domain, hasDomain := domainObservable(e.Network.RemoteDNS)
-	if e.Process != nil {
-		name, hasName := textObservable(ctim.ObservableProcessName, e.Process.Name)
-		sha, hasSHA := hashObservable(ctim.ObservableSHA256, e.Process.SHA256)
-		if hasName && hasIP {
+	if n != nil {
+		ip, _ := m.observable(ctim.ObservableIP, n.RemoteIP)
+		domain, _ := m.observable(ctim.ObservableDomain, n.RemoteDNS)
+		if p != nil {
+			name, _ := m.observable(ctim.ObservableProcessName, p.Name)
 			add(name, ctim.RelationConnectedTo, ip)
-		}
-		if hasName && hasDomain {
 			add(name, ctim.RelationConnectedTo, domain)
+			add(m.process.sha256, ctim.RelationConnectedTo, ip)
+			add(m.process.sha256, ctim.RelationConnectedTo, domain)
 		}
-		if hasSHA && hasIP {
-			add(sha, ctim.RelationConnectedTo, ip)
-		}
-		if hasSHA && hasDomain {
-			add(sha, ctim.RelationConnectedTo, domain)
-		}
-	}
-	if hasDomain && hasIP {
 		add(domain, ctim.RelationResolvedTo, ip)
 	}
 	return out

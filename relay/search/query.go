@@ -3,372 +3,403 @@ package search
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
+	"strconv"
+	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"qualysrelay.example/qualys"
 )
 
-// query is one search of Qualys, for one observable or for several joined with or.
-//
-// A joined query whose answer cannot be given to its observables for certain, or that failed for a reason that one of the values may have caused,
-// is asked again in two halves, down to single observables. For n observables that costs at most 2n-1 queries, when every value is at fault, and one
-// value at fault costs about two for each halving. What is uncertain of fewer than half of them is first asked again together: at most log2 n more. Where Qualys itself is at fault (every query fails, and not for its text), it ends after seven: one,
-// two and four.
-type query struct {
-	asks   []*ask
-	depth  int // how often it was split
-	family *family
-	limits int  // how often Qualys's rate limit sent it back
-	back   bool // it waits to be sent again
-
-	cancel  context.CancelFunc
-	waiting int // asks that have no answer yet
-}
-
-// family is what the parts of one split query share.
-type family struct {
-	answered bool
-	open     int     // of its queries, not finished
-	doubtful []doubt // wait for the others to tell whether Qualys is at fault
-}
-
-// doubt is a query that failed as one value or as Qualys itself may have made it fail.
-type doubt struct {
-	query *query
-	err   error
-}
-
-// wideDepth is from where on a query is split only if another of its family had an answer.
-const wideDepth = 2
-
-// maxRateTries is how often a query waits for Qualys's rate limit.
-const maxRateTries = 2
-
-func (t *tenant) run(ctx context.Context, q *query) {
-	t.mu.Lock()
-	callers := callersOf(q.asks)
-	groups := groupsOf(q.asks)
-	for _, c := range callers {
-		c.stats.Batches = append(c.stats.Batches, len(groups))
-	}
-	t.mu.Unlock()
-	if len(callers) == 0 {
-		return
-	}
-	if len(groups) == 1 {
-		t.runSingle(ctx, q, callers)
-		return
-	}
-	t.runJoined(ctx, q, callers, groups)
-}
-
-// group is the asks for one observable, with the largest of their limits.
-type group struct {
-	asks  []*ask
-	limit int
-}
-
-func groupsOf(asks []*ask) []*group {
-	var groups []*group
-	byKey := make(map[Observable]*group)
-	for _, a := range asks {
-		if a.ended {
-			continue
-		}
-		g := byKey[a.key]
-		if g == nil {
-			g = &group{}
-			byKey[a.key] = g
-			groups = append(groups, g)
-		}
-		g.asks = append(g.asks, a)
-		g.limit = max(g.limit, a.limit)
-	}
-	return groups
-}
-
-// pageFor is how many events a search with that limit asks for: one more than it shows, so that it knows whether there are more.
-func pageFor(limit int) int { return min(max(limit+1, minPage), maxPage) }
-
-// runSingle searches one observable: page after page while Qualys's prefix matching fills the pages with other things.
-func (t *tenant) runSingle(ctx context.Context, q *query, callers []*caller) {
-	first := q.asks[0]
-	limit := 0
-	for _, a := range q.asks {
-		limit = max(limit, a.limit)
-	}
-	size := pageFor(limit)
-	var found []*qualys.Event
-	seen := make(map[string]bool)
-	complete := false
-	for number := 0; number < maxPages && len(found) < min(limit+1, maxPage); number++ {
-		page, err := t.fetch(ctx, callers, eventQuery(first.filter, first.lane, size, number), latest(callers), maxTries)
-		if err != nil {
-			t.failed(q, err)
-			return
-		}
-		for _, e := range unique(page.Events, seen) {
-			if first.observable.Matches(e) != No {
-				found = append(found, e)
-			}
-		}
-		t.keep(q.asks, found)
-		if !page.Full {
-			complete = true
-			break
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	q.family.answered = true
-	t.give(q.asks, found, complete)
-}
-
-// runJoined searches several observables with one query and gives each the events that are about it.
-func (t *tenant) runJoined(ctx context.Context, q *query, callers []*caller, groups []*group) {
-	filters := make([]qualys.Filter, len(groups))
-	size := 0
-	for i, g := range groups {
-		filters[i] = g.asks[0].filter
-		size += pageFor(g.limit)
-	}
-	size = min(size, maxPage)
-	deadline := latest(callers)
-	attempt, cancel := context.WithCancel(ctx)
-	if !deadline.IsZero() {
-		// A query that hangs because of one value leaves the others time to be asked again.
-		const share = 0.4
-		attempt, cancel = context.WithTimeout(ctx, time.Duration(share*float64(time.Until(deadline))))
-	}
-	defer cancel()
-	page, err := t.fetch(attempt, callers, eventQuery(qualys.Or(filters...), q.asks[0].lane, size, 0), deadline, joinedTries)
-	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		err = &qualys.Error{Op: qualys.OpEvents, Kind: qualys.KindTimeout, Message: "no answer in time"}
-	}
-	if err != nil {
-		t.failed(q, err)
-		return
-	}
-	events := unique(page.Events, make(map[string]bool))
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	q.family.answered = true
-	unsettled := unsettledGroups(groups, events)
-	var again []*ask
-	for i, g := range groups {
-		about := make([]*qualys.Event, 0)
-		for _, e := range events {
-			if g.asks[0].observable.Matches(e) == Yes {
-				about = append(about, e)
-			}
-		}
-		if !page.Full && !unsettled[i] {
-			t.give(g.asks, about, true)
-			continue
-		}
-		for _, a := range g.asks {
-			a.found = about
-		}
-		again = append(again, g.asks...)
-	}
-	t.split(q, again, len(groups))
-}
-
-// keep notes what was found about one observable so far.
-func (t *tenant) keep(asks []*ask, found []*qualys.Event) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, a := range asks {
-		a.found = slices.Clip(found)
-	}
-}
-
-// unsettledGroups marks the groups whose share of the events is not certain: the event does not show the searched field, and may hold it or fits no
-// other observable of the query.
-func unsettledGroups(groups []*group, events []*qualys.Event) []bool {
-	unsettled := make([]bool, len(groups))
-	for _, e := range events {
-		owned := slices.ContainsFunc(groups, func(g *group) bool { return g.asks[0].observable.Matches(e) == Yes })
-		for i, g := range groups {
-			o := g.asks[0].observable
-			if !o.settled(e) || !owned && o.Matches(e) == Unknown {
-				unsettled[i] = true
-			}
-		}
-	}
-	return unsettled
-}
-
-func eventQuery(f qualys.Filter, l lane, size, number int) qualys.EventQuery {
-	return qualys.EventQuery{Filter: f, Active: l == currentState, PageSize: size, PageNumber: number}
-}
-
-// unique drops events whose id was seen before: pages shift while events arrive.
-func unique(events []*qualys.Event, seen map[string]bool) []*qualys.Event {
-	kept := make([]*qualys.Event, 0, len(events))
-	for _, e := range events {
-		if e.ID != "" {
-			if seen[e.ID] {
-				continue
-			}
-			seen[e.ID] = true
-		}
-		kept = append(kept, e)
-	}
-	return kept
-}
-
-// give answers the asks of one observable from the events about it, newest first. complete says that there are no more at Qualys.
-func (t *tenant) give(asks []*ask, events []*qualys.Event, complete bool) {
-	for _, a := range asks {
-		result := answer{events: events, cut: !complete}
-		if len(events) > a.limit {
-			result = answer{events: events[:a.limit+1], cut: true}
-		}
-		t.searcher.cache.put(t.key, a, result)
-		t.end(a, result)
-	}
-}
-
-// failed decides what a failure of a query means for its asks.
-func (t *tenant) failed(q *query, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if e, ok := errors.AsType[*qualys.Error](err); ok && e.Kind == qualys.KindNotFound {
-		q.family.answered = true
-		t.give(q.asks, nil, true)
-		return
-	}
-	if t.noteLimit(err) {
-		t.sendBack(q, err)
-		return
-	}
-	suspect, n := suspicionOf(err), len(groupsOf(q.asks))
-	switch {
-	case suspect == nobody || n < 2:
-		t.refuse(q, err)
-	case suspect == valueOrQualys && q.depth >= wideDepth && !q.family.answered:
-		q.family.doubtful = append(q.family.doubtful, doubt{q, err})
-	default:
-		t.split(q, q.asks, n)
-	}
-}
-
-func (t *tenant) refuse(q *query, err error) {
-	err = q.withoutWords(err)
-	for _, a := range q.asks {
-		t.end(a, answer{err: err})
-	}
-}
-
-// withoutWords keeps Qualys's words out of the failure of a query of several observables: they may name what another request asked about.
-func (q *query) withoutWords(err error) error {
-	e, ok := errors.AsType[*qualys.Error](err)
-	if !ok || len(groupsOf(q.asks)) < 2 {
-		return err
-	}
-	short := *e
-	short.Message = http.StatusText(e.Status)
-	if e.Status == 0 {
-		short.Message = string(e.Kind)
-	}
-	return &short
-}
-
-// finished counts a query of the family as done. What was in doubt is split once another had an answer, and refused once none did.
-func (t *tenant) finished(q *query) {
-	f := q.family
-	f.open--
-	if !f.answered && f.open > 0 {
-		return
-	}
-	doubtful := f.doubtful
-	f.doubtful = nil
-	for _, d := range doubtful {
-		if f.answered {
-			t.split(d.query, d.query.asks, len(groupsOf(d.query.asks)))
-		} else {
-			t.refuse(d.query, d.err)
-		}
-	}
-}
-
-// suspicion is who may have made a joined query fail.
-type suspicion int
-
 const (
-	nobody        suspicion = iota // no value can have: the login, the connection, a limit
-	oneValue                       // the query's text
-	valueOrQualys                  // either
+	minPage = 100    // events
+	maxPage = 1000   // events; the largest page in use
+	window  = 10_000 // events; Qualys returns none beyond
+
+	firstBackoff, lastBackoff = 100 * time.Millisecond, 2 * time.Second
+
+	// joinedTime is the part of the remaining time that a joined query gets, so that there is time to split
+	// it where one value makes it hang.
+	joinedTime = 0.4
+
+	// splitBudget is how many splits a query has without a success among its parts; a success restores it.
+	// Six splits lead from fifty lookups to one. Since the halves are searched one after the other, bad
+	// values are isolated as long as only a few follow each other, such as one in each quarter of sixteen. A
+	// query that fails for every value makes 1 + 2*8 searches. What is left when the budget is used up gets
+	// the last error.
+	splitBudget = 8
+
+	// outage is how many joined searches of a tenant, over all its queries, may fail in a row before none is
+	// split or repeated any more until one succeeds: a gateway that is down gets one call for each query
+	// then.
+	outage = 32
 )
 
-func suspicionOf(err error) suspicion {
-	e, ok := errors.AsType[*qualys.Error](err)
+// query is one search of Qualys, for one lookup or for several joined with "or".
+type query struct {
+	*family
+	lookups []*lookup
+}
+
+// family is a query as it was formed, and all that are made of parts of it.
+type family struct {
+	state  state
+	all    []*lookup
+	ctx    context.Context //nolint:containedctx // ends when nobody waits for any of the lookups
+	cancel context.CancelFunc
+	weight int64 // of the call that became free for it, until that is made
+	budget int   // splits that are left, under tenant.mu
+}
+
+// search searches for lookups of a family, and again for fewer of them where it has to. Called without the
+// mutex, like all in this file.
+func (t *tenant) search(f *family, lookups []*lookup) {
+	again, err := t.searchOnce(&query{f, lookups})
+	e, ok := asError(err)
+	joined, half, split := len(lookups) > 1, (len(lookups)+1)/2, false
+	t.note(func() {
+		if split = ok && joined && byValue(e) && f.budget > 0 && t.failures < outage; split {
+			f.budget--
+		}
+	})
 	switch {
-	case !ok || e.Op != qualys.OpEvents:
-		return nobody
-	case e.Kind == qualys.KindBadQuery:
-		return oneValue
-	case e.Kind == qualys.KindUnreadable || e.Kind == qualys.KindTimeout || e.Status >= http.StatusInternalServerError:
-		return valueOrQualys
+	case split && e.Kind == qualys.KindTimeout: // one after the other, a value that hangs would leave no time
+		t.sideBySide(f, lookups[:half], lookups[half:])
+	case split:
+		t.search(f, lookups[:half])
+		t.search(f, lookups[half:])
+	case ok && joined && e.Kind == qualys.KindAccount:
+		t.fail(lookups[1:], withoutWords(e))
+		t.search(f, lookups[:1]) // alone, for Qualys's words
+	case ok && joined:
+		t.fail(lookups, withoutWords(e))
+	case err != nil:
+		t.fail(lookups, err)
+	case len(again) == 0:
+	case len(again) < half || len(again) == 1: // what was in their way is gone
+		t.search(f, again)
+	case len(lookups) == len(f.all): // side by side, but no more than two of a family
+		t.sideBySide(f, again[:len(again)/2], again[len(again)/2:])
 	default:
-		return nobody
+		t.search(f, again[:len(again)/2])
+		t.search(f, again[len(again)/2:])
 	}
 }
 
-// split queues asks of the query again. Where they are the smaller part of its n observables they stay together, since what was in their way is gone;
-// else they become two queries of half the observables each.
-func (t *tenant) split(q *query, asks []*ask, n int) {
-	groups := groupsOf(asks)
-	parts := [][]*group{groups}
-	if half := (len(groups) + 1) / 2; 2*len(groups) > n {
-		parts = [][]*group{groups[:half], groups[half:]}
-	}
+func (t *tenant) sideBySide(f *family, parts ...[]*lookup) {
+	var group sync.WaitGroup
 	for _, part := range parts {
-		if len(part) == 0 {
-			continue
-		}
-		next := &query{depth: q.depth + 1, family: q.family}
-		q.family.open++
-		for _, g := range part {
-			next.asks = append(next.asks, g.asks...)
-		}
-		t.detach(next.asks)
-		l := next.asks[0].lane
-		t.waiting[l].split = append(t.waiting[l].split, next)
+		group.Go(func() { t.search(f, part) })
+	}
+	group.Wait()
+}
+
+// fail ends lookups with an error and what was found before it.
+func (t *tenant) fail(lookups []*lookup, err error) {
+	until := time.Now().Add(memoryWait)
+	for _, l := range lookups {
+		a := answer{err: err}
+		t.note(func() { a.events = l.found })
+		t.deliver(l, a, until)
 	}
 }
 
-// sendBack queues a query again for after the wait that Qualys asked for. What has no time for it is answered at once.
-func (t *tenant) sendBack(q *query, err error) {
-	q.limits++
-	q.back = true
-	t.detach(q.asks)
-	for _, a := range q.asks {
-		if q.limits > maxRateTries || t.refusal(a) != nil {
-			t.end(a, answer{err: err})
-			continue
+// searchOnce searches for those of the lookups that somebody waits for, and returns those that it could not
+// answer for certain. A panic, which in this goroutine would end the process, becomes an error.
+func (t *tenant) searchOnce(q *query) (again []*lookup, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			again, err = nil, fmt.Errorf("search: panic: %v\n%s", value, debug.Stack())
 		}
-		if !a.ended {
-			a.caller.stats.Waits++
+	}()
+	t.note(func() {
+		q.lookups = slices.DeleteFunc(slices.Clone(q.lookups), func(l *lookup) bool {
+			if !l.wanted() {
+				t.forget(l)
+			}
+			return !l.wanted()
+		})
+		requests, _ := waiting(q.lookups)
+		for r := range requests {
+			r.stats.Batches = append(r.stats.Batches, len(q.lookups))
 		}
+	})
+	switch {
+	case len(q.lookups) == 0:
+		return nil, nil
+	case len(q.lookups) > 1:
+		return t.searchJoined(q)
+	case q.lookups[0].key.op == qualys.OpEvents:
+		return nil, t.searchAlone(q, q.lookups[0])
+	default:
+		return nil, t.ask(q, q.lookups[0])
 	}
-	l := q.asks[0].lane
-	t.waiting[l].split = append(t.waiting[l].split, q)
 }
 
-// sentBack takes the mark of sendBack off, and tells whether it was there.
-func (q *query) sentBack() bool {
-	back := q.back
-	q.back = false
-	return back
+// searchJoined searches for several lookups and gives each the events that are about it, for certain.
+func (t *tenant) searchJoined(q *query) (again []*lookup, err error) {
+	targets, size := make([]target, len(q.lookups)), 0
+	var filter qualys.Filter
+	for i, l := range q.lookups {
+		targets[i], filter, size = l.target, qualys.Or(filter, l.target.filter), size+firstPage(l.key.limit)
+	}
+	page, err := t.page(q, filter, min(size, maxPage), 0)
+	if err != nil {
+		return nil, err
+	}
+	defer page.release()
+	shares, uncertain := share(targets, unique(page.Events, make(map[string]bool)))
+	until := time.Now().Add(memoryWait)
+	for i, l := range q.lookups {
+		if uncertain[i] || page.Unreadable > 0 || page.Full && len(shares[i]) <= l.key.limit {
+			again = append(again, l)
+			t.note(func() {
+				l.drop()
+				l.keep(shares[i], page)
+			})
+		} else {
+			t.deliver(l, answer{events: shares[i]}, until)
+		}
+	}
+	return again, nil
 }
 
-// detach takes the asks out of the query that they were under way with.
-func (t *tenant) detach(asks []*ask) {
-	for _, a := range asks {
-		a.query = nil
+// searchAlone searches for one lookup. Where the first page does not hold enough, since other values that
+// Qualys's tokens find fill it, it reads large pages up to the end of Qualys's window.
+func (t *tenant) searchAlone(q *query, l *lookup) error {
+	var a answer
+	var seen map[string]bool
+	for size, number := firstPage(l.key.limit), 0; ; number++ {
+		page, err := t.page(q, l.target.filter, size, number)
+		if err != nil {
+			return err
+		}
+		if number == 0 {
+			a, seen = answer{}, make(map[string]bool)
+			t.note(l.drop)
+		}
+		a.examined += len(page.Events) + page.Unreadable
+		a.unreadable += page.Unreadable
+		for _, e := range unique(page.Events, seen) {
+			if l.target.match(l.target.shown(e)) != no {
+				a.events = append(a.events, e)
+			}
+		}
+		t.note(func() { l.keep(slices.Clip(a.events), page) })
+		page.release()
+		enough := !page.Full || len(a.events) > l.key.limit
+		switch {
+		case enough, (number+1)*size >= window:
+			if a.truncated = !enough; enough {
+				a.examined = 0
+			}
+			t.deliver(l, a, time.Now().Add(memoryWait))
+			return nil
+		case size < maxPage: // from the start, since the offset is a number of pages
+			size, number = maxPage, -1
+		}
 	}
 }
+
+// ask counts events, or checks the account.
+func (t *tenant) ask(q *query, l *lookup) error {
+	var a answer
+	client := t.searcher.client
+	query := qualys.EventQuery{Filter: l.target.filter, Active: q.state == current, PageSize: 1}
+	err := t.call(q, func(ctx context.Context) (_ qualys.RateLimits, err error) {
+		if l.key.op == qualys.OpCount {
+			a.count, a.limits, err = client.Count(ctx, t.account, query)
+		} else if err = client.Check(ctx, t.account); err == nil {
+			var page qualys.Page
+			page, err = client.Events(ctx, t.account, query)
+			page.Release()
+			a.limits = page.Limits
+		}
+		return a.limits, err
+	})
+	if err == nil {
+		t.deliver(l, a, time.Time{})
+	}
+	return err
+}
+
+// page reads one page of a search.
+func (t *tenant) page(q *query, f qualys.Filter, size, number int) (*heldPage, error) {
+	query := qualys.EventQuery{Filter: f, Active: q.state == current, PageSize: size, PageNumber: number}
+	held := &heldPage{}
+	held.holders.Store(1)
+	return held, t.call(q, func(ctx context.Context) (_ qualys.RateLimits, err error) {
+		held.Page, err = t.searcher.client.Events(ctx, t.account, query)
+		return held.Limits, err
+	})
+}
+
+// call makes a call to Qualys when one is free, and again where Qualys refuses it for the tenant's rate.
+func (t *tenant) call(q *query, exchange exchange) (err error) {
+	weight := q.weight
+	if weight > 0 {
+		q.weight = 0
+	} else if weight, err = t.acquire(q.ctx, q.state); err != nil {
+		return err
+	}
+	defer t.release(q.state, weight)
+	for limits := 0; ; limits++ {
+		var wait time.Duration
+		t.note(func() { wait = time.Until(t.pausedUntil) })
+		select {
+		case <-time.After(wait):
+		case <-q.ctx.Done():
+			return q.ctx.Err()
+		}
+		err = t.try(q, exchange)
+		e, ok := asError(err)
+		if !ok || e.Kind != qualys.KindRateLimited {
+			return err
+		}
+		t.note(func() { t.pause(e, q.lookups) })
+		if limits == maxLimits {
+			return err
+		}
+	}
+}
+
+// exchange is one call to Qualys, which may log in first.
+type exchange func(context.Context) (qualys.RateLimits, error)
+
+// try calls Qualys, again after a growing, jittered pause where the failure is transient and there is time.
+func (t *tenant) try(q *query, exchange exchange) error {
+	var requests map[*request]bool
+	var deadline time.Time
+	tries, joined := uint(3), len(q.lookups) > 1
+	t.note(func() {
+		switch requests, deadline = waiting(q.lookups); {
+		case t.failures >= outage || joined && q.budget < splitBudget:
+			tries = 1
+		case joined: // it can still be split
+			tries = 2
+		}
+		for _, l := range q.lookups {
+			l.calling = true
+		}
+	})
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = firstBackoff, lastBackoff
+	options := []backoff.RetryOption{backoff.WithBackOff(pauses), backoff.WithMaxTries(tries)}
+	attempt, end := t.searcher.options.Span(q.ctx, "qualys.search")
+	if !deadline.IsZero() {
+		left := time.Until(deadline)
+		options = append(options, backoff.WithMaxElapsedTime(left))
+		if joined {
+			var cancel context.CancelFunc
+			attempt, cancel = context.WithTimeout(attempt, time.Duration(joinedTime*float64(left)))
+			defer cancel()
+		}
+	}
+	limits, err := backoff.Retry(attempt, func() (limits qualys.RateLimits, err error) {
+		started, logins := time.Now(), 0
+		t.note(func() {
+			if !t.loggingIn && !t.searcher.client.LoggedIn(t.account) {
+				t.loggingIn, logins = true, 1
+			}
+			for r := range requests {
+				r.stats.Calls, r.stats.Logins = r.stats.Calls+1+logins, r.stats.Logins+logins
+			}
+		})
+		limits, err = exchange(attempt)
+		t.note(func() {
+			t.loggingIn = t.loggingIn && logins == 0
+			for r := range requests {
+				r.stats.Upstream += time.Since(started)
+			}
+		})
+		if e, ok := asError(err); err != nil && (!ok || !e.Transient()) {
+			err = backoff.Permanent(err)
+		}
+		return limits, err
+	}, options...)
+	end(err)
+	if q.ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		err = &qualys.Error{Op: qualys.OpEvents, Kind: qualys.KindTimeout, Message: "the response timed out"}
+	}
+	t.note(func() {
+		for _, l := range q.lookups {
+			l.calling = false
+		}
+		e, failed := asError(err)
+		if failed {
+			limits = e.Limits
+		}
+		if limits.Concurrency > 0 {
+			t.concurrency = int64(min(limits.Concurrency, t.searcher.options.Concurrency))
+		}
+		if err == nil {
+			t.failures, q.budget = 0, splitBudget
+		} else if joined && failed && byValue(e) {
+			t.failures++
+		}
+	})
+	return err
+}
+
+// byValue tells whether one value of a joined query can have caused the failure.
+func byValue(e *qualys.Error) bool {
+	switch e.Kind {
+	case qualys.KindUnauthorized, qualys.KindAccount, qualys.KindRateLimited, qualys.KindConnect,
+		qualys.KindTLS, qualys.KindMemory:
+		return false
+	}
+	return e.Op != qualys.OpLogin
+}
+
+// withoutWords leaves out the words of Qualys, which may name values of others. What the client says itself
+// about the connection stays, and all about the account's login.
+func withoutWords(e *qualys.Error) *qualys.Error {
+	clean := *e
+	switch {
+	case e.Op == qualys.OpLogin:
+	case e.Status != 0:
+		clean.Message = "HTTP " + strconv.Itoa(e.Status) + " " + http.StatusText(e.Status)
+	case byValue(e) && e.Kind != qualys.KindTimeout:
+		clean.Message = string(e.Kind)
+	}
+	return &clean
+}
+
+// asError is errors.AsType for the errors of the client, the only ones that are looked into.
+func asError(err error) (*qualys.Error, bool) { return errors.AsType[*qualys.Error](err) }
+
+// waiting tells which requests wait for the lookups, and when the last of them gives up; zero where one
+// never does.
+func waiting(lookups []*lookup) (requests map[*request]bool, last time.Time) {
+	requests, endless := make(map[*request]bool), false
+	for _, l := range lookups {
+		for r := range l.waiters {
+			deadline, ok := r.ctx.Deadline()
+			if endless = endless || !ok; deadline.After(last) {
+				last = deadline
+			}
+			requests[r] = true
+		}
+	}
+	if endless {
+		last = time.Time{}
+	}
+	return requests, last
+}
+
+// unique leaves out events that were seen before: pages shift while events arrive.
+func unique(events []*qualys.Event, seen map[string]bool) []*qualys.Event {
+	return slices.DeleteFunc(slices.Clone(events), func(e *qualys.Event) bool {
+		before := seen[e.Key]
+		seen[e.Key] = true
+		return before
+	})
+}
+
+// firstPage is one more than the limit, so that it tells whether there are more.
+func firstPage(limit int) int { return min(max(limit+1, minPage), maxPage) }

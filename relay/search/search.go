@@ -1,35 +1,34 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
 )
 
-const (
-	maxFilter  = 6 << 10 // URL-encoded bytes of a query: gateways refuse URLs of about 8 KiB
-	maxJoined  = 50      // observables in one query
-	minPage    = 100     // events: a smaller page saves nothing and would need more pages where a prefix finds others
-	maxPage    = 1000    // events: the largest page seen to work
-	maxPages   = 10      // pages of one search; Qualys shows no event beyond the 10,000th
-	maxTenants = 1024    // whose lanes are remembered between requests
-)
-
-// Options of a Searcher. The zero value of each field is a default.
+// Options configure a Searcher. The zero value of each means its default.
 type Options struct {
-	// Concurrency is the most calls in flight for one tenant; 4 by default. Qualys may allow fewer, which is learned from its answers.
-	Concurrency int
-	// CacheTTL is how long an answer is given again without asking; 0 turns the cache off.
-	CacheTTL time.Duration
-	// Span, where set, is told of each piece of work for the trace: it returns the context to work in and what to call at the end.
+	Concurrency     int           // calls in flight for one tenant at most; 4. Qualys may allow fewer
+	CacheTTL        time.Duration // for which an answer is given again; 0 disables the cache
+	CacheBytes      int64         // of events in the cache at most; 32 MiB
+	Memory          qualys.Memory // for the events of all requests, as in the client; nil: unbounded
+	MaxRequestBytes int64         // of events that one request holds before it visits them; 16 MiB
+	// Span, where set, is told of each search: it returns the context to work in and what to call at the
+	// end.
 	Span func(ctx context.Context, name string) (context.Context, func(error))
 }
 
-// Searcher searches for many tenants at once. It starts no goroutine of its own: one exists only while a call to Qualys is under way.
+// maxTenants is how many tenants' queues and limits are remembered.
+const maxTenants = 1024
+
+// Searcher searches for many tenants at once. It has no goroutine of its own: one exists only while a call
+// to Qualys is in flight. It is safe for concurrent use.
 type Searcher struct {
 	client  *qualys.Client
 	options Options
@@ -41,144 +40,201 @@ type Searcher struct {
 
 // New makes a Searcher over the client.
 func New(client *qualys.Client, o Options) *Searcher {
-	if o.Concurrency < 1 {
-		o.Concurrency = 4
+	o.Concurrency = cmp.Or(o.Concurrency, 4)
+	o.CacheBytes = cmp.Or(o.CacheBytes, 32<<20)
+	o.MaxRequestBytes = cmp.Or(o.MaxRequestBytes, 16<<20)
+	if o.Memory == nil {
+		o.Memory = unbounded{}
 	}
 	if o.Span == nil {
-		o.Span = func(ctx context.Context, _ string) (context.Context, func(error)) { return ctx, func(error) {} }
+		o.Span = func(ctx context.Context, _ string) (context.Context, func(error)) {
+			return ctx, func(error) {}
+		}
 	}
-	tenants, err := simplelru.NewLRU[qualys.TenantKey, *tenant](maxTenants, nil)
-	if err != nil {
-		panic(err) // only for a size below one
-	}
-	return &Searcher{client: client, options: o, cache: newCache(o.CacheTTL), tenants: tenants}
+	s := &Searcher{client: client, options: o, cache: newCache(o.CacheTTL, o.CacheBytes)}
+	s.tenants, _ = simplelru.NewLRU[qualys.TenantKey, *tenant](maxTenants, nil) // fails for a size below one
+	return s
 }
 
-// Result is what was found about one observable. Events and Errs may both be set: what was found before or beside a failure stays.
+type unbounded struct{}
+
+func (unbounded) Acquire(context.Context, int64) error { return nil }
+func (unbounded) Release(int64)                        {}
+
+// Result is what was found about one observable. What was found before or beside a failure stays.
 type Result struct {
-	Observable Observable
-	Filter     qualys.Filter // the query that finds it, for links to the console
-	// Events are the current state, newest first, then history, newest first, each occurrence once; limit at most.
-	Events []*qualys.Event
-	// Cut says that there are, or may be, more events than the limit lets through.
-	Cut bool
-	// Errs are *qualys.Error, qualys.ErrUnquotable, ErrTooLong, or the end of the context. Equal failures of both searches are said once.
+	Observable ctim.Observable // as it was asked
+	Filter     qualys.Filter   // the query that finds it, for links to the console
+	// Events are the current state, newest first, then history, newest first, each occurrence once, the
+	// limit at most.
+	Events    []*qualys.Event
+	Truncated bool // there are, or may be, more events
+	// Examined is how many events Qualys returned until its window of 10,000 ended, where the events of
+	// other values fill it so that not all about the observable could be seen; otherwise 0.
+	Examined   int
+	Unreadable int // elements of Qualys's answers that could not be read
+	// Errs are *qualys.Error, qualys.ErrUnquotable, ErrTooLong, ErrMemory or the end of the context, each
+	// once.
 	Errs []error
 }
 
-// Search finds the events about each supported observable, in the order of the first mention; an observable that is asked twice is searched once.
-// It returns at the latest when ctx ends, with what was found until then. limit is the most events for each observable, 1 to 1000.
-func (s *Searcher) Search(ctx context.Context, account qualys.Tenant, observables []Observable, limit int) ([]Result, Stats) {
-	c := &caller{ctx: ctx}
-	t := s.tenant(account)
-	results := make([]Result, 0, len(observables))
-	asks := make([][2]*ask, 0, len(observables))
-	seen := make(map[Observable]bool, len(observables))
-	var submitted []*ask
-	for _, o := range observables {
-		if !o.Supported() || seen[o.key()] {
+// Search finds the events about each supported observable and calls visit with each result, in the order in
+// which they were asked, as soon as it and those before it are there. Exact duplicates are left out;
+// spellings of one value are searched once and have a result each. visit must not keep the events; it
+// returns false to end the search. limit is the most events of each result, 1 to 1000. When ctx ends, the
+// results that are left hold what was found until then and the context's error.
+func (s *Searcher) Search(
+	ctx context.Context, account qualys.Tenant, asked []ctim.Observable, limit int, visit func(Result) bool,
+) Stats {
+	r := s.request(ctx, account)
+	var results []Result
+	waiters := make(map[ctim.Observable][]*waiter, len(asked)) // for the current state and for history
+	for _, o := range asked {
+		if _, duplicate := waiters[o]; duplicate || !Supported(o.Type) {
 			continue
 		}
-		seen[o.key()] = true
-		filter, err := o.Filter()
-		result := Result{Observable: o, Filter: filter}
+		target, err := newTarget(o)
+		result := Result{Observable: o, Filter: target.filter}
+		waiters[o] = nil
 		if err != nil {
-			results, asks = append(results, withError(result, err)), append(asks, [2]*ask{})
-			continue
-		}
-		var pair [2]*ask
-		for i, lane := range lanes {
-			a := &ask{caller: c, observable: o, key: o.key(), filter: filter, lane: lane, limit: limit, done: make(chan struct{})}
-			pair[i] = a
-			if answer, ok := s.cache.get(t.key, a); ok {
-				a.answer = answer
-				close(a.done)
-				c.stats.CacheHits++
-				continue
+			result.Errs = []error{err}
+		} else {
+			for state := range states {
+				key := lookupKey{r.tenant.key, qualys.OpEvents, target.fields[0], target.key, state, limit}
+				waiters[o] = append(waiters[o], r.want(key, target))
 			}
-			submitted = append(submitted, a)
 		}
-		results, asks = append(results, result), append(asks, pair)
+		results = append(results, result)
 	}
-	t.submit(submitted)
-	for i, pair := range asks {
-		if pair[0] == nil {
-			continue
+	r.tenant.submit(r, r.order...)
+	for i := range results {
+		result := &results[i]
+		states := waiters[result.Observable]
+		if states != nil {
+			result.merge(r.wait(states[current]), r.wait(states[history]), limit)
 		}
-		t.await(c, pair[:], submitted)
-		results[i] = merge(results[i], pair[0].answer, pair[1].answer, limit)
-		pair[0].answer, pair[1].answer = answer{}, answer{} // what the limit cuts off need not stay until the last search is done
+		if !visit(*result) {
+			break
+		}
+		r.visited(states)
+		result.Events = nil
 	}
-	return results, t.statsOf(c)
+	return r.end()
 }
 
-// Check logs in where needed and makes the smallest search there is. It returns the rate limits that Qualys told beside the answer.
+// Check logs in where needed and makes the smallest search there is. It returns the rate limits that Qualys
+// told.
 func (s *Searcher) Check(ctx context.Context, account qualys.Tenant) (qualys.RateLimits, Stats, error) {
-	c := &caller{ctx: ctx}
-	t := s.tenant(account)
-	deadline, _ := ctx.Deadline()
-	for tries := 0; ; tries++ {
-		if err := t.pass(ctx); err != nil {
-			return qualys.RateLimits{}, t.statsOf(c), err
-		}
-		page, err := t.fetch(ctx, []*caller{c}, qualys.EventQuery{Active: true, PageSize: 1}, deadline, maxTries)
-		if err == nil || tries == maxRateTries || !t.limited(err) {
-			return page.Limits, t.statsOf(c), err
-		}
-	}
+	answers, stats := s.ask(ctx, account, opCheck, qualys.EventQuery{Active: true})
+	return answers[0].limits, stats, answers[0].err
 }
 
-func (s *Searcher) tenant(account qualys.Tenant) *tenant {
-	key := account.Key()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t, ok := s.tenants.Get(key); ok {
-		return t
-	}
-	t := newTenant(s, account, key)
-	s.tenants.Add(key, t)
-	return t
+// CountResult is the answer to one query of Count.
+type CountResult struct {
+	N   int64
+	Err error
 }
 
-// merge joins the answers of the two lanes. An event of history that is the same occurrence as one of the current state is dropped.
-func merge(r Result, active, history answer, limit int) Result {
-	r.Cut = active.cut || history.cut
-	current := make(map[string]bool, len(active.events))
+// Count counts the events of each query, in the order of the queries.
+func (s *Searcher) Count(
+	ctx context.Context, account qualys.Tenant, queries []qualys.EventQuery,
+) ([]CountResult, Stats) {
+	answers, stats := s.ask(ctx, account, qualys.OpCount, queries...)
+	results := make([]CountResult, len(queries))
+	for i, a := range answers {
+		results[i] = CountResult{N: a.count, Err: a.err}
+	}
+	return results, stats
+}
+
+func (s *Searcher) ask(
+	ctx context.Context, account qualys.Tenant, op string, queries ...qualys.EventQuery,
+) ([]answer, Stats) {
+	r := s.request(ctx, account)
+	waiters, answers := make([]*waiter, len(queries)), make([]answer, len(queries))
+	for i, q := range queries {
+		key := lookupKey{tenant: r.tenant.key, op: op, value: q.Filter.String(), state: history}
+		if q.Active {
+			key.state = current
+		}
+		waiters[i] = r.want(key, target{filter: q.Filter, alone: true})
+	}
+	r.tenant.submit(r, r.order...)
+	for i, w := range waiters {
+		answers[i] = r.wait(w)
+	}
+	return answers, r.end()
+}
+
+// merge joins the answers of both states. An event of history that is the same occurrence as one of the
+// current state is left out.
+func (r *Result) merge(active, past answer, limit int) {
+	r.Examined, r.Unreadable = active.examined+past.examined, active.unreadable+past.unreadable
+	occurrences := map[string]bool{}
 	for _, e := range active.events {
-		if e.TimeSeriesID != "" {
-			current[e.TimeSeriesID] = true
-		}
-	}
-	r.Events = make([]*qualys.Event, 0, min(limit, len(active.events)+len(history.events)))
-	add := func(e *qualys.Event) {
-		if len(r.Events) == limit {
-			r.Cut = true
-			return
-		}
 		r.Events = append(r.Events, e)
+		occurrences[e.TimeSeriesID] = true
 	}
-	for _, e := range active.events {
-		add(e)
-	}
-	for _, e := range history.events {
-		if !current[e.ID] {
-			add(e)
+	for _, e := range past.events {
+		if e.ID == "" || !occurrences[e.ID] {
+			r.Events = append(r.Events, e)
 		}
 	}
-	for _, a := range [...]answer{active, history} {
-		if a.err != nil {
-			r = withError(r, a.err)
+	r.Truncated = active.truncated || past.truncated || len(r.Events) > limit
+	r.Events = r.Events[:min(len(r.Events), limit)]
+	for _, err := range []error{active.err, past.err} {
+		if err != nil && (len(r.Errs) == 0 || r.Errs[0].Error() != err.Error()) {
+			r.Errs = append(r.Errs, err)
 		}
 	}
-	return r
 }
 
-func withError(r Result, err error) Result {
-	for _, said := range r.Errs {
-		if said.Error() == err.Error() {
-			return r
-		}
+// cache holds the latest answers of lookups; those unused for longest make place.
+type cache struct {
+	ttl  time.Duration
+	most int64 // bytes
+
+	mu      sync.Mutex
+	entries *simplelru.LRU[lookupKey, cacheEntry]
+	bytes   int64
+}
+
+type cacheEntry struct {
+	answer answer
+	bytes  int64
+	until  time.Time
+}
+
+func newCache(ttl time.Duration, most int64) *cache {
+	const entries = 10_000
+	c := &cache{ttl: ttl, most: most}
+	c.entries, _ = simplelru.NewLRU(entries, func(_ lookupKey, e cacheEntry) { c.bytes -= e.bytes })
+	return c
+}
+
+func (c *cache) get(key lookupKey) (answer, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, ok := c.entries.Get(key)
+	if ok && !time.Now().Before(entry.until) {
+		c.entries.Remove(key)
+		return answer{}, false
 	}
-	r.Errs = append(r.Errs, err)
-	return r
+	return entry.answer, ok
+}
+
+// put keeps an answer without an error, unless it has more than a quarter of the cache's bytes.
+func (c *cache) put(key lookupKey, a answer) {
+	const overhead = 512 // bytes of an entry without events
+	size := overhead + int64(len(key.value)) + a.size()
+	if c.ttl <= 0 || a.err != nil || key.op == opCheck || size > c.most/4 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries.Remove(key) // Add would overwrite it without giving its bytes back
+	c.entries.Add(key, cacheEntry{answer: a, bytes: size, until: time.Now().Add(c.ttl)})
+	for c.bytes += size; c.bytes > c.most; {
+		c.entries.RemoveOldest()
+	}
 }

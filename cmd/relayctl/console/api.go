@@ -7,11 +7,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"qualysrelay.example/cmd/relayctl/errorhelp"
 	"qualysrelay.example/cmd/relayctl/ioc"
+	"qualysrelay.example/cmd/relayctl/relayclient"
 )
 
 const (
@@ -26,28 +30,28 @@ func (c *console) find(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &in) {
 		return
 	}
-	// value is a finding as the page has it; left is what it does not ask, and why.
-	type value struct {
+	found, skipped := ioc.Extract(in.Text)
+	type observed struct {
 		observable
-		Note string `json:"note,omitempty"`
+		Note string `json:"note,omitempty"` // what to know before it is searched
 	}
-	type left struct {
+	type unsearched struct {
 		Text   string `json:"text"`
 		Reason string `json:"reason"`
 	}
-	found, skipped := ioc.Extract(in.Text)
-	values, leave := []value{}, []left{}
+	out := struct {
+		Observables []observed   `json:"observables"`
+		Skipped     []unsearched `json:"skipped"`
+		More        int          `json:"more,omitempty"` // found, but too many for one investigation
+	}{[]observed{}, []unsearched{}, max(0, len(found)-maxObservables)}
 	for _, f := range found[:min(len(found), maxObservables)] {
-		values = append(values, value{observable{string(f.Observable.Type), f.Observable.Value}, f.Note})
+		out.Observables = append(out.Observables,
+			observed{observable{string(f.Observable.Type), f.Observable.Value}, f.Note})
 	}
 	for _, s := range skipped[:min(len(skipped), maxObservables)] {
-		leave = append(leave, left(s))
+		out.Skipped = append(out.Skipped, unsearched(s))
 	}
-	respond(w, http.StatusOK, struct {
-		Observables []value `json:"observables"`
-		Skipped     []left  `json:"skipped"`
-		More        int     `json:"more,omitempty"` // found, but too many to ask for at once
-	}{values, leave, max(0, len(found)-maxObservables)})
+	respond(w, http.StatusOK, out)
 }
 
 // observable is what the relay takes.
@@ -56,23 +60,27 @@ type observable struct {
 	Value string `json:"value"`
 }
 
-// investigation is what the page gets: the relay's answers as they came, and what went wrong on the way to them.
+// investigation is what the page gets: the relay's answers as they came, and what is wrong with them.
 type investigation struct {
 	Observe    json.RawMessage `json:"observe"` // null where there is none
 	Deliberate json.RawMessage `json:"deliberate"`
 	Refer      json.RawMessage `json:"refer"`
-	Problems   []problem       `json:"problems"`
+	Problems   []*problem      `json:"problems"`
 	Cost       cost            `json:"cost"`
 }
 
-// problem is a question that got no usable answer.
+// problem is an error in the relay's answers, or a request that got no usable answer.
 type problem struct {
-	Endpoint string `json:"endpoint"`
-	Type     string `json:"type"` // CTIM's words: error, or warning where the rest tells enough
-	Message  string `json:"message"`
+	errorhelp.Help
+	Endpoints []string `json:"endpoints"` // observe, deliberate, refer: those whose answers say so
+	Type      string   `json:"type"`      // fatal, error, warning; note: only links are missing
+	Code      string   `json:"code"`      // the relay's; empty: no usable answer
+	Heading   string   `json:"heading"`
+	Message   string   `json:"message"`
 }
 
-// cost is what an investigation took. The questions are asked side by side, so its time is that of the slowest.
+// cost is what an investigation took. The questions are asked side by side, so its time is that of the
+// slowest.
 type cost struct {
 	Milliseconds float64 `json:"milliseconds"`
 	Calls        int     `json:"calls"` // to Qualys, as the relay counted them
@@ -98,7 +106,8 @@ func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if n := len(in.Observables); n == 0 || n > maxObservables {
-		refuse(w, http.StatusBadRequest, fmt.Sprintf("An investigation takes 1 to %d observables, not %d.", maxObservables, n))
+		refuse(w, http.StatusBadRequest,
+			fmt.Sprintf("An investigation takes 1 to %d observables, not %d.", maxObservables, n))
 		return
 	}
 	for _, o := range in.Observables {
@@ -112,40 +121,37 @@ func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	respond(w, http.StatusOK, c.ask(r.Context(), body))
+	respond(w, http.StatusOK, c.query(r.Context(), body))
 }
 
-// ask puts the three questions side by side. One that fails leaves the others' answers standing.
-func (c *console) ask(ctx context.Context, body []byte) investigation {
+// query sends the three requests side by side. One that fails leaves the others' answers as they are.
+func (c *console) query(ctx context.Context, body []byte) investigation {
+	endpoints := [...]string{"observe", "deliberate", "refer"}
 	var (
-		out       investigation
-		endpoints = [...]string{"/observe/observables", "/deliberate/observables", "/refer/observables"}
-		answers   = [...]*json.RawMessage{&out.Observe, &out.Deliberate, &out.Refer}
-		problems  [len(endpoints)]string
-		parts     [len(endpoints)]part
-		group     sync.WaitGroup
+		out      investigation
+		answers  = [...]*json.RawMessage{&out.Observe, &out.Deliberate, &out.Refer}
+		problems [len(endpoints)][]*problem
+		parts    [len(endpoints)]part
+		group    sync.WaitGroup
 	)
 	for i, endpoint := range endpoints {
 		group.Go(func() {
+			path := "/" + endpoint + "/observables"
 			started := time.Now()
-			reply, err := c.options.Ask(ctx, endpoint, body)
+			reply, err := c.options.Ask(ctx, path, body)
 			if reply.Duration == 0 {
 				reply.Duration = time.Since(started)
 			}
-			parts[i] = measure(endpoint, reply)
-			*answers[i], problems[i] = read(reply, err)
+			parts[i] = measure(path, reply)
+			*answers[i], problems[i] = c.read(endpoint, reply, err)
 		})
 	}
 	group.Wait()
 
-	out.Problems = []problem{}
-	for i, message := range problems {
-		if message != "" {
-			kind := "error"
-			if i > 0 { // without verdicts and links, the sightings still tell the story
-				kind = "warning"
-			}
-			out.Problems = append(out.Problems, problem{Endpoint: endpoints[i], Type: kind, Message: message})
+	out.Problems = []*problem{}
+	for i, list := range problems {
+		for _, p := range list {
+			out.add(p)
 		}
 		out.Cost.Milliseconds = max(out.Cost.Milliseconds, parts[i].Elapsed)
 		out.Cost.Calls += parts[i].Calls
@@ -154,23 +160,80 @@ func (c *console) ask(ctx context.Context, body []byte) investigation {
 	return out
 }
 
-// read takes the JSON object out of a reply, or says in plain words why there is none.
-func read(reply Reply, err error) (json.RawMessage, string) {
+// local tells whether the relay runs on this machine.
+func (c *console) local() bool {
+	u, err := url.Parse(c.options.RelayURL)
+	return err == nil && relayclient.IsLoopback(u.Hostname())
+}
+
+// add reports a problem of several answers once.
+func (v *investigation) add(p *problem) {
+	for _, known := range v.Problems {
+		if known.Type == p.Type && known.Code == p.Code && known.Message == p.Message {
+			if !slices.Contains(known.Endpoints, p.Endpoints[0]) {
+				known.Endpoints = append(known.Endpoints, p.Endpoints[0])
+			}
+			return
+		}
+	}
+	v.Problems = append(v.Problems, p)
+}
+
+// read takes the JSON object out of a reply and the problems that it tells of, or says in plain words why
+// there is none.
+func (c *console) read(endpoint string, reply Reply, err error) (json.RawMessage, []*problem) {
+	fail := func(format string, args ...any) (json.RawMessage, []*problem) {
+		lost := map[string]string{"observe": "No events", "deliberate": "No verdicts",
+			"refer": "No links to Qualys"}
+		return nil, []*problem{{
+			Endpoints: []string{endpoint}, Type: "error", Heading: lost[endpoint],
+			Message: fmt.Sprintf(format, args...),
+		}}
+	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, "The relay did not answer in time."
+		return fail("The relay did not answer in time.")
 	case err != nil:
-		return nil, "The relay could not be asked: " + line(err.Error())
+		return fail("The request to the relay failed: %s", line(err.Error()))
 	case reply.Status == http.StatusNotFound || reply.Status == http.StatusMethodNotAllowed:
-		return nil, fmt.Sprintf("The relay does not answer this question (HTTP %d). It may be older than this console, or its URL incomplete.", reply.Status)
+		return fail("The relay has no such endpoint (HTTP %d). "+
+			"It may be older than this console, or its URL incomplete.", reply.Status)
 	case reply.Status != http.StatusOK:
-		return nil, fmt.Sprintf("The relay answered with HTTP %d instead of 200: %s", reply.Status, line(string(reply.Body)))
+		return fail("The relay answered with HTTP %d instead of 200: %s", reply.Status,
+			line(string(reply.Body)))
 	}
 	var object map[string]json.RawMessage
 	if json.Unmarshal(reply.Body, &object) != nil || object == nil {
-		return nil, "The relay's answer is not a JSON object: " + line(string(reply.Body))
+		return fail("The relay's answer is not a JSON object: %s", line(string(reply.Body)))
 	}
-	return reply.Body, ""
+	var errs []struct{ Type, Code, Message string }
+	if raw, ok := object["errors"]; ok && json.Unmarshal(raw, &errs) != nil {
+		errs = append(errs[:0], struct{ Type, Code, Message string }{"error", "unknown", line(string(raw))})
+	}
+	var problems []*problem
+	for _, e := range errs {
+		p := &problem{Endpoints: []string{endpoint}, Type: e.Type, Code: e.Code, Message: e.Message}
+		p.Heading, p.Help = heading(e.Code), errorhelp.For(e.Code, e.Message, c.local())
+		switch {
+		case endpoint == "refer" && strings.Contains(e.Message, "PLATFORM_URL"): // the search did not fail
+			p.Type, p.Heading, p.Help = "note", "No links to Qualys", errorhelp.Help{}
+		case e.Type != "fatal" && e.Type != "warning":
+			p.Type = "error"
+		}
+		problems = append(problems, p)
+	}
+	return reply.Body, problems
+}
+
+// heading makes a title of an error's code.
+func heading(code string) string {
+	switch code {
+	case "", "unknown":
+		return "Unexpected failure"
+	case "too-many-messages-warning":
+		return "Truncated"
+	}
+	return strings.ToUpper(code[:1]) + code[1:]
 }
 
 // line makes text from elsewhere fit for a message: one line, 300 characters at most.

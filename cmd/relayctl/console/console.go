@@ -26,8 +26,9 @@ type Reply struct {
 
 // Options is what a console needs to know.
 type Options struct {
-	// Ask posts body to path of the relay, with the token, which never leaves the process. It must bound the time and the size of the answer.
-	// Its errors are shown on the page, so they must not hold a secret. It is called from several goroutines at once.
+	// Ask posts body to path of the relay, with the token, which never leaves the process. It must bound the
+	// time and the size of the answer. Its errors are shown on the page, so they must not hold a secret. It
+	// is called from several goroutines at once.
 	Ask func(ctx context.Context, path string, body []byte) (Reply, error)
 
 	RelayURL string    // shown on the page
@@ -40,8 +41,9 @@ type Example struct {
 	Text  string
 }
 
-// New returns the console's handler. It serves the page at / and the page's requests under /api/, so it must stand at the root of a listener on a
-// loopback address. Each handler has a token of its own: a page of an earlier process cannot use it.
+// New returns the console's handler. It serves the page at / and the page's requests under /api/, so it must
+// stand at the root of a listener on a loopback address. Each handler has a token of its own: a page of an
+// earlier process cannot use it.
 func New(o Options) (http.Handler, error) {
 	if o.Ask == nil {
 		return nil, errors.New("console: no way to ask the relay")
@@ -76,11 +78,13 @@ func (c *console) servePage(w http.ResponseWriter, _ *http.Request) {
 		Examples []Example
 	}{c.token, c.options.RelayURL, c.options.Examples})
 	if err != nil {
-		panic(http.ErrAbortHandler) // the connection broke, or the page is half written: there is nothing to mend
+		// the connection broke, or the page is half written: nothing more can be said
+		panic(http.ErrAbortHandler)
 	}
 }
 
-// serveAssets registers each embedded file by its name, so that no path reaches the file system and a directory is not listed.
+// serveAssets registers each embedded file by its name, so that no path reaches the file system and a
+// directory is not listed.
 func serveAssets(mux *http.ServeMux) error {
 	return fs.WalkDir(assets, "assets", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || name == "assets/index.html" {

@@ -8,16 +8,18 @@ import (
 	"strings"
 )
 
-// tokenHeader carries the page's token. A header of one's own also keeps other pages' requests from being sent without a preflight.
+// tokenHeader carries the page's token. A header of one's own also keeps other pages' requests from being
+// sent without a preflight.
 const tokenHeader = "X-Console-Token"
 
-// policy lets the page load its own files and nothing else. Trusted Types refuse every string that would become HTML or script, in the
-// libraries too.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+// policy lets the page load its own files and nothing else. Trusted Types refuse every string that would
+// become HTML or script, in the libraries too.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+	"require-trusted-types-for 'script'; trusted-types 'none'"
 
-// guard keeps other pages out, whichever way they come: under a name of theirs that they made point here (Host), from their own origin (Origin,
-// Sec-Fetch-Site), in a frame, or as a script.
+// guard keeps other pages out, whichever way they come: under a name of theirs that they made point here
+// (Host), from their own origin (Origin, Sec-Fetch-Site), in a frame, or as a script.
 func (c *console) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -48,14 +50,15 @@ func (c *console) refuse(r *http.Request) string {
 	default:
 		return "the request comes from another site."
 	}
-	if r.Method != http.MethodGet && subtle.ConstantTimeCompare([]byte(r.Header.Get(tokenHeader)), []byte(c.token)) != 1 {
+	if r.Method != http.MethodGet &&
+		subtle.ConstantTimeCompare([]byte(r.Header.Get(tokenHeader)), []byte(c.token)) != 1 {
 		return "the page is from an earlier start of the console. Load it again."
 	}
 	return ""
 }
 
-// loopbackHost reports whether the request arrived on a loopback address and names it as such, with the port that it arrived on. A name that
-// somebody's DNS server points at 127.0.0.1 is not such a name.
+// loopbackHost reports whether the request arrived on a loopback address and names it as such, with the port
+// that it arrived on. A name that somebody's DNS server points at 127.0.0.1 is not such a name.
 func loopbackHost(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {

@@ -8,7 +8,8 @@ import (
 )
 
 func measure(endpoint string, reply Reply) part {
-	p := part{Endpoint: endpoint, Status: reply.Status, Elapsed: milliseconds(reply.Duration), Bytes: len(reply.Body)}
+	p := part{Endpoint: endpoint, Status: reply.Status, Elapsed: milliseconds(reply.Duration),
+		Bytes: len(reply.Body)}
 	for _, m := range serverTiming(reply.Header) {
 		switch m.name {
 		case "total":
@@ -40,7 +41,8 @@ func (m metric) count() int {
 	return n
 }
 
-// serverTiming reads total;dur=12.3, qualys;dur=10.1;desc="2 calls". What it cannot read it passes over: a cost is no reason to lose an answer.
+// serverTiming reads total;dur=12.3, qualys;dur=10.1;desc="2 calls". What it cannot read it passes over: a
+// cost is no reason to lose an answer.
 func serverTiming(h http.Header) []metric {
 	var metrics []metric
 	for _, value := range h.Values("Server-Timing") {
@@ -55,7 +57,8 @@ func serverTiming(h http.Header) []metric {
 				text = unquote(strings.TrimSpace(text))
 				switch strings.ToLower(strings.TrimSpace(key)) {
 				case "dur":
-					if d, err := strconv.ParseFloat(text, 64); err == nil && d >= 0 && d < 1e9 { // no NaN, no Inf: JSON has neither
+					// no NaN, no Inf: JSON has neither
+					if d, err := strconv.ParseFloat(text, 64); err == nil && d >= 0 && d < 1e9 {
 						m.duration = d
 					}
 				case "desc":

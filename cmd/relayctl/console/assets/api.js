@@ -26,7 +26,7 @@ async function post(path, payload, signal) {
   return body;
 }
 
-// find answers {observables: [{type, value, unsupported?}], more?}.
+// find answers {observables: [{type, value, note?}], skipped: [{text, reason}], more?}.
 export const find = (text, signal) => post('/api/find', { text }, signal);
 
 // investigate answers {observe, deliberate, refer, problems, cost}; see api.go.

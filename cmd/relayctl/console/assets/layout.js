@@ -1,12 +1,15 @@
-// Which nodes of a model are drawn, and where. Pure, and the same for the same answer: hosts first, then what ran on them, the files, the network.
+// Which nodes of a model are drawn, and where. Pure, and the same for the same answer: hosts first, then
+// what ran on them, the files, the network.
 
 import { kinds, kindNames } from './model.js';
 
 const danger = { Malicious: 5, Suspicious: 4, Unknown: 1, Common: 1, Clean: 1, '': 0 };
-const weight = (n) => (n.asked ? 1000 : 0) + danger[n.disposition] * 100 + (n.kind === 'host' ? 50 : 0) + Math.min(n.sightings.length, 40) + Math.min(n.active, 9);
+const weight = (n) => (n.asked ? 1000 : 0) + danger[n.disposition] * 100 + (n.kind === 'host' ? 50 : 0)
+  + Math.min(n.events.length, 40) + Math.min(n.active, 9);
 
-// select takes the weightiest nodes: most in all, each of one kind, but always what was asked for as far as it fits. Of each kind the rest becomes
-// one node "and N more". Edges follow their ends and are counted together.
+// select takes the weightiest nodes: most in all, each of one kind, but always what was asked for as far as
+// it fits. Of each kind the rest becomes one node "and N more". Edges follow their ends and are counted
+// together.
 export function select(model, { most, each }) {
   const all = [...model.nodes.values()];
   const kept = new Set();
@@ -24,17 +27,18 @@ export function select(model, { most, each }) {
     if (kept.has(n)) continue;
     let more = rest.get(n.kind);
     if (!more) {
-      more = { key: `more|${n.kind}`, kind: n.kind, type: 'more', label: '', more: [], sightings: [], severity: 'Unknown', active: 0, disposition: '', asked: false };
+      more = { key: `more|${n.kind}`, kind: n.kind, more: [], values: [], disposition: '', asked: false };
       rest.set(n.kind, more);
       nodes.push(more);
     }
     more.more.push(n);
-    more.active += n.active;
     standsFor.set(n.key, more.key);
   }
   for (const more of rest.values()) {
-    more.label = `and ${more.more.length.toLocaleString('en')} more ${kindNames[more.kind][more.more.length === 1 ? 0 : 1].toLowerCase()}`;
-    more.sightings = [...new Set(more.more.flatMap((n) => n.sightings))];
+    const n = more.more.length;
+    more.label = `and ${n.toLocaleString('en')} more ${kindNames[more.kind][n === 1 ? 0 : 1].toLowerCase()}`;
+    more.events = [...new Set(more.more.flatMap((node) => node.events))];
+    more.active = 0;
   }
   const edges = new Map();
   for (const e of model.edges) {
@@ -44,17 +48,18 @@ export function select(model, { most, each }) {
     const key = `${from}\n${e.relation}\n${to}`;
     const at = edges.get(key);
     if (at) {
-      at.sightings = at.sightings.concat(e.sightings);
+      at.events = [...new Set([...at.events, ...e.events])];
       at.active += e.active;
-    } else edges.set(key, { key, from, to, relation: e.relation, sightings: e.sightings, active: e.active });
+    } else edges.set(key, { ...e, key, from, to });
   }
   return { nodes, edges: [...edges.values()] };
 }
 
 // The order of columns, which follows how an intrusion is read.
-const columns = [['host'], ['process', 'mutex'], ['file'], ['hash', 'other'], ['domain'], ['address']];
+const columns = [['host'], ['process', 'mutex', 'registry'], ['file', 'other'], ['domain'], ['address']];
 
-// place gives each node a position: a column for each kind, in it ordered so that edges cross little. A narrow screen gets rows instead.
+// place gives each node a position: a column for each kind, in it ordered so that edges cross little. A
+// narrow screen gets rows instead.
 export function place({ nodes, edges }, { width, height, upright }) {
   const grid = columns.map((names) => nodes.filter((n) => names.includes(n.kind))).filter((c) => c.length);
   const near = new Map(nodes.map((n) => [n.key, []]));
@@ -62,7 +67,10 @@ export function place({ nodes, edges }, { width, height, upright }) {
     near.get(e.from)?.push(e.to);
     near.get(e.to)?.push(e.from);
   }
-  for (const column of grid) column.sort((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind) || weight(b) - weight(a) || (a.key < b.key ? -1 : 1));
+  for (const column of grid) {
+    column.sort((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind) || weight(b) - weight(a)
+      || (a.key < b.key ? -1 : 1));
+  }
 
   const at = new Map();
   const note = (column) => column.forEach((n, i) => at.set(n.key, (i + 0.5) / column.length));
@@ -79,24 +87,25 @@ export function place({ nodes, edges }, { width, height, upright }) {
     }
   }
 
-  // A column with too many nodes is folded into several. Every second lane is shifted by half a step, so that a label has the room of two lanes.
+  // A column with too many nodes is split. Every second one is shifted by half a step, so that a label has
+  // the room of two.
   const most = upright ? Math.max(3, Math.floor(width / 84)) : Math.max(4, Math.floor(height / 66));
-  const lanes = grid.flatMap((column) => {
-    const folds = Math.ceil(column.length / most);
-    const lane = Array.from({ length: folds }, () => []);
-    column.forEach((n, i) => lane[i % folds].push(n));
-    return lane;
+  const lines = grid.flatMap((column) => {
+    const parts = Array.from({ length: Math.ceil(column.length / most) }, () => []);
+    column.forEach((n, i) => parts[i % parts.length].push(n));
+    return parts;
   });
   const positions = new Map();
-  const longest = Math.max(1, ...lanes.map((lane) => lane.length));
+  const longest = Math.max(1, ...lines.map((line) => line.length));
   const [along, across] = upright ? [width - 20, height - 70] : [height - 70, width - 110];
-  const gap = Math.max(upright ? 74 : 92, Math.min(across / Math.max(1, lanes.length - 1), 190));
+  const gap = Math.max(upright ? 74 : 92, Math.min(across / Math.max(1, lines.length - 1), 190));
   const row = Math.max(upright ? 82 : 66, Math.min(along / longest, 130));
-  lanes.forEach((lane, i) => {
-    const step = Math.min(2, Math.max(1, Math.round(along / lane.length / row))) * row;
+  lines.forEach((line, i) => {
+    const step = Math.min(2, Math.max(1, Math.round(along / line.length / row))) * row;
     const shift = i % 2 ? 0.5 : 0;
-    const start = (Math.round((-(lane.length - 1) / 2) * (step / row) - shift) + shift) * row; // on the rows that all lanes share
-    lane.forEach((n, k) => {
+    // on rows shared by all
+    const start = (Math.round((-(line.length - 1) / 2) * (step / row) - shift) + shift) * row;
+    line.forEach((n, k) => {
       const a = start + k * step;
       positions.set(n.key, upright ? { x: a, y: i * gap } : { x: i * gap, y: a });
     });

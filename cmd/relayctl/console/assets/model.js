@@ -1,31 +1,38 @@
-// From the relay's answers to what the page shows. Pure: no document, no clock, no network. An answer with missing or odd parts is read as far
-// as it goes.
+// From the relay's answers to what the page shows. Pure: no document, no clock, no network. An answer with
+// missing or odd parts is read as far as it goes.
 
 // Worst first.
 export const severities = ['Critical', 'High', 'Medium', 'Low', 'Info', 'None', 'Unknown'];
+export const worstFirst = ['Malicious', 'Suspicious', 'Unknown', 'Common', 'Clean'];
 
 // In the order in which CTIM lets one win over another of the same priority and age.
-export const dispositions = ['Clean', 'Malicious', 'Suspicious', 'Common', 'Unknown'];
-
+const precedence = ['Clean', 'Malicious', 'Suspicious', 'Common', 'Unknown'];
 const dispositionNames = { 1: 'Clean', 2: 'Malicious', 3: 'Suspicious', 4: 'Common', 5: 'Unknown' };
 
+// The types that Qualys can be searched for.
+export const searchable = [
+  'ip', 'ipv6', 'domain', 'hostname', 'sha256', 'md5', 'file_name', 'file_path', 'process_name', 'mutex',
+];
+
 // In the order of the graph's columns.
-export const kinds = ['host', 'process', 'mutex', 'file', 'hash', 'domain', 'address', 'other'];
+export const kinds = ['host', 'process', 'mutex', 'registry', 'file', 'domain', 'address', 'other'];
 
 export const kindNames = {
-  host: ['Host', 'Hosts'], process: ['Process', 'Processes'], mutex: ['Mutex', 'Mutexes'], file: ['File', 'Files'], hash: ['File hash', 'File hashes'],
-  domain: ['Domain', 'Domains'], address: ['Address', 'Addresses'], other: ['Other', 'Others'],
+  host: ['Host', 'Hosts'], process: ['Process', 'Processes'], mutex: ['Mutex', 'Mutexes'],
+  registry: ['Registry key', 'Registry keys'], file: ['File', 'Files'], domain: ['Domain', 'Domains'],
+  address: ['Address', 'Addresses'], other: ['Other', 'Others'],
 };
 
 const kindOfType = {
-  process_name: 'process', process_path: 'process', process_args: 'process', process_hash: 'hash', mutex: 'mutex',
-  file_name: 'file', file_path: 'file', md5: 'hash', sha1: 'hash', sha256: 'hash',
-  domain: 'domain', hostname: 'domain', url: 'domain', ip: 'address', ipv6: 'address', mac_address: 'address',
+  process_name: 'process', mutex: 'mutex', registry_key: 'registry', file_name: 'file', file_path: 'file',
+  md5: 'file', sha1: 'file', sha256: 'file', domain: 'domain', hostname: 'domain', url: 'domain',
+  ip: 'address', ipv6: 'address', mac_address: 'address',
 };
 
 const typeNames = {
-  ip: 'IP', ipv6: 'IPv6', domain: 'Domain', hostname: 'Hostname', sha256: 'SHA-256', sha1: 'SHA-1', md5: 'MD5', file_name: 'File name',
-  file_path: 'File path', process_name: 'Process', mutex: 'Mutex', host: 'Host', mac_address: 'MAC address', url: 'URL',
+  ip: 'IP', ipv6: 'IPv6', domain: 'Domain', hostname: 'Remote hostname', sha256: 'SHA-256', sha1: 'SHA-1',
+  md5: 'MD5', file_name: 'File name', file_path: 'File path', process_name: 'Process', mutex: 'Mutex',
+  mac_address: 'MAC address', url: 'URL', registry_key: 'Registry key',
 };
 
 export const typeName = (type) => typeNames[type] ?? words(type);
@@ -33,62 +40,36 @@ export const typeName = (type) => typeNames[type] ?? words(type);
 // words turns CTIM's names into words: File_Name_Of, based-on.
 export const words = (name) => String(name).replace(/[_-]+/g, ' ').toLowerCase();
 
-const list = (value) => (Array.isArray(value) ? value.filter((x) => x !== null && typeof x === 'object') : []);
-const texts = (value) => (Array.isArray(value) ? value.filter((x) => typeof x === 'string' && x !== '') : []);
-const text = (value) => (typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : '');
-const docs = (bundle, kind) => list(bundle?.[kind]?.docs);
+const objects = (value) =>
+  (Array.isArray(value) ? value.filter((x) => x !== null && typeof x === 'object') : []);
+const texts = (value) =>
+  (Array.isArray(value) ? value.filter((x) => typeof x === 'string' && x !== '') : []);
+const text = (value) => (['string', 'number', 'boolean'].includes(typeof value) ? String(value) : '');
+const docs = (bundle, kind) => objects(bundle?.[kind]?.docs);
 const ms = (value) => (typeof value === 'string' ? Date.parse(value) : NaN);
-const rank = (severity) => { const i = severities.indexOf(severity); return i < 0 ? severities.length : i; };
+// unknown names last
+const rank = (order, name) => (order.indexOf(name) + order.length + 1) % (order.length + 1);
 const severityOf = (doc) => (severities.includes(doc.severity) ? doc.severity : 'Unknown');
-const dispositionOf = (doc) => dispositionNames[doc.disposition] ?? (dispositions.includes(doc.disposition_name) ? doc.disposition_name : 'Unknown');
+const dispositionOf = (doc) => dispositionNames[doc.disposition]
+  ?? (precedence.includes(doc.disposition_name) ? doc.disposition_name : 'Unknown');
+const worst = (order, names) => names.reduce((w, n) => (rank(order, n) < rank(order, w) ? n : w), '');
+const tally = (names) => names.reduce((t, name) => ({ ...t, [name]: (t[name] ?? 0) + 1 }), {});
+const observable = (o) =>
+  (o && text(o.type) && text(o.value) ? { type: text(o.type), value: text(o.value) } : null);
+const observables = (value) => objects(value).map(observable).filter(Boolean);
+const newestFirst = (a, b) =>
+  (Number.isNaN(b.time) ? -Infinity : b.time) - (Number.isNaN(a.time) ? -Infinity : a.time)
+  || 0;
 
-const folded = new Set(['domain', 'hostname', 'md5', 'sha1', 'sha256', 'ipv6']);
+// Qualys's searches ignore case, and so do Windows's names. A mutex or a path of another system does not.
+const ignoresCase = ({ type, value }) => type !== 'mutex'
+  && (type !== 'file_path' || text(value).includes('\\'));
 
-// keyOf names an observable: the same key, the same thing.
-export const keyOf = ({ type, value }) => `${text(type)}|${folded.has(type) ? text(value).toLowerCase() : text(value)}`;
+// keyOf names an observable: the same key, the same thing. Domains and hostnames are searched alike.
+export const keyOf = (o) => `${o.type === 'hostname' ? 'domain' : text(o.type)}|`
+  + (ignoresCase(o) ? text(o.value).toLowerCase() : text(o.value));
 
-const observable = (o) => (o && text(o.type) && text(o.value) ? { type: text(o.type), value: text(o.value) } : null);
-
-// newestFirst compares times that may be missing.
-const newestFirst = (a, b) => (Number.isNaN(b.time) ? -Infinity : b.time) - (Number.isNaN(a.time) ? -Infinity : a.time) || 0;
-
-// buildModel reads what /api/investigate answered. asked are the observables that were sent.
-export function buildModel(answer, asked) {
-  const observe = answer.observe?.data ?? {};
-  const deliberate = answer.deliberate?.data ?? {};
-
-  const judgements = unique([...docs(observe, 'judgements'), ...docs(deliberate, 'judgements')]).map(judgement).sort(newestFirst);
-  const indicators = unique(docs(observe, 'indicators')).map(indicator).sort(newestFirst);
-  const verdicts = [...docs(deliberate, 'verdicts'), ...docs(observe, 'verdicts')].map(verdict).filter((v) => v.observable);
-  const links = relationships(unique(docs(observe, 'relationships')));
-  const sightings = unique(docs(observe, 'sightings')).map(sighting).sort(newestFirst);
-
-  const graph = relations(sightings, asked);
-  judge(graph.nodes, judgements, verdicts);
-
-  const known = { indicators: new Set(indicators.map((i) => i.id)), judgements: new Set(judgements.map((j) => j.id)) };
-  for (const s of sightings) {
-    s.indicators = (links.get(s.id) ?? []).filter((id) => known.indicators.has(id));
-    s.judgements = (links.get(s.id) ?? []).filter((id) => known.judgements.has(id));
-  }
-  const bySighting = new Map();
-  for (const s of sightings) for (const id of [...s.indicators, ...s.judgements]) push(bySighting, id, s.id);
-  for (const x of [...indicators, ...judgements]) x.sightings = bySighting.get(x.id) ?? [];
-
-  return {
-    asked, sightings, judgements, indicators, verdicts, ...graph,
-    references: references(answer.refer, sightings, judgements, indicators),
-    notices: notices(answer),
-    summary: summary(sightings, graph.nodes, verdicts, judgements),
-    cost: answer.cost ?? { milliseconds: 0, calls: 0, parts: [] },
-  };
-}
-
-// unique keeps one document per id; those without are all kept.
-function unique(documents) {
-  const seen = new Set();
-  return documents.filter((d) => !text(d.id) || (!seen.has(d.id) && seen.add(d.id)));
-}
+export const unique = (list, key = keyOf) => [...new Map(list.map((x) => [key(x), x])).values()];
 
 function push(map, key, value) {
   const at = map.get(key);
@@ -96,220 +77,325 @@ function push(map, key, value) {
   else map.set(key, [value]);
 }
 
-function sighting(doc, index) {
-  const hosts = list(doc.targets).map(host).filter(Boolean);
-  const s = {
-    kind: 'sighting', id: text(doc.id) || `sighting-${index}`, doc,
-    title: text(doc.title) || text(doc.short_description) || text(doc.description) || 'Sighting',
-    time: ms(doc.observed_time?.start_time), end: ms(doc.observed_time?.end_time),
-    severity: severityOf(doc), confidence: text(doc.confidence), resolution: text(doc.resolution) || 'detected', count: Number(doc.count) || 1,
-    active: activeOf(doc.data),
-    observables: list(doc.observables).map(observable).filter(Boolean),
-    relations: list(doc.relations).map((r) => ({ relation: text(r.relation), source: observable(r.source), related: observable(r.related) }))
-      .filter((r) => r.relation && r.source && r.related),
-    hosts, url: pageOf(doc),
+// buildModel reads what /api/investigate answered. asked are the observables that were sent.
+export function buildModel(answer, asked) {
+  const observe = answer.observe?.data;
+  const deliberate = answer.deliberate?.data;
+  const byId = (list) => unique(list, (d) => text(d.id) || d);
+  const judgements = byId([...docs(observe, 'judgements'), ...docs(deliberate, 'judgements')]).map(judgement)
+    .sort((a, b) => rank(worstFirst, a.disposition) - rank(worstFirst, b.disposition) || newestFirst(a, b));
+  const indicators = byId(docs(observe, 'indicators')).map(indicator).sort(newestFirst);
+  const verdicts = docs(deliberate, 'verdicts').map((doc) => ({
+    observable: observable(doc.observable), disposition: dispositionOf(doc),
+    judgement: text(doc.judgement_id),
+  })).filter((v) => v.observable);
+  const sightings = byId(docs(observe, 'sightings'));
+  const events = eventsOf(sightings);
+
+  const eventIds = new Set(events.map((e) => e.id));
+  for (const x of [...judgements, ...indicators]) {
+    x.events = texts(x.doc.external_ids).filter((id) => eventIds.has(id));
+    for (const e of events) if (x.events.includes(e.id)) e[`${x.kind}s`].push(x.id);
+  }
+  const problems = objects(answer.problems);
+  const truncated = (p) => p.code === 'too-many-messages-warning';
+  const lost = (endpoint) =>
+    problems.some((p) => p.endpoints?.includes(endpoint) && p.type !== 'note' && !truncated(p));
+  // a part at least
+  const missing = { events: lost('observe'), rest: lost('observe') || problems.some(truncated) };
+  missing.verdicts = lost('deliberate') || (missing.events && verdicts.length === 0);
+  const graph = graphOf(events, asked);
+  judge(graph, judgements, verdicts);
+  return {
+    asked, events, judgements, indicators, missing, ...graph,
+    references: references(answer.refer, sightings),
+    notices: [...problems, ...endpointsAskedFor(asked, graph.nodes)],
+    summary: summary(events, graph.nodes, verdicts, judgements),
+    cost: answer.cost ?? { milliseconds: 0, calls: 0, parts: [] },
   };
-  s.state = s.active === true ? 'Active' : s.active === false ? 'Historical' : 'Unknown';
-  s.hay = [s.title, s.severity, s.state, s.resolution, Number.isFinite(s.time) ? new Date(s.time).toISOString().replace('T', ' ') : '',
-    ...s.observables.map((o) => `${o.type} ${o.value}`), ...hosts.flatMap((h) => [h.name, ...h.addresses]),
-    ...s.relations.flatMap((r) => [r.source.value, r.related.value])].join('\n').toLowerCase();
-  return s;
+}
+
+// eventsOf joins the sightings of one event: the relay makes one for each observable that found it.
+function eventsOf(sightings) {
+  const found = new Map();
+  sightings.forEach((doc, i) =>
+    push(found, texts(doc.external_ids)[0] ?? (text(doc.id) || `sighting ${i}`), doc));
+  return [...found].map(([id, all]) => {
+    const doc = all[0];
+    const active = all.map((d) => activeOf(d.data));
+    const e = {
+      kind: 'event', id, docs: all, judgements: [], indicators: [],
+      title: text(doc.title) || text(doc.short_description) || 'Event',
+      description: text(doc.description),
+      time: ms(doc.observed_time?.start_time), end: ms(doc.observed_time?.end_time),
+      severity: worst(severities, all.map(severityOf)), confidence: text(doc.confidence),
+      resolution: text(doc.resolution) || 'detected', context: doc.context, url: pageOf(doc),
+      state: active.includes(true) ? 'Active' : active.includes(false) ? 'Historical' : 'Unknown',
+      foundBy: unique(all.flatMap((d) => observables(d.observables))),
+      relations: unique(all.flatMap((d) => objects(d.relations)).map((r) => (
+        { relation: text(r.relation), source: observable(r.source), related: observable(r.related) }))
+        .filter((r) => r.relation && r.source && r.related),
+      (r) => `${keyOf(r.source)}\n${r.relation}\n${keyOf(r.related)}`),
+      hosts: unique(all.flatMap((d) => objects(d.targets)).map(host).filter(Boolean), (h) => h.key),
+      registry: Object.values(doc.context ?? {}).flatMap(objects).map((c) => text(c.registry_key))
+        .filter(Boolean)
+        .map((value) => ({ type: 'registry_key', value })),
+    };
+    e.values = unique([...e.foundBy, ...e.relations.flatMap((r) => [r.source, r.related]), ...e.registry]);
+    e.hay = [e.title, e.severity, e.state, e.resolution,
+      Number.isFinite(e.time) ? new Date(e.time).toISOString().replace('T', ' ') : '',
+      ...e.values.map((o) => `${o.type} ${o.value}`),
+      ...e.hosts.flatMap((h) => h.values.map((o) => o.value)),
+    ].join('\n').toLowerCase();
+    return e;
+  }).sort(newestFirst);
 }
 
 // activeOf reads the column Active of a sighting's table: is this the endpoint's present state, or history?
 function activeOf(data) {
-  const at = list(data?.columns).findIndex((c) => c.name === 'Active');
-  const cell = at >= 0 && Array.isArray(data.rows) && Array.isArray(data.rows[0]) ? data.rows[0][at] : undefined;
-  return { true: true, false: false }[String(cell).toLowerCase()];
+  const at = objects(data?.columns).findIndex((c) => c.name === 'Active');
+  return { true: true, false: false }[String(data?.rows?.[0]?.[at]).toLowerCase()];
 }
 
 function host(target) {
-  const found = list(target.observables).map(observable).filter(Boolean);
-  const name = found.find((o) => o.type === 'hostname') ?? found[0];
-  if (!name) return null;
-  return {
-    key: `host|${name.value}`, name: name.value, os: text(target.os), type: text(target.type),
-    addresses: found.filter((o) => o !== name).map((o) => o.value), observables: found,
-  };
+  const values = observables(target.observables);
+  const name = values.find((o) => o.type === 'hostname') ?? values[0];
+  return name ? { key: `host|${name.value.toLowerCase()}`, name: name.value, os: text(target.os), values }
+    : null;
 }
 
 // pageOf is the page at Qualys that shows an entity.
-function pageOf(doc) {
-  for (const r of list(doc.external_references)) if (text(r.url)) return r.url;
-  return text(doc.source_uri);
-}
+const pageOf = (doc) => objects(doc.external_references).map((r) => text(r.url)).find(Boolean)
+  || text(doc.source_uri);
 
 function judgement(doc, index) {
   const j = {
-    kind: 'judgement', id: text(doc.id) || `judgement-${index}`, doc, observable: observable(doc.observable), disposition: dispositionOf(doc), severity: severityOf(doc),
-    confidence: text(doc.confidence), reason: text(doc.reason), priority: Number(doc.priority) || 0, time: ms(doc.valid_time?.start_time), url: pageOf(doc),
+    kind: 'judgement', id: text(doc.id) || `judgement-${index}`, doc, observable: observable(doc.observable),
+    disposition: dispositionOf(doc), severity: severityOf(doc), confidence: text(doc.confidence),
+    reason: text(doc.reason), priority: Number(doc.priority) || 0, time: ms(doc.valid_time?.start_time),
+    url: pageOf(doc),
   };
-  j.hay = [j.disposition, j.severity, j.confidence, j.reason, j.observable?.type, j.observable?.value].join('\n').toLowerCase();
+  j.hay = [j.disposition, j.severity, j.confidence, j.reason, j.observable?.type, j.observable?.value]
+    .join('\n').toLowerCase();
   return j;
 }
 
 function indicator(doc, index) {
   const i = {
-    kind: 'indicator', id: text(doc.id) || `indicator-${index}`, doc, title: text(doc.title) || text(doc.short_description) || 'Indicator', severity: severityOf(doc), confidence: text(doc.confidence),
-    time: ms(doc.valid_time?.start_time), tags: [...texts(doc.indicator_type), ...texts(doc.tags)], producer: text(doc.producer), url: pageOf(doc),
+    kind: 'indicator', id: text(doc.id) || `indicator-${index}`, doc,
+    title: text(doc.title) || text(doc.short_description) || 'Indicator', description: text(doc.description),
+    severity: severityOf(doc), confidence: text(doc.confidence), time: ms(doc.valid_time?.start_time),
+    tags: [...texts(doc.indicator_type), ...texts(doc.tags)], producer: text(doc.producer), url: pageOf(doc),
   };
   i.hay = [i.title, i.severity, i.confidence, i.producer, ...i.tags].join('\n').toLowerCase();
   return i;
 }
 
-const verdict = (doc) => ({ observable: observable(doc.observable), disposition: dispositionOf(doc), judgement: text(doc.judgement_id), doc });
-
-// relationships maps an entity's id to the ids at the other ends.
-function relationships(documents) {
-  const links = new Map();
-  for (const r of documents) {
-    push(links, text(r.source_ref), text(r.target_ref));
-    push(links, text(r.target_ref), text(r.source_ref));
-  }
-  return links;
+// hashesIn are the hashes that an event gives to a file name, file path or process name.
+function hashesIn(event, { type, value }) {
+  const isHash = (o) => ['sha256', 'md5', 'sha1'].includes(o.type);
+  const named = (name) => event.relations.filter((r) => isHash(r.related) && keyOf(r.source) === keyOf(name))
+    .map((r) => r.related);
+  if (type !== 'process_name') return named({ type, value });
+  const connects = event.relations.filter((r) => words(r.relation) === 'connected to').map((r) => r.source);
+  const started = connects.some((o) => keyOf(o) === keyOf({ type, value })) ? connects.filter(isHash) : [];
+  return started.length ? started : named({ type: 'file_name', value });
 }
 
-// relations makes the graph: what was asked for, what the sightings name, and the hosts they were made on.
-function relations(sightings, asked) {
+// sameFile tells which observables are one file: its hashes, and the names and paths that all events give to
+// that one file. A name that several files have, or that an event shows without a hash, stays apart: it
+// would lend its events and its verdict to a file that is not theirs.
+function sameFile(events) {
+  const parent = new Map();
+  const root = (key) => { while (parent.has(key)) key = parent.get(key); return key; };
+  const join = (key, to) => { // never two SHA-256s, whatever an event says
+    const [from, into] = [root(key), root(to)];
+    if (from !== into && !from.startsWith('sha256|')) parent.set(from, into);
+  };
+  const oneFile = (hashes) => new Set(hashes.map((h) => h.type)).size === new Set(hashes.map(keyOf)).size;
+  const uses = new Map();
+  for (const e of events) {
+    for (const o of e.values) {
+      if (!['file_name', 'file_path', 'process_name'].includes(o.type)) continue;
+      const hashes = hashesIn(e, o);
+      push(uses, keyOf(o), hashes);
+      const to = hashes.find((h) => h.type === 'sha256') ?? hashes[0];
+      if (oneFile(hashes)) for (const h of hashes) join(keyOf(h), keyOf(to));
+    }
+  }
+  for (const [key, all] of uses) {
+    const files = new Set(all.flatMap((hashes) =>
+      (hashes.length ? hashes.map((h) => root(keyOf(h))) : [''])));
+    const [file] = files;
+    if (files.size === 1 && file) join(key, file);
+  }
+  return root;
+}
+
+// graphOf makes the graph: what was asked for, what the events name, and the hosts on which they happened.
+function graphOf(events, asked) {
   const nodes = new Map();
   const edges = new Map();
+  const root = sameFile(events);
+  const labels = ['file_name', 'process_name', 'file_path', 'sha256', 'md5'];
 
-  const node = (key, make, s) => {
+  const node = (key, kind, event) => {
     let n = nodes.get(key);
     if (!n) {
-      n = { key, asked: false, sightings: [], severity: 'Unknown', active: 0, first: NaN, last: NaN, disposition: '', reason: '', ...make() };
+      n = { key, kind, label: '', values: [], asked: false, events: [], severity: 'Unknown', active: 0,
+        first: NaN, last: NaN, disposition: '', reason: '', os: '', touched: new Set() };
       nodes.set(key, n);
     }
-    if (s && n.sightings.at(-1) !== s.id) {
-      n.sightings.push(s.id);
-      if (n.sightings.length === 1 || rank(s.severity) < rank(n.severity)) n.severity = s.severity;
-      if (s.active) n.active++;
-      if (!(n.first <= s.time)) n.first = Number.isNaN(s.time) ? n.first : s.time;
-      if (!(n.last >= s.time)) n.last = Number.isNaN(s.time) ? n.last : s.time;
+    if (event && n.events.at(-1) !== event.id) {
+      n.events.push(event.id);
+      n.severity = worst(severities, n.events.length === 1 ? [event.severity]
+        : [n.severity, event.severity]);
+      if (event.state === 'Active') n.active++;
+      if (!(n.first <= event.time) && !Number.isNaN(event.time)) n.first = event.time;
+      if (!(n.last >= event.time) && !Number.isNaN(event.time)) n.last = event.time;
     }
     return n;
   };
-  const thing = (o, s) => node(keyOf(o), () => ({ kind: kindOfType[o.type] ?? 'other', type: o.type, label: o.value }), s);
-  const edge = (from, to, relation, s) => {
+  const thing = (o, event) => {
+    const n = node(root(keyOf(o)), kindOfType[o.type] ?? 'other', event);
+    if (!n.values.some((v) => keyOf(v) === keyOf(o))) n.values.push(o);
+    n.values.sort((a, b) => rank(labels, a.type) - rank(labels, b.type));
+    if (n.values.some((v) => kindOfType[v.type] === 'file')) n.kind = 'file';
+    n.label = n.values[0].value;
+    return n;
+  };
+  const edge = (from, to, relation, event) => {
     if (from === to) return;
     const key = `${from.key}\n${relation}\n${to.key}`;
-    const e = edges.get(key) ?? { key, from: from.key, to: to.key, relation, sightings: [], active: 0 };
+    const e = edges.get(key) ?? { key, from: from.key, to: to.key, relation, events: [], active: 0 };
     edges.set(key, e);
-    if (e.sightings.at(-1) !== s.id) {
-      e.sightings.push(s.id);
-      if (s.active) e.active++;
-    }
+    if (e.events.at(-1) === event.id) return;
+    e.events.push(event.id);
+    if (event.state === 'Active') e.active++;
   };
 
   for (const o of asked) thing(o).asked = true;
-  for (const s of sightings) {
-    const seen = s.observables.map((o) => thing(o, s));
-    for (const r of s.relations) edge(thing(r.source, s), thing(r.related, s), words(r.relation), s);
-    for (const h of s.hosts) {
-      const on = node(h.key, () => ({ kind: 'host', type: 'host', label: h.name, os: h.os, addresses: [] }), s);
-      on.addresses = [...new Set([...on.addresses, ...h.addresses])];
-      for (const n of seen) edge(n, on, h.observables.some((o) => keyOf(o) === n.key) ? 'address of' : 'seen on', s);
+  for (const e of events) {
+    const values = e.values.map((o) => thing(o, e));
+    const reached = new Set(); // what another thing of the event leads to hangs on that, not on the host
+    for (const r of e.relations) {
+      const from = thing(r.source);
+      let [to, relation] = [thing(r.related), words(r.relation)];
+      const [image] = r.source.type === 'process_name' ? hashesIn(e, r.source) : [];
+      if (image && thing(image) !== from) [to, relation] = [thing(image), 'runs']; // which connects as well
+      edge(from, to, relation, e);
+      if (from !== to) reached.add(to);
+    }
+    e.nodes = [...new Set(values.map((n) => n.key))];
+    for (const h of e.hosts) {
+      const on = node(h.key, 'host', e);
+      on.label = h.name;
+      on.os ||= h.os;
+      on.values = unique([...on.values, ...h.values]);
+      for (const n of new Set(values)) {
+        on.touched.add(n.key);
+        const own = h.values.some((o) => root(keyOf(o)) === n.key);
+        if (own || !reached.has(n)) edge(n, on, own ? 'address of' : 'seen on', e);
+      }
     }
   }
-  return { nodes, edges: [...edges.values()] };
+  return { nodes, edges: [...edges.values()], find: (o) => nodes.get(o.key ?? root(keyOf(o))) };
 }
 
-// judge gives each observable its disposition: the relay's verdict, or else the judgement of highest priority, then the newest, then in CTIM's order.
-function judge(nodes, judgements, verdicts) {
-  const best = new Map();
-  for (const j of judgements) {
-    if (!j.observable) continue;
-    const key = keyOf(j.observable);
-    const b = best.get(key);
-    if (!b || j.priority - b.priority > 0 || (j.priority === b.priority && (newestFirst(j, b) < 0
-      || (newestFirst(j, b) === 0 && dispositions.indexOf(j.disposition) < dispositions.indexOf(b.disposition))))) best.set(key, j);
+// judge gives each observable its disposition: the relay's verdict, or else the judgement of highest
+// priority, then the newest, then in CTIM's order. A node of several observables shows the worst of theirs.
+function judge({ nodes }, judgements, verdicts) {
+  const before = (a, b) => b.priority - a.priority || newestFirst(a, b)
+    || rank(precedence, a.disposition) - rank(precedence, b.disposition);
+  const judged = new Map();
+  for (const j of judgements.toSorted(before)) {
+    if (j.observable && !judged.has(keyOf(j.observable))) judged.set(keyOf(j.observable),
+      { ...j, judged: 'Judgement' });
   }
-  const byId = new Map(judgements.map((j) => [j.id, j]));
-  for (const [key, j] of best) Object.assign(nodes.get(key) ?? {}, { disposition: j.disposition, reason: j.reason, judged: 'judgement', judgement: j.id });
   for (const v of verdicts) {
-    const j = byId.get(v.judgement);
-    Object.assign(nodes.get(keyOf(v.observable)) ?? {}, { disposition: v.disposition, reason: j?.reason ?? '', judged: 'verdict', judgement: v.judgement });
-    v.reason = j?.reason ?? '';
+    const reason = judgements.find((j) => j.id === v.judgement)?.reason ?? '';
+    judged.set(keyOf(v.observable), { disposition: v.disposition, reason, judged: 'Verdict' });
+  }
+  for (const n of nodes.values()) {
+    if (n.kind === 'host') continue;
+    const [by] = n.values.map((o) => judged.get(keyOf(o))).filter(Boolean)
+      .sort((a, b) => rank(worstFirst, a.disposition) - rank(worstFirst, b.disposition));
+    if (by) Object.assign(n, { disposition: by.disposition, reason: by.reason, judged: by.judged });
   }
 }
 
-function summary(sightings, nodes, verdicts, judgements) {
-  const hosts = [...nodes.values()].filter((n) => n.kind === 'host').sort((a, b) => rank(a.severity) - rank(b.severity) || b.sightings.length - a.sightings.length);
-  const worst = sightings.reduce((w, s) => (rank(s.severity) < rank(w) ? s.severity : w), 'Unknown');
-  const threats = [...new Set(judgements.filter((j) => j.disposition === 'Malicious' && j.reason).map((j) => j.reason))];
+// questionAbout is what to ask for to learn more about a node: a host by its addresses, a file by what tells
+// it from others.
+export function questionAbout(node) {
+  const of = (...types) => node.values.filter((o) => types.includes(o.type));
+  if (node.kind === 'host') return of('ip', 'ipv6').filter((o) => !/^(fe80:|169\.254\.)/i.test(o.value));
+  if (node.kind !== 'file') return of(...searchable);
+  return [of('sha256'), of('md5'), of('file_path'), of('file_name', 'process_name')].find((l) => l.length)
+    ?? [];
+}
+
+// endpointsAskedFor explains why the name of an endpoint finds nothing that happened on it.
+function endpointsAskedFor(asked, nodes) {
+  const names = new Set([...nodes.values()].filter((n) => n.kind === 'host').flatMap((n) => n.values)
+    .filter((o) => o.type === 'hostname').map((o) => o.value.toLowerCase()));
+  const isEndpoint = (name) => names.has(name) || names.has(name.split('.')[0]);
+  return asked.filter((o) => kindOfType[o.type] === 'domain' && isEndpoint(o.value.toLowerCase())).map((o) => ({
+    type: 'note', heading: `${o.value} is an endpoint`, endpoints: [],
+    message: 'A search for a hostname or a domain finds the connections that were made to this name, not what '
+      + 'happened on the endpoint. The answer shows that under the host; to learn more, investigate its '
+      + 'addresses.',
+  }));
+}
+
+function summary(events, nodes, verdicts, judgements) {
+  const hosts = [...nodes.values()].filter((n) => n.kind === 'host').sort((a, b) => (
+    rank(severities, a.severity) - rank(severities, b.severity) || b.events.length - a.events.length));
+  const severity = worst(severities, events.map((e) => e.severity));
+  const ofState = (state) => events.filter((e) => e.state === state).length;
   return {
-    sightings: sightings.length, active: sightings.filter((s) => s.active).length, historical: sightings.filter((s) => s.active === false).length,
-    worst: sightings.length ? worst : '', worstCount: sightings.filter((s) => s.severity === worst).length,
-    hosts, verdicts: tally(verdicts.map((v) => v.disposition)), verdictCount: verdicts.length, judgements: tally(judgements.map((j) => j.disposition)), threats,
-    bySeverity: tally(sightings.map((s) => s.severity)),
+    events: events.length, active: ofState('Active'), historical: ofState('Historical'),
+    worst: severity, worstCount: events.filter((e) => e.severity === severity).length, hosts,
+    verdicts: tally(verdicts.map((v) => v.disposition)),
+    judgements: tally(judgements.map((j) => j.disposition)),
+    threats: [...new Set(judgements.filter((j) => j.disposition === 'Malicious')
+      .map((j) => j.reason))].filter(Boolean),
   };
 }
 
-const tally = (names) => names.reduce((t, name) => ({ ...t, [name]: (t[name] ?? 0) + 1 }), {});
-
-// references lists the pages at Qualys: the relay's pivots, then the pages that the entities name, each once.
-function references(refer, ...groups) {
+// references lists the pages at Qualys: the relay's links, then the pages that the sightings name, each once
+// and with the observables that it is about.
+function references(refer, sightings) {
   const found = new Map();
-  for (const p of list(refer?.data)) {
-    if (text(p.url)) found.set(p.url, { url: p.url, title: text(p.title) || p.url, description: text(p.description), tags: texts(p.categories), entities: 0, pivot: true });
+  for (const p of objects(refer?.data)) {
+    const [, type, value] = /^ref-.*?-search-([a-z0-9_]+)-(.+)$/s.exec(text(p.id)) ?? [];
+    const about = value ? [{ type, value: decoded(value) }] : [];
+    if (text(p.url)) found.set(p.url,
+      { url: p.url, title: text(p.title) || 'Link', about, fromRefer: true });
   }
-  for (const entity of groups.flat()) {
-    for (const r of [...list(entity.doc.external_references), { url: entity.doc.source_uri }]) {
-      const url = text(r.url);
-      if (!url) continue;
-      const at = found.get(url) ?? { url, title: text(r.description) || text(r.source_name) || 'Page named by the answer', description: '', tags: [], entities: 0, pivot: false };
-      if (at.last !== entity.id) at.entities++;
-      at.last = entity.id;
-      found.set(url, at);
-    }
+  for (const doc of sightings) {
+    const url = pageOf(doc);
+    if (!url) continue;
+    const title = text(objects(doc.external_references)[0]?.description) || 'Page named by the answer';
+    const at = found.get(url) ?? { url, title, about: [], fromRefer: false };
+    at.about = unique([...at.about, ...observables(doc.observables)]);
+    found.set(url, at);
   }
   return [...found.values()];
 }
 
-const weights = { fatal: 0, error: 1, warning: 2 };
-
-const headings = {
-  'authorization error': 'Not authorised', 'permission denied': 'Not permitted', 'too many requests': 'Rate limit reached',
-  'too-many-messages-warning': 'Cut short', 'invalid argument': 'Not searched', 'gateway timeout': 'Out of time', 'service unavailable': 'Qualys is unavailable',
-  'connection error': 'Cannot connect', unknown: 'Unexpected failure',
-};
-
-const advice = {
-  'authorization error': 'The relay refused the token, or Qualys refused the credentials in it. Nothing can be seen until this is mended.',
-  'permission denied': 'The Qualys account works, but may not read these events.',
-  'too many requests': 'What is shown may be incomplete. Ask again in a few minutes.',
-  'too-many-messages-warning': 'More was found than is shown. Ask for fewer observables at once, or raise CTR_ENTITIES_LIMIT.',
-  'gateway timeout': 'What was found in time is shown; ask again for the rest.',
-  'service unavailable': 'What is shown may be incomplete. Ask again later.',
-  'connection error': 'The relay could not reach Qualys.',
-};
-
-// notices puts the errors of all answers into plain words, the worst first, equal ones once.
-function notices(answer) {
-  const found = new Map();
-  const add = (type, heading, message, help, endpoint) => {
-    const key = `${type}\n${heading}\n${message}`;
-    const at = found.get(key);
-    if (at) at.endpoints.push(endpoint);
-    else found.set(key, { type, heading, message, help, endpoints: [endpoint] });
-  };
-  for (const endpoint of ['observe', 'deliberate', 'refer']) {
-    for (const e of list(answer[endpoint]?.errors)) {
-      const code = text(e.code);
-      add(e.type in weights ? e.type : 'error', headings[code] ?? (words(code) || 'Problem'), text(e.message), advice[code] ?? '', endpoint);
-    }
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
-  const lost = { observe: 'No sightings', deliberate: 'No verdicts', refer: 'No links to Qualys' };
-  for (const p of list(answer.problems)) {
-    const endpoint = text(p.endpoint).split('/')[1] ?? '';
-    add(p.type === 'warning' ? 'warning' : 'error', lost[endpoint] ?? 'No answer', text(p.message), '', endpoint);
-  }
-  return [...found.values()].sort((a, b) => weights[a.type] - weights[b.type]);
 }
 
-// narrow applies the filters that the timeline and the table of sightings share. Empty sets and no span let everything through.
-export function narrow(sightings, { severities: wanted, states, query, span }) {
+// narrow applies the filters that the timeline and the table of events share. Empty sets and no span let all
+// through.
+export function narrow(events, { severities: wanted, states, query, span }) {
   const parts = query.toLowerCase().split(/\s+/).filter(Boolean);
-  return sightings.filter((s) => (wanted.size === 0 || wanted.has(s.severity)) && (states.size === 0 || states.has(s.state))
-    && (!span || (s.time >= span[0] && s.time <= span[1])) && parts.every((p) => s.hay.includes(p)));
+  return events.filter((e) => (wanted.size === 0 || wanted.has(e.severity))
+    && (states.size === 0 || states.has(e.state))
+    && (!span || (e.time >= span[0] && e.time <= span[1])) && parts.every((p) => e.hay.includes(p)));
 }

@@ -1,4 +1,5 @@
-// Runs before the page is drawn, so that a dark page does not flash. Without a choice of one's own the system's is followed.
+// Runs before the page is drawn, so that a dark page does not flash. Without a choice of one's own the
+// system's is followed.
 (() => {
   'use strict';
   const key = 'relay-console-theme';
@@ -14,7 +15,8 @@
   } catch { /* storage is switched off: the choice lasts as long as the page */ }
 
   const apply = () => {
-    document.documentElement.dataset.theme = chosen === 'system' ? (dark.matches ? 'dark' : 'light') : chosen;
+    document.documentElement.dataset.theme = chosen === 'system' ? (dark.matches ? 'dark' : 'light')
+      : chosen;
     const button = document.getElementById('theme');
     if (button) {
       button.textContent = signs[chosen];

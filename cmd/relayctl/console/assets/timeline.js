@@ -1,7 +1,7 @@
-// The sightings along time: a lane for each severity, filled for what is still so on the endpoint, hollow for history. The table of sightings
-// below holds the same for the keyboard.
+// The events along time: a row for each severity, filled for what is still so on the endpoint, hollow for
+// history. The table of events below holds the same for the keyboard.
 
-import { clip, count, el, markOf, plain, when } from './dom.js';
+import { button, clip, count, el, markOf, number, plain, when } from './dom.js';
 import { severities } from './model.js';
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -9,13 +9,18 @@ const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
-const steps = [second, 5 * second, 15 * second, 30 * second, minute, 5 * minute, 15 * minute, 30 * minute, hour, 3 * hour, 6 * hour, 12 * hour, day, 2 * day, 7 * day, 14 * day, 30 * day, 91 * day, 365 * day];
+const steps = [
+  ...[1, 5, 15, 30].map((n) => n * second), ...[1, 5, 15, 30].map((n) => n * minute),
+  ...[1, 3, 6, 12].map((n) => n * hour), ...[1, 2, 7, 14, 30, 91, 365].map((n) => n * day),
+];
 
 // ticks puts marks at round times, about as many as fit.
 function ticks(min, max, most) {
-  const step = steps.find((s) => (max - min) / s <= most) ?? Math.ceil((max - min) / most / (365 * day)) * 365 * day;
+  const step = steps.find((s) => (max - min) / s <= most)
+    ?? Math.ceil((max - min) / most / (365 * day)) * 365 * day;
   const first = Math.ceil(min / step) * step;
-  return Array.from({ length: Math.max(0, Math.floor((max - first) / step) + 1) }, (_, i) => ({ value: first + i * step }));
+  const length = Math.max(0, Math.floor((max - first) / step) + 1);
+  return Array.from({ length }, (_, i) => ({ value: first + i * step }));
 }
 
 // tickLabel says the day where it changes, and the time where the marks are closer than days.
@@ -28,80 +33,99 @@ function tickLabel(value, index, all) {
   return fresh ? [clock, text.slice(0, 10)] : clock;
 }
 
-// spread moves points of one lane aside that would cover each other.
+// spread moves points of one row aside that would cover each other.
 function spread(points, span) {
-  const lanes = new Map();
+  const rows = new Map();
   const offsets = [0, 0.14, -0.14, 0.28, -0.28, 0.07, -0.07, 0.21, -0.21];
   for (const p of points.toSorted((a, b) => a.x - b.x)) {
-    const last = lanes.get(p.lane) ?? { x: -Infinity, turn: 0 };
+    const last = rows.get(p.row) ?? { x: -Infinity, turn: 0 };
     const turn = p.x - last.x > span * 0.008 ? 0 : last.turn + 1;
-    lanes.set(p.lane, { x: p.x, turn });
-    p.y = p.lane + offsets[turn % offsets.length];
+    rows.set(p.row, { x: p.x, turn });
+    p.y = p.row + offsets[turn % offsets.length];
   }
 }
 
-// createTimeline draws into the page's elements and calls open(sighting id) for a point, filtered() when a facet is switched.
+// createTimeline draws into the page's elements and calls open(event id) for a point, filtered() when a
+// facet is switched.
 export function createTimeline({ canvas, facets, none, filters, open, filtered }) {
   let chart = null;
   let chosen = '';
 
-  function draw(sightings) {
-    const timed = sightings.filter((s) => Number.isFinite(s.time));
+  function draw(events) {
+    const timed = events.filter((s) => Number.isFinite(s.time));
     none.hidden = timed.length > 0;
     canvas.parentElement.hidden = timed.length === 0;
-    const lanes = severities.filter((severity) => timed.some((s) => s.severity === severity));
-    canvas.parentElement.style.height = `${58 + lanes.length * 38}px`;
+    const rows = severities.filter((severity) => timed.some((s) => s.severity === severity));
+    canvas.parentElement.style.height = `${58 + rows.length * 38}px`;
     const times = timed.map((s) => s.time);
     let min = times.reduce((a, b) => Math.min(a, b), Infinity);
     let max = times.reduce((a, b) => Math.max(a, b), -Infinity);
+    canvas.setAttribute('aria-label', timed.length === 0 ? 'Timeline without events'
+      : `Timeline of ${count(timed.length, 'event')} from ${when(min)} to ${when(max)} UTC: `
+        + `${rows.map((r) => `${r} ${timed.filter((s) => s.severity === r).length}`).join(', ')}. `
+        + 'The table of events holds the same.');
     const margin = Math.max((max - min) * 0.02, 30 * second);
     min -= margin;
     max += margin;
-    const points = timed.map((s) => ({ x: s.time, lane: lanes.indexOf(s.severity), sighting: s }));
+    const points = timed.map((s) => ({ x: s.time, row: rows.indexOf(s.severity), event: s }));
     spread(points, max - min);
-    canvas.setAttribute('aria-label', timed.length === 0 ? 'Timeline without sightings' : `Timeline of ${count(timed.length, 'sighting')} from ${when(times.reduce((a, b) => Math.min(a, b)))} to ${when(times.reduce((a, b) => Math.max(a, b)))} UTC: ${lanes.map((l) => `${l} ${timed.filter((s) => s.severity === l).length}`).join(', ')}. The table of sightings holds the same.`);
 
     const many = timed.length > 300;
-    const colours = Object.fromEntries(severities.map((severity) => [severity, css(`--s-${severity.toLowerCase()}`)]));
+    const colours = Object.fromEntries(severities.map((severity) =>
+      [severity, css(`--s-${severity.toLowerCase()}`)]));
     const panel = css('--panel');
     const accent = css('--accent');
-    const colour = (c) => colours[c.raw?.sighting.severity];
+    const colour = (c) => colours[c.raw?.event.severity];
     const data = { datasets: [{
       data: points, parsing: false, clip: 8,
-      pointRadius: (c) => (c.raw?.sighting.id === chosen ? 8 : many ? 3.5 : 5.5), pointHoverRadius: 8, pointHitRadius: 8,
-      pointBackgroundColor: (c) => (c.raw?.sighting.active ? colour(c) : panel),
-      pointBorderColor: (c) => (c.raw?.sighting.id === chosen ? accent : colour(c)), pointBorderWidth: (c) => (c.raw?.sighting.id === chosen ? 3 : 2),
+      pointRadius: (c) => (c.raw?.event.id === chosen ? 8 : many ? 3.5 : 5.5),
+      pointHoverRadius: 8, pointHitRadius: 8,
+      pointBackgroundColor: (c) => (c.raw?.event.state === 'Active' ? colour(c) : panel),
+      pointBorderColor: (c) => (c.raw?.event.id === chosen ? accent : colour(c)),
+      pointBorderWidth: (c) => (c.raw?.event.id === chosen ? 3 : 2),
     }] };
     const options = {
-      animation: false, responsive: true, maintainAspectRatio: false, events: ['mousemove', 'mouseout', 'click', 'touchstart'],
+      animation: false, responsive: true, maintainAspectRatio: false,
+      events: ['mousemove', 'mouseout', 'click', 'touchstart'],
       interaction: { mode: 'nearest', intersect: true },
       layout: { padding: { right: 12, top: 4 } },
       scales: {
         x: {
           type: 'linear', min, max, border: { color: css('--line') }, grid: { color: css('--line') },
-          afterBuildTicks: (axis) => { axis.ticks = ticks(axis.min, axis.max, Math.max(2, Math.floor(axis.width / 78))); },
-          ticks: { color: css('--faint'), font: { size: 11, family: css('--sans') }, maxRotation: 0, autoSkip: false, callback: tickLabel },
+          afterBuildTicks: (axis) => {
+            axis.ticks = ticks(axis.min, axis.max, Math.max(2, Math.floor(axis.width / 78)));
+          },
+          ticks: {
+            color: css('--faint'), font: { size: 11, family: css('--sans') }, maxRotation: 0,
+            autoSkip: false,
+            callback: tickLabel,
+          },
         },
         y: {
-          type: 'linear', min: -0.5, max: lanes.length - 0.5, reverse: true, border: { display: false }, grid: { color: css('--line') },
-          afterBuildTicks: (axis) => { axis.ticks = lanes.map((_, value) => ({ value })); },
-          ticks: { color: (c) => colours[lanes[c.index]], font: { size: 12, weight: 600, family: css('--sans') }, autoSkip: false, callback: (value) => `${markOf(lanes[value])} ${lanes[value] ?? ''}` },
+          type: 'linear', min: -0.5, max: rows.length - 0.5, reverse: true, border: { display: false },
+          grid: { color: css('--line') },
+          afterBuildTicks: (axis) => { axis.ticks = rows.map((_, value) => ({ value })); },
+          ticks: {
+            color: (c) => colours[rows[c.index]], font: { size: 12, weight: 600, family: css('--sans') },
+            autoSkip: false, callback: (value) => `${markOf(rows[value])} ${rows[value] ?? ''}`,
+          },
         },
       },
       plugins: {
         legend: { display: false },
         tooltip: {
-          displayColors: false, backgroundColor: css('--tip'), titleColor: css('--tip-ink'), bodyColor: css('--tip-ink'), titleFont: { family: css('--sans'), size: 12 }, bodyFont: { family: css('--sans'), size: 12 }, padding: 9,
+          displayColors: false, backgroundColor: css('--tip'), titleColor: css('--tip-ink'),
+          bodyColor: css('--tip-ink'), titleFont: { family: css('--sans'), size: 12 },
+          bodyFont: { family: css('--sans'), size: 12 }, padding: 9,
           callbacks: {
-            title: ([item]) => plain(clip(item.raw.sighting.title.slice(0, 2000), 60)),
-            label: (item) => {
-              const s = item.raw.sighting;
-              return [`${when(s.time)} UTC · ${s.severity} · ${s.state}`, ...s.observables.slice(0, 2).map((o) => plain(clip(o.value.slice(0, 2000), 48))), ...s.hosts.slice(0, 2).map((h) => `on ${plain(clip(h.name.slice(0, 2000), 40))}`)];
-            },
+            title: ([item]) => plain(clip(item.raw.event.title, 60)),
+            label: ({ raw: { event: e } }) => [`${when(e.time)} UTC · ${e.severity} · ${e.state}`,
+              ...e.foundBy.slice(0, 2).map((o) => plain(clip(o.value, 48))),
+              ...e.hosts.slice(0, 2).map((h) => `on ${plain(clip(h.name, 40))}`)],
           },
         },
       },
-      onClick: (_, found) => { if (found.length) open(points[found[0].index].sighting.id); },
+      onClick: (_, found) => { if (found.length) open(points[found[0].index].event.id); },
       onHover: (_, found) => { canvas.classList.toggle('over', found.length > 0); },
     };
     if (chart) {
@@ -112,35 +136,38 @@ export function createTimeline({ canvas, facets, none, filters, open, filtered }
     } else {
       chart = new globalThis.Chart(canvas, { type: 'scatter', data, options });
     }
-    draw.last = sightings;
+    draw.last = events;
   }
 
   // drawFacets shows the severities and states as switches that filter the timeline and the table alike.
   function drawFacets(all) {
     const facet = (set, word, mark, n) => {
-      const button = el('button', { type: 'button', class: `facet ${mark}`, 'aria-pressed': String(set.has(word)) },
-        el('span', { class: 'mark', 'aria-hidden': 'true' }, mark.startsWith('s-') ? markOf(word) : ''), word, ' ', el('span', { class: 'count' }, n.toLocaleString('en')));
-      button.addEventListener('click', () => {
+      const facet = button([
+        el('span', { class: 'mark', 'aria-hidden': 'true' }, mark === 's' ? markOf(word) : ''), word, ' ',
+        el('span', { class: 'count' }, number(n)),
+      ], () => {
         if (!set.delete(word)) set.add(word);
-        button.setAttribute('aria-pressed', String(set.has(word)));
+        facet.setAttribute('aria-pressed', String(set.has(word)));
         filtered();
-      });
-      return button;
+      }, `facet ${mark}-${word.toLowerCase()}`, { 'aria-pressed': String(set.has(word)) });
+      return facet;
     };
+    const group = (name, set, words, mark, of) => el('div', { role: 'group', 'aria-label': name },
+      words.map((word) => [word, all.filter((e) => of(e) === word).length]).filter(([, n]) => n)
+        .map(([word, n]) => facet(set, word, mark, n)));
     drawSpan();
-    facets.replaceChildren(
-      whole,
-      el('div', { role: 'group', 'aria-label': 'Severity' }, severities.map((severity) => [severity, all.filter((s) => s.severity === severity).length]).filter(([, n]) => n).map(([severity, n]) => facet(filters.severities, severity, `s-${severity.toLowerCase()}`, n))),
-      el('div', { role: 'group', 'aria-label': 'State' }, ['Active', 'Historical', 'Unknown'].map((state) => [state, all.filter((s) => s.state === state).length]).filter(([, n]) => n).map(([state, n]) => facet(filters.states, state, `state-${state.toLowerCase()}`, n))),
-    );
+    facets.replaceChildren(whole, group('Severity', filters.severities, severities, 's', (e) => e.severity),
+      group('State', filters.states, ['Active', 'Historical', 'Unknown'], 'state', (e) => e.state));
   }
 
-  // A span that is dragged out with the mouse or a pen becomes a filter. From the keyboard, a time typed into the table's filter does the same.
+  // A span that is dragged out with the mouse or a pen becomes a filter. From the keyboard, a time typed
+  // into the table's filter does the same.
   const box = canvas.parentElement;
   const span = el('div', { class: 'span', hidden: true });
   box.append(span);
   let from = null;
-  const within = (event) => Math.min(Math.max(event.clientX - canvas.getBoundingClientRect().left, chart.chartArea.left), chart.chartArea.right);
+  const within = (event) => Math.min(Math.max(event.clientX - canvas.getBoundingClientRect().left,
+    chart.chartArea.left), chart.chartArea.right);
   canvas.addEventListener('pointerdown', (event) => {
     if (!chart || event.button !== 0 || event.pointerType === 'touch') return;
     from = within(event);
@@ -155,7 +182,8 @@ export function createTimeline({ canvas, facets, none, filters, open, filtered }
   });
   const release = (event) => {
     if (from === null) return;
-    const ends = [from, within(event)].sort((a, b) => a - b).map((x) => chart.scales.x.getValueForPixel(x));
+    const ends = [from, within(event)].sort((a, b) => a - b)
+      .map((x) => chart.scales.x.getValueForPixel(x));
     const dragged = !span.hidden && event.type === 'pointerup';
     from = null;
     span.hidden = true;
@@ -167,15 +195,17 @@ export function createTimeline({ canvas, facets, none, filters, open, filtered }
   canvas.addEventListener('pointerup', release);
   canvas.addEventListener('pointercancel', release);
 
-  const whole = el('button', { type: 'button', class: 'facet', onclick: () => {
+  const whole = button('', () => {
     filters.span = null;
     drawSpan();
     filtered();
     facets.querySelector('button')?.focus();
-  } });
+  }, 'facet');
   function drawSpan() {
     whole.hidden = !filters.span;
-    if (filters.span) whole.replaceChildren(el('span', { class: 'hidden-text' }, 'Show the whole time instead of '), `${when(filters.span[0])} – ${when(filters.span[1]).slice(11)}`, el('span', { 'aria-hidden': 'true' }, ' ×'));
+    if (!filters.span) return;
+    whole.replaceChildren(el('span', { class: 'hidden-text' }, 'Show the whole time instead of '),
+      filters.span.map(when).join(' – '), el('span', { 'aria-hidden': 'true' }, ' ×'));
   }
 
   function choose(id) {

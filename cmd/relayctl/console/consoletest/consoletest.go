@@ -1,187 +1,228 @@
-// Package consoletest is a relay for the console's tests: a real HTTP server with canned answers. They tell one story, an opened mail attachment
-// and what it did on three hosts, and its variations: nothing found, half of it with errors, an attacker's values, and far too much.
+// Package consoletest gives the console's tests something to ask: the relay itself, over a fake Qualys
+// gateway that holds the story of the demo, in each state in which an analyst may meet it. What the page is
+// tested with is thus what the relay answers today. Two answers are made up from the story's, as no fake
+// gateway would get them through the relay: an attacker's, and one of a thousand events.
 package consoletest
 
 import (
 	"bytes"
 	"context"
-	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
-	"slices"
+	"net/http/httptest"
 	"strings"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"qualysrelay.example/cmd/relayctl/console"
+	"qualysrelay.example/qualys/qualystest"
+	"qualysrelay.example/relay"
 )
 
-//go:embed testdata
-var canned embed.FS
-
-// Answers is what a relay says, whatever it is asked. A nil answer is HTTP 404, as of a relay that does not know the endpoint.
-type Answers struct {
-	Observe    []byte
-	Deliberate []byte
-	Refer      []byte
+// Relay is a relay that a console can ask.
+type Relay struct {
+	settings map[string]string           // of the relay, beside those that every one has
+	gateway  func(s *qualystest.Server)  // what happens at Qualys
+	change   func(answer map[string]any) // of observe
+	refer    []byte                      // in place of the relay's own answer
+	old      bool                        // it has no verdicts
 }
 
-// Report is the text that an analyst would paste to get the story.
-func Report() string { return string(file("report.txt")) }
+// Story is a relay that works.
+func Story() Relay { return Relay{} }
 
-// Story is the whole story: 21 sightings on 3 hosts.
-func Story() Answers {
-	return Answers{Observe: file("observe.json"), Deliberate: file("deliberate.json"), Refer: file("refer.json")}
+// Partial truncates what it finds, knows no verdicts, and cannot get everything from Qualys.
+func Partial() Relay {
+	return Relay{settings: map[string]string{"CTR_ENTITIES_LIMIT": "3"}, old: true,
+		gateway: func(s *qualystest.Server) {
+			s.Inject(qualystest.Fault{
+				On: qualystest.Search, Contains: "pool.glasswing.example",
+				Do: qualystest.Status(500, "Internal Server Error"),
+			})
+		}}
 }
 
-// Empty is the answer about things that nobody has seen.
-func Empty() Answers {
-	return Answers{Observe: []byte(`{"data":{}}`), Deliberate: []byte(`{"data":{}}`), Refer: file("refer.json")}
+// Down has no Qualys to ask.
+func Down() Relay { return Relay{gateway: (*qualystest.Server).Close} }
+
+// WithoutPlatform does not know PLATFORM_URL.
+func WithoutPlatform() Relay { return Relay{settings: map[string]string{"PLATFORM_URL": ""}} }
+
+// Report is a text that an analyst would paste to get the story.
+func Report() string {
+	return `Incident 2026-0317: a user opened "Invoice-2026-0317.exe" from a mail.
+It dropped C:\Users\mira\AppData\Local\Temp\glw\update.exe
+(d41f7ab5902c6e38f4b17d0a5e93c8262b7f10e9d6c5a4831e0f9b27c8d3a645), which holds mutex:Global\GLW-7f3a-once
+and calls hxxps://cdn[.]glasswing[.]example/gate at 198[.]51[.]100[.]23; a miner joins pool.glasswing[.]example.
+A tool on the share: 71d0c4a8e3b95f260d8f1a7c6e2b9340. Seen beside it, probably harmless: 198.51.100.2.`
 }
 
-// Partial is the beginning of the story beside errors, from an old relay that knows no verdicts.
-func Partial() Answers {
-	answer := story()
-	keep(answer, 7)
-	answer["errors"] = []any{
-		map[string]any{"type": "warning", "code": "too-many-messages-warning", "message": "More than 7 results for domain cdn-update.example; shown: 7."},
-		map[string]any{"type": "warning", "code": "too many requests", "message": "Too many requests to Qualys IOC have been made. Please try again later."},
-		map[string]any{"type": "error", "code": "unknown", "message": "Unexpected response from Qualys IOC: 500 Internal Server Error"},
-	}
-	return Answers{Observe: encode(answer), Refer: file("refer.json")}
-}
+// Script is what the hostile answer tries to run: it would set globalThis.hostile.
+const Script = `<img src=x onerror="globalThis.hostile=1"><script>globalThis.hostile=1</script>` +
+	`<svg onload=globalThis.hostile=1>`
 
-// HostileScript is what the hostile answer tries to run: it would set globalThis.hostile.
-const HostileScript = `<img src=x onerror="globalThis.hostile=1"><script>globalThis.hostile=1</script><svg onload=globalThis.hostile=1>`
-
-// Hostile is the story with an attacker's values in it: markup wherever a text is free, a file name of 10,000 letters, marks that turn the reading
-// direction, addresses that are scripts.
-func Hostile() Answers {
-	answer := story()
+// Hostile answers with an attacker's values: markup wherever a text is free, a file name of 10,000 letters,
+// marks that turn the reading direction, addresses that are scripts.
+func Hostile() Relay {
 	long := strings.Repeat("a", 9_996) + ".exe"
 	turned := "invoice\u202efdp.exe"
-	for i, s := range docs(answer, "sightings") {
-		s["title"] = HostileScript
-		s["description"] = HostileScript
-		s["source_uri"] = "javascript:globalThis.hostile=1"
-		s["external_references"] = []any{map[string]any{"source_name": HostileScript, "url": "data:text/html,%3Cscript%3Eparent.hostile=1%3C/script%3E"}}
-		value := []string{HostileScript, long, turned, "\u200f" + HostileScript}[i%4]
-		s["observables"] = []any{map[string]any{"type": "file_name", "value": value}}
-		s["relations"] = []any{relation("file_name", value, "File_Name_Of<b>", "process_name", "__proto__"), relation("process_name", "constructor", "Connected_To", "domain", HostileScript)}
-		for _, target := range s["targets"].([]any) {
-			target.(map[string]any)["observables"] = []any{map[string]any{"type": "hostname", "value": HostileScript + turned}}
-			target.(map[string]any)["os"] = HostileScript
+	change := func(answer map[string]any) {
+		for i, s := range docs(answer, "sightings") {
+			s["title"] = Script
+			s["description"] = Script + " **" + Script + "** `" + Script +
+				"`\n\n- [x](javascript:globalThis.hostile=1)"
+			s["source_uri"] = "javascript:globalThis.hostile=1"
+			s["external_references"] = []any{map[string]any{
+				"source_name": Script, "url": "data:text/html,%3Cscript%3Eparent.hostile=1%3C/script%3E",
+			}}
+			value := []string{Script, long, turned, "=cmd|' /C calc'!A0", "\u200f" + Script}[i%5]
+			s["observables"] = []any{named("file_name", value)}
+			s["relations"] = []any{
+				relation("file_name", value, "File_Name_Of<b>", "process_name", "__proto__"),
+				relation("process_name", "constructor", "Connected_To", "domain", Script),
+			}
+			for _, target := range s["targets"].([]any) {
+				target.(map[string]any)["observables"] = []any{named("hostname", Script+turned)}
+				target.(map[string]any)["os"] = Script
+			}
 		}
+		for _, j := range docs(answer, "judgements") {
+			j["reason"] = Script
+			j["observable"] = named("file_name", Script)
+		}
+		for _, i := range docs(answer, "indicators") {
+			i["title"] = Script
+			i["description"] = Script
+			i["tags"] = []any{Script, "\u202e" + Script}
+		}
+		answer["errors"] = []any{map[string]any{"type": "error", "code": Script, "message": Script}}
 	}
-	for _, j := range docs(answer, "judgements") {
-		j["reason"] = HostileScript
-		j["observable"] = map[string]any{"type": "file_name", "value": HostileScript}
+	refer := encode(map[string]any{"data": []any{
+		map[string]any{"id": "ref-x-search-ip-%", "title": Script, "description": "",
+			"url": "javascript:globalThis.hostile=1"},
+		map[string]any{"id": "2", "title": Script, "description": Script, "url": "https://qualys.example/?" +
+			strings.Repeat("x", 1500)},
+	}})
+	return Relay{change: change, refer: refer}
+}
+
+// Many answers with the story told until there are n events, on 200 hosts and along 30 days.
+func Many(n int) Relay {
+	return Relay{change: func(answer map[string]any) {
+		originals := docs(answer, "sightings")
+		start := time.Date(2026, 3, 23, 10, 0, 0, 0, time.UTC)
+		sightings := make([]any, 0, n)
+		for i := range n {
+			s := maps.Clone(originals[i%len(originals)])
+			at := start.Add(-time.Duration(i) * 30 * 24 * time.Hour / time.Duration(n)).
+				Format("2006-01-02T15:04:05.000Z")
+			s["id"] = fmt.Sprintf("transient:sighting-%d", i)
+			s["external_ids"] = []any{fmt.Sprintf("event-%d", i)}
+			s["observed_time"] = map[string]any{"start_time": at, "end_time": at}
+			s["severity"] = []string{"Low", "None", "Medium", "Low", "High", "Unknown"}[i*7%6]
+			s["targets"] = []any{map[string]any{
+				"type": "endpoint", "os": "Microsoft Windows 11 Pro", "observed_time": s["observed_time"],
+				"observables": []any{
+					named("hostname", fmt.Sprintf("WS-%03d", i*13%200)),
+					named("ip", fmt.Sprintf("192.0.2.%d", i*13%200)),
+				},
+			}}
+			process := fmt.Sprintf("worker-%02d.exe", i%37)
+			s["relations"] = []any{
+				relation("process_name", process, "Connected_To", "ip", fmt.Sprintf("198.51.100.%d", i%90)),
+				relation("process_name", process, "Connected_To", "domain",
+					fmt.Sprintf("host-%d.example", i%55)),
+			}
+			sightings = append(sightings, s)
+		}
+		answer["data"].(map[string]any)["sightings"] = map[string]any{"count": n, "docs": sightings}
+	}}
+}
+
+// Start starts the relay until the test ends, and returns a console's way to ask it. What the relay sends to
+// Qualys must be what Qualys takes, or the test fails.
+func (r Relay) Start(tb qualystest.TB) (ask func(ctx context.Context, path string,
+	body []byte) (console.Reply, error)) {
+	tb.Helper()
+	gateway := qualystest.New(tb, qualystest.Config{Events: qualystest.Story()})
+	const key = "a key of at least thirty-two bytes, for tests"
+	settings := map[string]string{
+		"SECRET_KEY": key, "API_URL": gateway.URL, "PLATFORM_URL": "https://qualysguard.example",
+		"LOG_LEVEL":    "error",
+		"SEARCH_CACHE": "0",
 	}
-	for _, i := range docs(answer, "indicators") {
-		i["title"] = HostileScript
-		i["tags"] = []any{HostileScript, "\u202e" + HostileScript}
+	maps.Copy(settings, r.settings)
+	config, err := relay.ConfigFromEnv(func(name string) string { return settings[name] })
+	if err != nil {
+		tb.Fatalf("consoletest: %v", err)
 	}
-	answer["errors"] = []any{map[string]any{"type": "error", "code": HostileScript, "message": HostileScript}}
-	return Answers{
-		Observe:    encode(answer),
-		Deliberate: []byte(`{"data":{}}`),
-		Refer: encode(map[string]any{"data": []any{
-			map[string]any{"id": "1", "title": HostileScript, "description": HostileScript, "url": "javascript:globalThis.hostile=1"},
-			map[string]any{"id": "2", "title": HostileScript, "description": HostileScript, "url": "https://qualys.example/?" + strings.Repeat("x", 1500)},
-		}}),
+	service, err := relay.New(config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		tb.Fatalf("consoletest: %v", err)
+	}
+	server := httptest.NewServer(r.disturb(service))
+	tb.Cleanup(func() {
+		server.Close()
+		_ = service.Close()
+	})
+	claims := jwt.MapClaims{"user": qualystest.User, "pass": qualystest.Password}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(key))
+	if err != nil {
+		tb.Fatalf("consoletest: %v", err)
+	}
+	if r.gateway != nil {
+		r.gateway(gateway)
+	}
+	return func(ctx context.Context, path string, body []byte) (console.Reply, error) {
+		started := time.Now()
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+path,
+			bytes.NewReader(body))
+		if err != nil {
+			return console.Reply{}, err
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := server.Client().Do(request)
+		if err != nil {
+			return console.Reply{}, err
+		}
+		answer, err := io.ReadAll(response.Body)
+		return console.Reply{
+			Body: answer, Header: response.Header, Duration: time.Since(started),
+			Status: response.StatusCode,
+		}, errors.Join(err, response.Body.Close())
 	}
 }
 
-// Many is the story told n times over, on 200 hosts and along 30 days.
-func Many(n int) Answers {
-	answer := story()
-	originals := docs(answer, "sightings")
-	start := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	sightings := make([]any, 0, n)
-	for i := range n {
-		s := maps.Clone(originals[i%len(originals)])
-		at := start.Add(-time.Duration(i) * 30 * 24 * time.Hour / time.Duration(n)).Format("2006-01-02T15:04:05.000Z")
-		s["id"] = fmt.Sprintf("transient:sighting-%d", i)
-		s["observed_time"] = map[string]any{"start_time": at, "end_time": at}
-		s["timestamp"] = at
-		s["severity"] = []string{"Low", "None", "Medium", "Low", "High", "Unknown"}[i*7%6]
-		s["targets"] = []any{map[string]any{
-			"type": "endpoint", "os": "Microsoft Windows 11 Pro", "observed_time": s["observed_time"],
-			"observables": []any{map[string]any{"type": "hostname", "value": fmt.Sprintf("WS-%03d", i*13%200)}, map[string]any{"type": "ip", "value": fmt.Sprintf("192.0.2.%d", i*13%200)}},
-		}}
-		process := fmt.Sprintf("worker-%02d.exe", i%37)
-		s["relations"] = []any{
-			relation("process_name", process, "Connected_To", "ip", fmt.Sprintf("198.51.100.%d", i%90)),
-			relation("process_name", process, "Connected_To", "domain", fmt.Sprintf("host-%d.example", i%55)),
-		}
-		sightings = append(sightings, s)
-	}
-	answer["data"].(map[string]any)["sightings"] = map[string]any{"count": n, "docs": sightings}
-	return Answers{Observe: encode(answer), Deliberate: file("deliberate.json"), Refer: file("refer.json")}
-}
-
-// Handler is the relay: POST with JSON observables, HTTP 200, and its own account of the time in Server-Timing.
-func (a Answers) Handler() http.Handler {
+// disturb changes what the relay answers.
+func (r Relay) disturb(service http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	for path, answer := range map[string][]byte{"/observe/observables": a.Observe, "/deliberate/observables": a.Deliberate, "/refer/observables": a.Refer} {
-		if answer == nil {
-			continue
-		}
-		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
-			var asked []struct{ Type, Value string }
-			body := answer
-			if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || len(asked) == 0 {
-				body = []byte(`{"errors":[{"type":"fatal","code":"invalid argument","message":"Invalid JSON payload received. {}"}]}`)
+	mux.Handle("/", service)
+	if r.old {
+		mux.Handle("/deliberate/observables", http.NotFoundHandler())
+	}
+	if r.refer != nil {
+		mux.HandleFunc("/refer/observables",
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(r.refer) })
+	}
+	if r.change != nil {
+		mux.HandleFunc("/observe/observables", func(w http.ResponseWriter, request *http.Request) {
+			recorder := httptest.NewRecorder()
+			service.ServeHTTP(recorder, request)
+			var answer map[string]any
+			if err := json.Unmarshal(recorder.Body.Bytes(), &answer); err != nil {
+				panic(err) // the relay answers with JSON
 			}
-			switch path {
-			case "/observe/observables":
-				w.Header().Set("Server-Timing", `total;dur=184.2, qualys;dur=171.8;desc="2 calls"`)
-			case "/deliberate/observables":
-				w.Header().Set("Server-Timing", `total;dur=96.4, qualys;dur=90.1;desc="1 call"`)
-			default:
-				w.Header().Set("Server-Timing", `total;dur=0.3`)
-			}
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write(body)
+			r.change(answer)
+			_, _ = w.Write(encode(answer))
 		})
 	}
 	return mux
-}
-
-// Ask is the console's way to a relay at url.
-func Ask(url string) func(ctx context.Context, path string, body []byte) (console.Reply, error) {
-	return func(ctx context.Context, path string, body []byte) (console.Reply, error) {
-		started := time.Now()
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+path, bytes.NewReader(body))
-		if err != nil {
-			return console.Reply{}, err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return console.Reply{}, err
-		}
-		defer response.Body.Close()
-		answer, err := io.ReadAll(response.Body)
-		return console.Reply{Body: answer, Header: response.Header, Duration: time.Since(started), Status: response.StatusCode}, err
-	}
-}
-
-func file(name string) []byte {
-	content, err := canned.ReadFile("testdata/" + name)
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	return content
-}
-
-func story() map[string]any {
-	var answer map[string]any
-	if err := json.Unmarshal(file("observe.json"), &answer); err != nil {
-		panic(err) // it is embedded
-	}
-	return answer
 }
 
 func encode(answer map[string]any) []byte {
@@ -194,7 +235,9 @@ func encode(answer map[string]any) []byte {
 
 // docs are the documents of a kind, to be changed in place.
 func docs(answer map[string]any, kind string) []map[string]any {
-	list := answer["data"].(map[string]any)[kind].(map[string]any)["docs"].([]any)
+	data, _ := answer["data"].(map[string]any)
+	bundle, _ := data[kind].(map[string]any)
+	list, _ := bundle["docs"].([]any) // nothing where the relay found nothing
 	found := make([]map[string]any, 0, len(list))
 	for _, d := range list {
 		found = append(found, d.(map[string]any))
@@ -202,38 +245,11 @@ func docs(answer map[string]any, kind string) []map[string]any {
 	return found
 }
 
-// keep cuts the answer to its oldest n sightings and what belongs to them.
-func keep(answer map[string]any, n int) {
-	data := answer["data"].(map[string]any)
-	put := func(kind string, of []any) { data[kind] = map[string]any{"count": len(of), "docs": of} }
-	all := docs(answer, "sightings")
-	var sightings []any
-	events := map[any]bool{}
-	for _, s := range all[len(all)-n:] {
-		sightings = append(sightings, s)
-		events[s["external_ids"].([]any)[0]] = true
-	}
-	put("sightings", sightings)
-	ids := map[any]bool{}
-	for _, s := range sightings {
-		ids[s.(map[string]any)["id"]] = true
-	}
-	for _, kind := range []string{"indicators", "judgements"} {
-		var of []any
-		for _, d := range docs(answer, kind) {
-			if events[d["external_ids"].([]any)[0]] {
-				of = append(of, d)
-				ids[d["id"]] = true
-			}
-		}
-		put(kind, of)
-	}
-	put("relationships", slices.DeleteFunc(slices.Clone(data["relationships"].(map[string]any)["docs"].([]any)), func(d any) bool {
-		r := d.(map[string]any)
-		return !ids[r["source_ref"]] || !ids[r["target_ref"]]
-	}))
-}
+func named(kind, value string) map[string]any { return map[string]any{"type": kind, "value": value} }
 
 func relation(fromType, from, name, toType, to string) map[string]any {
-	return map[string]any{"origin": "Qualys IOC", "relation": name, "source": map[string]any{"type": fromType, "value": from}, "related": map[string]any{"type": toType, "value": to}}
+	return map[string]any{
+		"origin": "Qualys IOC", "relation": name, "source": named(fromType, from),
+		"related": named(toType, to),
+	}
 }

@@ -4,21 +4,27 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"qualysrelay.example/cmd/relayctl/console/consoletest"
 	"qualysrelay.example/ctim/ctimschema"
 )
 
 func TestEveryAnswerIsOneThatTheRelayMayGive(t *testing.T) {
-	for name, a := range map[string]consoletest.Answers{
-		"story": consoletest.Story(), "empty": consoletest.Empty(), "partial": consoletest.Partial(), "hostile": consoletest.Hostile(), "many": consoletest.Many(50),
+	for name, relay := range map[string]consoletest.Relay{
+		"story": consoletest.Story(), "partial": consoletest.Partial(), "down": consoletest.Down(),
+		"without platform": consoletest.WithoutPlatform(), "hostile": consoletest.Hostile(),
+		"many": consoletest.Many(50),
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.NoError(t, ctimschema.Validate("ObserveResponse", a.Observe))
-			assert.NoError(t, ctimschema.Validate("ReferResponse", a.Refer))
-			if a.Deliberate != nil {
-				assert.NoError(t, ctimschema.Validate("DeliberateResponse", a.Deliberate))
-			}
+			ask := relay.Start(t)
+			body := []byte(`[{"type":"ip","value":"198.51.100.23"},{"type":"domain","value":"pool.glasswing.example"}]`)
+			observed, err := ask(t.Context(), "/observe/observables", body)
+			require.NoError(t, err)
+			assert.NoError(t, ctimschema.Validate("ObserveResponse", observed.Body), "%s", observed.Body)
+			referred, err := ask(t.Context(), "/refer/observables", body)
+			require.NoError(t, err)
+			assert.NoError(t, ctimschema.Validate("ReferResponse", referred.Body), "%s", referred.Body)
 		})
 	}
 }

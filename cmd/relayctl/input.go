@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"qualysrelay.example/cmd/relayctl/relayclient"
+	"qualysrelay.example/cmd/relayctl/secret"
+	"qualysrelay.example/relay/auth"
+)
+
+// connection are the flags of the commands that call a relay.
+type connection struct {
+	URL       string        `help:"The relay's URL (RELAY_URL, ${default})." from:"RELAY_URL" default:"http://127.0.0.1:8080" placeholder:"URL"`
+	TokenFile string        `help:"Configuration token (RELAY_TOKEN_FILE); else RELAY_TOKEN, else asked for on a terminal." from:"RELAY_TOKEN_FILE" placeholder:"FILE"`
+	Timeout   time.Duration `help:"How long to wait for an answer (${default})." default:"60s" placeholder:"TIME"`
+}
+
+// client is the relay that the flags name, with its token.
+func (c *connection) client(ctx context.Context, p *program) (*relayclient.Client, error) {
+	base, err := relayclient.ParseURL("--url", c.URL)
+	if err != nil {
+		return nil, err
+	}
+	if c.Timeout <= 0 {
+		return nil, errors.New("--timeout must be longer than 0")
+	}
+	token, err := p.configurationToken(c.TokenFile)
+	if err == nil && token == "" {
+		if !p.Interactive() {
+			return nil, errors.New("no token: give --token-file, or set RELAY_TOKEN (\"relayctl token\" " +
+				"makes one)")
+		}
+		if token, err = p.AskSecret(ctx, "Configuration token: "); err == nil {
+			token, err = relayclient.CleanToken(token)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return relayclient.New(base, token, c.Timeout), nil
+}
+
+// configurationToken is the token in the file, else in RELAY_TOKEN; empty where there is neither.
+func (p *program) configurationToken(file string) (secret.Value, error) {
+	token := secret.Value(strings.TrimSpace(p.getenv("RELAY_TOKEN")))
+	if file != "" {
+		var err error
+		if token, _, err = secret.ReadFile(file); err != nil {
+			return "", err
+		}
+	}
+	if token == "" {
+		return "", nil
+	}
+	return relayclient.CleanToken(token)
+}
+
+// readToken reads a token from a file, else from standard input.
+func (p *program) readToken(ctx context.Context, file string) (secret.Value, error) {
+	var text secret.Value
+	var err error
+	switch {
+	case file != "":
+		text, _, err = secret.ReadFile(file)
+	case p.Interactive():
+		text, err = p.AskSecret(ctx, "Token: ")
+	default:
+		var input []byte
+		input, err = p.ReadText(ctx, 2*secret.MaxSize)
+		text = secret.Value(input)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("no token file %s", file)
+	}
+	if err != nil {
+		return "", err
+	}
+	if text == "" {
+		return "", errors.New("no token on standard input")
+	}
+	return relayclient.CleanToken(text)
+}
+
+// signingKey finds the HS256 key: in the file if there is one, else in SECRET_KEY, else it is asked for on
+// a terminal.
+func (p *program) signingKey(ctx context.Context, file string) (secret.Value, error) {
+	key, source := secret.Value(strings.TrimSpace(p.getenv("SECRET_KEY"))), "SECRET_KEY"
+	var err error
+	switch {
+	case file != "":
+		source = file
+		var marked bool
+		if key, marked, err = secret.ReadFile(file); marked {
+			p.Note("note: %s begins with a byte order mark, which is not part of the key; "+
+				"a relay that reads this file (SECRET_KEY_FILE) refuses it", file)
+		}
+	case key == "" && p.Interactive():
+		source = "the key"
+		key, err = p.AskSecret(ctx, "Signing key: ")
+	case key == "":
+		err = errors.New("no signing key: give --key-file, or set SECRET_KEY")
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(key) < auth.MinKeyLength {
+		return "", fmt.Errorf("%s holds %d bytes; a signing key has at least %d (\"relayctl key\" makes "+
+			"one)", source, len(key), auth.MinKeyLength)
+	}
+	return key, nil
+}
+
+// credentials finds the Qualys user and password.
+func (p *program) credentials(ctx context.Context, user string) (string, secret.Value, error) {
+	var err error
+	if user == "" {
+		if p.Interactive() {
+			user, err = p.Ask(ctx, "Qualys user: ")
+		} else {
+			user, err = p.ReadLine()
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", "", err
+		}
+		if user = strings.TrimSpace(user); user == "" {
+			return "", "", errors.New("no Qualys user: give --user, set QUALYS_USER, or put it on the first " +
+				"line of standard input")
+		}
+	}
+	password := secret.Value(p.getenv("QUALYS_PASSWORD"))
+	if password == "" && p.Interactive() {
+		password, err = p.AskSecret(ctx, "Qualys password: ")
+	} else if password == "" {
+		var line string
+		line, err = p.ReadLine()
+		password = secret.Value(line)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", "", err
+	}
+	if password == "" {
+		return "", "", errors.New("no Qualys password: set QUALYS_PASSWORD, or put it on standard input")
+	}
+	return user, password, nil
+}

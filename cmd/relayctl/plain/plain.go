@@ -1,0 +1,103 @@
+// Package plain makes text from elsewhere fit to be shown on a terminal, and reads text that Windows wrote.
+//
+// What a relay sends was in part written by whoever named a file or a host. On a terminal such text could
+// move the cursor, recolour the screen, set the clipboard or, with right-to-left marks, show a name that is
+// not the one in the event. Everything that relayctl prints for people goes through this package.
+package plain
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	encodingunicode "golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+)
+
+// hidden tells whether a rune may not reach a terminal: control characters (C0, C1, DEL), formatting that
+// cannot be seen (bidirectional marks, zero-width characters, tags), separators, private use and unassigned
+// code points.
+func hidden(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }
+
+// Text makes text safe for a terminal line: what cannot be shown becomes an escape that can be seen, like
+// \u202e.
+func Text(s string) string {
+	if strings.IndexFunc(s, hidden) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && s[i] != "\uFFFD"[0]:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case !hidden(r):
+			b.WriteRune(r)
+		case r < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	return b.String()
+}
+
+// Lines is Text for text that may have several lines.
+func Lines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = Text(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Short is Text, cut to at most n runes; the last of them is an ellipsis where something was cut.
+func Short(s string, n int) string {
+	runes := []rune(Text(s))
+	if len(runes) <= n {
+		return string(runes)
+	}
+	return string(runes[:n-1]) + "…"
+}
+
+// JSON makes a JSON document safe for a terminal without changing what it means: the hidden characters are
+// all inside of strings, where \u escapes stand for them.
+func JSON(doc []byte) []byte {
+	out := make([]byte, 0, len(doc))
+	for len(doc) > 0 {
+		r, size := utf8.DecodeRune(doc)
+		switch {
+		case r == '\n' || r == '\t' || r == '\r' || !hidden(r) && (r != utf8.RuneError || size > 1):
+			out = append(out, doc[:size]...)
+		case r <= 0xffff:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		default:
+			r -= 0x10000
+			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
+		}
+		doc = doc[size:]
+	}
+	return out
+}
+
+// Decode returns the content of a file or pipe as UTF-8: without a byte order mark, and converted from
+// UTF-16 where the mark says so, as Windows PowerShell redirects output. marked tells whether there was a
+// mark.
+func Decode(content []byte) (text []byte, marked bool) {
+	text, _, err := transform.Bytes(encodingunicode.BOMOverride(transform.Nop), content)
+	if err != nil { // neither decoder has errors; what is not text stays as it is
+		return content, false
+	}
+	return text, !bytes.Equal(text, content)
+}
+
+// Count is a number of things in words: "1 event", "3 events".
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -1,0 +1,225 @@
+package report
+
+import (
+	"cmp"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"qualysrelay.example/cmd/relayctl/plain"
+	"qualysrelay.example/ctim"
+)
+
+const (
+	manyHosts   = 3   // in a cell; the CSV has them all
+	longest     = 300 // characters of one value in a cell: a hostile name can have thousands
+	longestHost = 64  // characters of one host name
+)
+
+// WriteTable shows the findings to a person. It fits into width columns, from about 80 on; with width 0,
+// for a pipe, each finding is one line of any length.
+func (r *Report) WriteTable(w io.Writer, width int) error {
+	t := table.NewWriter()
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Options.SeparateHeader = width > 0
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Box.MiddleHorizontal = "─"
+	style.Format.Header = text.FormatDefault
+	t.SetStyle(style)
+	t.SuppressTrailingSpaces()
+
+	rows := []table.Row{{"Observable", "Events", "Severity", "Verdict", "Hosts"}}
+	var judged []*ctim.Judgement // what a footnote names
+	for _, f := range r.Findings {
+		rows = append(rows, table.Row{plain.Short(Name(f.Observable), longest), f.eventsCell(),
+			plain.Short(f.Severity, 10), f.verdictCell(width, &judged), f.hostsCell()})
+	}
+	if width > 0 {
+		t.SetColumnConfigs(columns(rows, width))
+	}
+	t.AppendHeader(rows[0])
+	t.AppendRows(rows[1:])
+	out := t.Render() + "\n"
+	for i, j := range judged {
+		if i == 0 {
+			out += "\nJudged in these events:\n"
+		}
+		out += fmt.Sprintf("[%d] %s\n    %s\n", i+1, plain.Short(Opinion(j), width-4),
+			plain.Short(Name(j.Observable), longest))
+	}
+	_, err := io.WriteString(w, out)
+	return err
+}
+
+// columns shares the width out: the short columns get what they need, the observable and the verdict the
+// rest.
+func columns(rows []table.Row, width int) []table.ColumnConfig {
+	needs := make([]int, len(rows[0]))
+	for _, cells := range rows {
+		for i, cell := range cells {
+			needs[i] = max(needs[i], text.LongestLineLen(cell.(string)))
+		}
+	}
+	const events, hosts, least = 13, 16, 14
+	needs[1], needs[4] = min(needs[1], events), min(needs[4], max(hosts, width/6))
+	rest := width - 2*len(needs) - needs[1] - needs[2] - needs[4]
+	needs[3] = min(needs[3], max(least, rest*2/5))
+	needs[0] = min(needs[0], max(least, rest-needs[3]))
+	configs := make([]table.ColumnConfig, len(needs))
+	for i, need := range needs {
+		configs[i] = table.ColumnConfig{Number: i + 1, WidthMax: need, WidthMaxEnforcer: text.WrapSoft}
+	}
+	return configs
+}
+
+// eventsCell never shows 0 where something failed.
+func (f Finding) eventsCell() string {
+	cell := strconv.Itoa(f.Events)
+	switch {
+	case f.Skipped != "":
+		return "not searched"
+	case f.Incomplete && f.Events == 0:
+		return "not known"
+	case f.Incomplete:
+		cell += " or more"
+	}
+	if f.Active > 0 {
+		cell += fmt.Sprintf(" (%d active)", f.Active)
+	}
+	return cell
+}
+
+// verdictCell never shows a verdict as the observable's where Qualys judged something else: an address is
+// not clean because a clean process connected to it. On a terminal, what was judged goes into a footnote,
+// whole.
+func (f Finding) verdictCell(width int, footnotes *[]*ctim.Judgement) string {
+	switch {
+	case f.Verdict != nil:
+		return plain.Short(Opinion(f.Verdict), longest)
+	case f.Judged == nil:
+		return ""
+	case width == 0:
+		return fmt.Sprintf("not judged (%s for %s)", plain.Short(Opinion(f.Judged), longest),
+			plain.Short(Name(f.Judged.Observable), longest))
+	}
+	at := slices.IndexFunc(*footnotes, func(j *ctim.Judgement) bool {
+		return j.Observable == f.Judged.Observable && Opinion(j) == Opinion(f.Judged)
+	})
+	if at < 0 {
+		at = len(*footnotes)
+		*footnotes = append(*footnotes, f.Judged)
+	}
+	return fmt.Sprintf("not judged [%d]", at+1)
+}
+
+func (f Finding) hostsCell() string {
+	var names []string
+	for _, host := range f.Hosts[:min(len(f.Hosts), manyHosts)] {
+		names = append(names, plain.Short(host, longestHost))
+	}
+	if more := len(f.Hosts) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// WriteEvents writes a line for each event: when, how severe, whether it is part of the current state, what
+// happened, and which observables found it. With a width, lines are cut to it.
+func (r *Report) WriteEvents(w io.Writer, width int) error {
+	for _, e := range r.Events {
+		state := "past"
+		if e.Active {
+			state = "active"
+		}
+		var by []string
+		for _, s := range e.Sightings {
+			for _, o := range s.Observables {
+				by = append(by, Name(o))
+			}
+		}
+		s := e.first()
+		line := fmt.Sprintf("%-24s  %-7s  %-6s  %s  (%s)", plain.Short(string(s.ObservedTime.Start), 24),
+			plain.Short(string(s.Severity), 8),
+			state, plain.Short(s.Title, longest),
+			plain.Short(strings.Join(slices.Compact(by), ", "), longest))
+		if width > 0 {
+			line = text.Snip(line, width, "…")
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteCSV writes a line for each observable and event that it found, and one for each observable that
+// found none. The columns verdict and reason are about the line's observable, or empty; those of what was
+// judged are about the file that Qualys judged in the line's event.
+func (r *Report) WriteCSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	_ = out.Write([]string{"observed", "type", "value", "result", "event", "severity", "confidence",
+		"resolution", "active", "hosts",
+		"title", "verdict", "reason", "judged_type", "judged_value", "judged_verdict", "judged_reason",
+		"id", "source_uri"})
+	for _, f := range r.Findings {
+		if f.Events == 0 {
+			writeRow(out, f, Event{}, &ctim.Sighting{})
+		}
+		for _, e := range r.Events {
+			if s := e.foundBy(f.Observable); s != nil {
+				writeRow(out, f, e, s)
+			}
+		}
+	}
+	out.Flush()
+	return out.Error() // of any of the writes
+}
+
+func writeRow(out *csv.Writer, f Finding, e Event, s *ctim.Sighting) {
+	active := ""
+	if len(e.Sightings) > 0 {
+		active = strconv.FormatBool(e.Active)
+	}
+	verdict, judged := cmp.Or(f.Verdict, &ctim.Judgement{}), cmp.Or(e.Judged, &ctim.Judgement{})
+	line := []string{string(s.ObservedTime.Start), string(f.Observable.Type), f.Observable.Value,
+		f.result(), e.ID, string(s.Severity),
+		string(s.Confidence), s.Resolution, active, strings.Join(e.Hosts, " "), s.Title,
+		verdict.DispositionName, verdict.Reason,
+		string(judged.Observable.Type), judged.Observable.Value, judged.DispositionName, judged.Reason,
+		s.ID, s.SourceURI}
+	for i, cell := range line {
+		line[i] = csvCell(cell)
+	}
+	_ = out.Write(line)
+}
+
+// result is what became of an observable, in the words of the column.
+func (f Finding) result() string {
+	switch {
+	case f.Skipped != "":
+		return "not searched"
+	case f.Events > 0 && f.Incomplete:
+		return "found, there may be more"
+	case f.Events > 0 || f.Verdict != nil:
+		return "found"
+	case f.Incomplete:
+		return "not known"
+	}
+	return "nothing found"
+}
+
+// csvCell makes a value safe for terminals and for spreadsheets, which run cells that begin like a formula.
+func csvCell(s string) string {
+	s = plain.Text(s)
+	if s != "" && strings.ContainsRune("=+-@", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}

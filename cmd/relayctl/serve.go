@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// shutdownTime is how long requests may still run after Ctrl-C.
+const shutdownTime = 3 * time.Second
+
+// serve answers on a loopback address until the context ends, and tells its URL once it listens.
+func serve(ctx context.Context, address string, handler http.Handler, ready func(url string)) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	bound := listener.Addr().(*net.TCPAddr)
+	if !bound.IP.IsLoopback() { // a hosts file can call anything localhost
+		listener.Close()
+		return fmt.Errorf("%s is not an address of this machine's loopback interface", bound)
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	ready("http://" + bound.String())
+	select {
+	case err = <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	// The context is over: its values go on, its end does not.
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		server.Close()
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package ctim
+
+import "strings"
+
+// VerdictOf is the verdict on an observable and the judgement that it comes from: the one of judgements
+// about o that counts, see [Deciding]. Both are nil where there is none, and for types other than md5 and
+// sha256: only these name one file for certain.
+func VerdictOf(o Observable, judgements []*Judgement) (*Verdict, *Judgement) {
+	if o.Type != ObservableMD5 && o.Type != ObservableSHA256 {
+		return nil, nil
+	}
+	asked := strings.TrimSpace(o.Value)
+	var about []*Judgement
+	for _, j := range judgements {
+		if j.Observable.Type == o.Type && strings.EqualFold(strings.TrimSpace(j.Observable.Value), asked) {
+			about = append(about, j)
+		}
+	}
+	j := Deciding(about)
+	if j == nil {
+		return nil, nil
+	}
+	return &Verdict{
+		Type:            KindVerdict,
+		Disposition:     j.Disposition,
+		DispositionName: j.DispositionName,
+		Observable:      o,
+		JudgementID:     j.ID,
+		ValidTime:       j.ValidTime,
+	}, j
+}
+
+// Deciding is the judgement that counts among several about one thing: that of the highest priority, then
+// the newest, then by CTIM's order Clean, Malicious, Suspicious, Common, Unknown. It is nil where there
+// is none.
+func Deciding(judgements []*Judgement) *Judgement {
+	var best *Judgement
+	for _, j := range judgements {
+		if best == nil || j.outranks(best) {
+			best = j
+		}
+	}
+	return best
+}
+
+// outranks says that j counts before k. The id decides between equals, so that the order of arrival does
+// not.
+func (j *Judgement) outranks(k *Judgement) bool {
+	switch {
+	case j.Priority != k.Priority:
+		return j.Priority > k.Priority
+	case j.ValidTime.Start != k.ValidTime.Start:
+		return j.ValidTime.Start > k.ValidTime.Start
+	case j.Disposition != k.Disposition:
+		return j.Disposition < k.Disposition
+	}
+	return j.ID < k.ID
+}

@@ -1,0 +1,81 @@
+package qualys
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Memory bounds what all answers hold at once. A *semaphore.Weighted of golang.org/x/sync is one. Its
+// methods may be called concurrently.
+type Memory interface {
+	Acquire(ctx context.Context, n int64) error // waits until n bytes are free
+	Release(n int64)
+}
+
+const (
+	freeMemory = 256 << 10 // bytes that each answer takes without asking: most answers stay below
+	memoryStep = 1 << 20   // bytes that are acquired at a time
+)
+
+// grant is the memory that one answer holds.
+type grant struct {
+	memory Memory        // nil: unbounded
+	wait   time.Duration // that is left for waiting
+	limit  int64         // bytes of one answer
+
+	used     int64
+	acquired int64 // of memory
+	released sync.Once
+}
+
+// take notes n bytes more, and waits for them where they are more than the answer has. Its errors are an
+// *Error and the context's.
+func (g *grant) take(ctx context.Context, n int64) error {
+	g.used += n
+	if g.used > g.limit {
+		return tooLarge(g.limit)
+	}
+	if g.memory == nil {
+		return nil
+	}
+	for g.used > freeMemory+g.acquired {
+		start := time.Now()
+		waitCtx, cancel := context.WithTimeout(ctx, g.wait)
+		err := g.memory.Acquire(waitCtx, memoryStep)
+		cancel()
+		g.wait -= time.Since(start)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return &Error{Kind: KindMemory, Message: "there is no memory for the answer beside the others"}
+		}
+		g.acquired += memoryStep
+	}
+	return nil
+}
+
+// keep gives back what is more than n bytes need.
+func (g *grant) keep(n int64) {
+	g.used = n
+	need := (max(n-freeMemory, 0) + memoryStep - 1) / memoryStep * memoryStep
+	if surplus := g.acquired - need; surplus > 0 {
+		g.memory.Release(surplus)
+		g.acquired = need
+	}
+}
+
+// release gives everything back, once.
+func (g *grant) release() {
+	g.released.Do(func() {
+		if g.acquired > 0 {
+			g.memory.Release(g.acquired)
+		}
+	})
+}
+
+func tooLarge(limit int64) *Error {
+	return &Error{Kind: KindUnreadable, Message: fmt.Sprintf("the answer is larger than %d bytes", limit)}
+}

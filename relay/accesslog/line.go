@@ -1,0 +1,190 @@
+// Package accesslog writes one line for each request, in the fields that Cloud Logging reads, and joins
+// each line with the trace of its request.
+//
+// A line never holds a credential. Values of observables, and texts that Qualys wrote, are in it at
+// debug level only: the fields of [Line] that go out at info are numbers, words of the relay's own, and
+// the caller's path and user agent.
+package accesslog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Line is what one request did.
+type Line struct {
+	Endpoint string // the name of the function
+	Request  *http.Request
+	Started  time.Time
+
+	Gateway     string
+	Observables map[string]int // number of those asked, by type; nil where none was read
+	Values      []string       // "type:value", written at debug level only
+	Events      int            // of Qualys
+	Entities    map[string]int // in the answer, by kind; nil where nothing was searched
+	Upstream    Upstream
+
+	Errors []Error // of the answer
+	Panic  *Panic  // nil: none
+
+	Status int
+	Size   int // bytes of the answer's body
+	Took   time.Duration
+}
+
+// Upstream is what the request cost at Qualys.
+type Upstream struct {
+	Calls, Logins, Waits, CacheHits int
+	Time                            time.Duration // of all calls added up
+	Batches                         []int         // observables of each query
+}
+
+// Error is an error of the answer: its code, its cause in words without values, and whether somebody
+// should look.
+type Error struct {
+	Code  string
+	Cause string
+	Level slog.Level // of the line, where no other error is worse
+}
+
+// Panic is a failure of the relay's own, with the stack that Error Reporting groups by.
+type Panic struct {
+	Cause string
+	Stack []byte
+}
+
+const (
+	maxText   = 300 // bytes of a text from outside
+	maxCauses = 10
+	maxValues = 100
+
+	labelsKey = "logging.googleapis.com/labels"
+)
+
+// ServerTiming is the value of the Server-Timing header: where the time went, for whoever called.
+func (l *Line) ServerTiming() string {
+	return fmt.Sprintf(`total;dur=%.1f, qualys;dur=%.1f;desc="%d calls", cache;desc="%d hits"`,
+		milliseconds(time.Since(l.Started)), milliseconds(l.Upstream.Time), l.Upstream.Calls, l.Upstream.CacheHits)
+}
+
+// Asked is the number of observables.
+func (l *Line) Asked() int {
+	asked := 0
+	for n := range maps.Values(l.Observables) {
+		asked += n
+	}
+	return asked
+}
+
+// Codes are the codes of the answer's errors, each once.
+func (l *Line) Codes() []string {
+	var codes []string
+	for _, e := range l.Errors {
+		if !slices.Contains(codes, e.Code) {
+			codes = append(codes, e.Code)
+		}
+	}
+	return codes
+}
+
+// Write writes the line.
+func (l *Line) Write(ctx context.Context, log *slog.Logger) {
+	attrs := []slog.Attr{
+		slog.Group("httpRequest",
+			slog.String("requestMethod", shortened(l.Request.Method)),
+			slog.String("requestUrl", shortened(l.Request.URL.Path)),
+			slog.Int("status", l.Status),
+			slog.String("responseSize", strconv.Itoa(l.Size)),
+			slog.String("userAgent", shortened(l.Request.UserAgent())),
+			slog.String("latency", strconv.FormatFloat(l.Took.Seconds(), 'f', 6, 64)+"s"),
+		),
+		slog.Any(labelsKey, l.labels()),
+	}
+	if l.Observables != nil {
+		attrs = append(attrs, slog.Any("observables", l.Observables))
+	}
+	if l.Entities != nil {
+		attrs = append(attrs, slog.Int("events", l.Events), slog.Any("entities", l.Entities))
+	}
+	if u := l.Upstream; u.Calls+u.CacheHits > 0 {
+		attrs = append(attrs, slog.Group("upstream",
+			slog.Int("calls", u.Calls), slog.Int("logins", u.Logins),
+			slog.Float64("milliseconds", milliseconds(u.Time)), slog.Int("rate_limit_waits", u.Waits),
+			slog.Int("cache_hits", u.CacheHits), slog.Any("batch_sizes", u.Batches)))
+	}
+	if l.Gateway != "" {
+		attrs = append(attrs, slog.String("gateway", l.Gateway))
+	}
+	level := slog.LevelInfo
+	if l.Status == http.StatusServiceUnavailable {
+		level = slog.LevelWarn
+	}
+	if len(l.Errors) > 0 {
+		var causes []string
+		for _, e := range l.Errors {
+			level = max(level, e.Level)
+			if len(causes) < maxCauses {
+				causes = append(causes, shortened(e.Cause))
+			}
+		}
+		attrs = append(attrs, slog.Any("error_codes", l.Codes()), slog.Any("causes", causes))
+	}
+	if l.Panic != nil {
+		level = slog.LevelError
+		attrs = append(attrs, slog.String("stack_trace", l.Panic.Cause+"\n\n"+string(l.Panic.Stack)))
+	}
+	if log.Enabled(ctx, slog.LevelDebug) && len(l.Values) > 0 {
+		attrs = append(attrs, slog.Any("values", l.values()))
+	}
+	log.LogAttrs(ctx, level, l.message(), attrs...)
+}
+
+func (l *Line) labels() map[string]string {
+	labels := map[string]string{"endpoint": l.Endpoint}
+	if instance := l.Request.Header.Get("X-Module-Instance-Id"); instance != "" {
+		labels["module_instance"] = shortened(instance)
+	}
+	return labels
+}
+
+func (l *Line) message() string {
+	message := fmt.Sprintf("%s %d in %.0f ms", l.Endpoint, l.Status, milliseconds(l.Took))
+	if l.Observables != nil {
+		message += fmt.Sprintf(", %d observables, %d events, %d calls", l.Asked(), l.Events, l.Upstream.Calls)
+	}
+	if codes := l.Codes(); len(codes) > 0 {
+		message += ": " + strings.Join(codes, ", ")
+	}
+	return message
+}
+
+func (l *Line) values() []string {
+	values := make([]string, 0, min(maxValues, len(l.Values)))
+	for _, value := range l.Values[:min(maxValues, len(l.Values))] {
+		values = append(values, shortened(value))
+	}
+	return values
+}
+
+// shortened is a caller's text, cut to what a log line can hold.
+func shortened(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

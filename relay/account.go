@@ -1,0 +1,163 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"qualysrelay.example/qualys"
+	"qualysrelay.example/relay/auth"
+)
+
+// account is what a request works with: its token's claims, completed from the configuration.
+type account struct {
+	tenant      qualys.Tenant
+	platformURL string // base of links into the Qualys console; empty: unknown
+	limit       int    // most entities of a kind for one observable
+}
+
+// Format writes the gateway only, for every verb: fmt would not let the tenant hide itself in this struct.
+func (a account) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, a.tenant.String()) }
+
+// account returns the account of verified claims. Its errors are [*auth.Error].
+func (c Config) account(claims auth.Claims) (account, error) {
+	a := account{tenant: qualys.Tenant{Gateway: c.APIURL, User: claims.User, Password: claims.Password}}
+	raw, ok, err := claims.Setting("API_URL")
+	switch {
+	case err != nil:
+		return account{}, err
+	case ok:
+		if a.tenant.Gateway, err = c.gatewayOfToken(raw); err != nil {
+			return account{}, notAccepted("API_URL in JWT payload is not accepted: " + err.Error())
+		}
+	case c.APIURL == "":
+		return account{}, notAccepted("API_URL is missing in JWT payload and in the relay's environment")
+	}
+
+	a.platformURL = c.consoleOf(a.tenant.Gateway)
+	if raw, ok, err = claims.Setting("PLATFORM_URL"); err != nil {
+		return account{}, err
+	} else if ok {
+		base, err := parseBase(raw, false)
+		if err != nil {
+			return account{}, notAccepted("PLATFORM_URL in JWT payload is not accepted: " + err.Error())
+		}
+		a.platformURL = base.String()
+	}
+
+	// Cisco's module types send the limit as a number; a token made by hand may well have a string.
+	a.limit = c.Limit
+	if raw, ok, err = claims.Setting("CTR_ENTITIES_LIMIT"); ok || err != nil {
+		var invalid error
+		a.limit, invalid = strconv.Atoi(raw)
+		if err != nil || invalid != nil || a.limit < 1 || a.limit > maxLimit {
+			return account{}, notAccepted(fmt.Sprintf("Wrong JWT payload structure: "+
+				"CTR_ENTITIES_LIMIT must be a whole number from 1 to %d", maxLimit))
+		}
+	}
+	return a, nil
+}
+
+// AccountOf returns what the relay would use verified claims for: the Qualys account, the console that
+// links lead to (empty: unknown), and the most entities of a kind for one observable. Its errors are
+// [*auth.Error].
+func (c Config) AccountOf(claims auth.Claims) (_ qualys.Tenant, platformURL string, limit int, _ error) {
+	a, err := c.account(claims)
+	return a.tenant, a.platformURL, a.limit, err
+}
+
+func notAccepted(message string) error { return &auth.Error{Message: auth.Prefix + message} }
+
+// gatewayOfToken returns the base URL of a gateway that a token names. It must be on the list, since the
+// relay will send credentials there and somebody else may have chosen it.
+func (c Config) gatewayOfToken(raw string) (string, error) {
+	base, err := parseGateway(raw, false)
+	switch {
+	case err != nil:
+		return "", err
+	case slices.Contains(c.APIHosts, base.Host):
+		return base.String(), nil
+	case len(base.Host) > 100: // more than anyone could read in the message
+		return "", errors.New("it is not on the relay's list API_HOSTS")
+	}
+	return "", fmt.Errorf("%s is not on the relay's list API_HOSTS", base.Host)
+}
+
+// consoleOf returns the console that goes with a gateway. That of the environment goes with the gateway of
+// the environment: for another one's tenant its links would lead nowhere.
+func (c Config) consoleOf(gateway string) string {
+	if c.PlatformURL != "" && (c.APIURL == "" || gateway == c.APIURL) {
+		return c.PlatformURL
+	}
+	for _, platform := range qualys.Platforms() {
+		if platform.Gateway == gateway {
+			return platform.UI
+		}
+	}
+	return ""
+}
+
+// parseGateway reads the base URL of a gateway, which has no path.
+func parseGateway(raw string, loopbackHTTP bool) (*url.URL, error) {
+	base, err := parseBase(raw, loopbackHTTP)
+	if err != nil {
+		return nil, err
+	}
+	if base.Path != "" {
+		return nil, errors.New("a path is not allowed")
+	}
+	if gateway := qualys.GatewayOf(base.Hostname()); gateway != "" {
+		return nil, fmt.Errorf(
+			"it is the API server or the console of a platform whose gateway is https://%s", gateway)
+	}
+	return base, nil
+}
+
+// parseBase reads a URL that others are built on: https, except that a loopback host may have http where
+// loopbackHTTP says so. Host and path are normalised. Errors read as the end of a sentence and do not
+// quote the URL, which may hold a password.
+func parseBase(raw string, loopbackHTTP bool) (*url.URL, error) {
+	raw = strings.TrimSpace(raw)
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, errors.New("it is not a valid URL")
+	}
+	name, port := strings.ToLower(u.Hostname()), u.Port()
+	plainHTTP := u.Scheme == "http" && loopbackHTTP && isLoopback(name)
+	switch {
+	case u.Scheme != "https" && !plainHTTP:
+		return nil, errors.New("it must start with https://")
+	case u.User != nil:
+		return nil, errors.New("user information is not allowed")
+	case name == "":
+		return nil, errors.New("it names no host")
+	case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_:") != "":
+		// net/url lets <, > and quotes through.
+		return nil, errors.New("a character is not allowed in a host name")
+	case strings.ContainsAny(raw, "?#"):
+		return nil, errors.New("a query or a fragment is not allowed")
+	}
+	if port != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return nil, errors.New("its port is not a number up to 65535")
+		}
+	}
+	u.Host = net.JoinHostPort(name, port)
+	if port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		u.Host = strings.TrimSuffix(u.Host, ":"+port)
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	return u, nil
+}
+
+// isLoopback reports whether a host, without a port, never leaves the machine.
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}

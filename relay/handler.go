@@ -1,0 +1,203 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"qualysrelay.example/ctim"
+	"qualysrelay.example/relay/accesslog"
+	"qualysrelay.example/relay/telemetry"
+)
+
+const (
+	writeTime   = 5 * time.Second // for writing an answer after the deadline of the request
+	discardTime = time.Second     // for the rest of a body that no handler wanted
+)
+
+// request is one HTTP request in its handler, and what its log line will tell.
+type request struct {
+	*http.Request
+	line   accesslog.Line
+	memory answerMemory
+}
+
+// bareJSON is an answer without an envelope.
+type bareJSON struct{ value any }
+
+// statusError is a failure that does not answer HTTP 200: the request reached no endpoint.
+type statusError struct {
+	status          int
+	message, reason string
+}
+
+func (e *statusError) Error() string { return e.message }
+
+// panicError is a panic of a handler, with its stack for the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// serve sets the limits of a request, calls the endpoint, writes the answer, and logs one line.
+func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
+	ctx := accesslog.WithTrace(r.Context(), r.Header)
+	req := &request{line: accesslog.Line{Endpoint: e.name, Request: r, Started: time.Now()}}
+	if refusal := s.requests.enter(); refusal != nil {
+		s.finish(ctx, w, req, telemetry.Request{}, refusal.status, encode(refusal.body()))
+		return
+	}
+	defer s.requests.leave()
+
+	deadline := req.line.Started.Add(s.config.RequestTimeout)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	ctx, stop := s.requests.bound(ctx)
+	defer stop()
+	conn := http.NewResponseController(w)
+	_ = conn.SetWriteDeadline(deadline.Add(writeTime)) // a test's recorder cannot, and has no connection
+	if r.Body != http.NoBody {
+		_ = conn.SetReadDeadline(deadline)
+	}
+	body := &timedBody{ReadCloser: r.Body, conn: conn}
+	ctx, span := s.telemetry.Request(ctx, e.name)
+	req.Request = r.WithContext(ctx)
+	req.Body = body
+	req.memory.pool = s.answers
+	defer req.memory.release()
+
+	status, parts := s.respond(req, e)
+	if r.ContentLength != 0 && !body.read {
+		_ = conn.SetReadDeadline(time.Now().Add(discardTime)) // net/http reads the rest before it answers
+	}
+	if status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", e.method)
+	}
+	s.finish(ctx, w, req, span, status, parts...)
+}
+
+// finish writes the answer and the log line. Spans and metrics leave before the answer's last byte:
+// after it, the instance may have no processor.
+func (s *Service) finish(
+	ctx context.Context, w http.ResponseWriter, r *request, span telemetry.Request, status int, parts ...[]byte,
+) {
+	line := &r.line
+	line.Status = status
+	w.Header().Set("Server-Timing", line.ServerTiming())
+	write(w, line, parts, func() {
+		span.End(telemetry.Outcome{
+			Status: status, Codes: line.Codes(), Observables: line.Asked(), RateWaits: line.Upstream.Waits,
+			Batches: line.Upstream.Batches, Took: time.Since(line.Started), AnswerFailed: line.Panic != nil,
+		})
+		s.telemetry.Flush()
+	})
+	line.Took = time.Since(line.Started)
+	line.Write(ctx, s.log)
+}
+
+// timedBody is a request body with a deadline, which ends with the body: the connection is read on for
+// signs that the caller has gone away.
+type timedBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+	read bool // to its end
+}
+
+// Read is the body's, and takes the deadline off at its end.
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) && !b.read {
+		b.read = true
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// respond calls the endpoint and makes its answer. A panic in either becomes an error of ours.
+func (s *Service) respond(r *request, e endpoint) (status int, parts [][]byte) {
+	defer func() {
+		if value := recover(); value != nil {
+			status, parts = envelope(r, nil, &panicError{value, debug.Stack()})
+		}
+	}()
+	if r.Method != e.method {
+		return envelope(r, nil, &statusError{http.StatusMethodNotAllowed,
+			"This endpoint takes " + e.method + " requests only.", r.Method + " is not allowed."})
+	}
+	data, err := e.handle(s, r)
+	return envelope(r, data, err)
+}
+
+// envelope makes the answer from what a handler returned. Data that is there stays, whatever failed
+// beside it.
+func envelope(r *request, data any, err error) (status int, parts [][]byte) {
+	if e, ok := errors.AsType[*statusError](err); ok {
+		return e.status, [][]byte{encode(e.body())}
+	}
+	if bare, ok := data.(bareJSON); ok {
+		return http.StatusOK, [][]byte{encode(bare.value)}
+	}
+	parts = [][]byte{[]byte("{")}
+	switch data := data.(type) {
+	case nil:
+	case *ctim.Bundle:
+		parts = data.Parts(append(parts, []byte(`"data":`)))
+	default:
+		parts = append(parts, []byte(`"data":`), encode(data))
+	}
+	if list := errorsOf(err, r.line.Gateway); len(list) > 0 {
+		r.line.Errors, r.line.Panic = logged(list)
+		if data != nil {
+			parts = append(parts, []byte(","))
+		}
+		parts = append(parts, []byte(`"errors":`), encode(list))
+	}
+	return http.StatusOK, append(parts, []byte("}"))
+}
+
+func (e *statusError) body() any {
+	return map[string]any{"code": e.status, "message": e.message, "reason": e.reason}
+}
+
+// encode writes what cannot fail to encode: our own structs and maps of strings.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic(err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// write sends the answer, and calls beforeEnd before its last byte. It is flushed, so that a shutdown
+// right after it loses nothing.
+func write(w http.ResponseWriter, line *accesslog.Line, parts [][]byte, beforeEnd func()) {
+	for _, part := range parts {
+		line.Size += len(part)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(line.Size))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(line.Status)
+	last := parts[len(parts)-1]
+	for _, part := range append(parts[:len(parts)-1:len(parts)-1], last[:len(last)-1]) {
+		if _, err := w.Write(part); err != nil {
+			break // the caller went away
+		}
+	}
+	beforeEnd()
+	_, _ = w.Write(last[len(last)-1:])
+	_ = http.NewResponseController(w).Flush() // where it cannot, the server does so itself
+}

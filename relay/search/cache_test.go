@@ -1,0 +1,81 @@
+package search
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"qualysrelay.example/qualys"
+	"qualysrelay.example/qualys/qualystest"
+)
+
+func TestTheCacheAnswersWhatWasJustSearched(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{CacheTTL: time.Minute}, file(1), file(2))
+	first, _ := r.search(t, 100, obs("sha256", sha(1))...)
+	r.fake.ResetStats()
+	again, stats := r.search(t, 100, obs("sha256", strings.ToUpper(sha(1)), sha(2))...)
+	assert.Equal(t, ids(first[0].Events), ids(again[0].Events))
+	assert.Len(t, again[1].Events, 1)
+	assert.Equal(t, 2, stats.CacheHits)
+	assert.Equal(t, 2, r.fake.Searches())
+	r.search(t, 50, obs("sha256", sha(1))...)
+	assert.Equal(t, 4, r.fake.Searches(), "another limit is another answer")
+}
+
+func TestTheCacheHoldsNoError(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{CacheTTL: time.Minute}, file(1))
+	remove := r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusForbidden, "")})
+	results, _ := r.search(t, 100, obs("sha256", sha(1))...)
+	require.NotEmpty(t, results[0].Errs)
+	remove()
+	results, _ = r.search(t, 100, obs("sha256", sha(1))...)
+	assert.Empty(t, results[0].Errs)
+	assert.Len(t, results[0].Events, 1)
+}
+
+func TestTheCacheForgets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(30*time.Second, 1<<20)
+		key := lookupKey{tenant: qualys.Tenant{User: "a"}.Key(), op: qualys.OpEvents, value: sha(1), limit: 100}
+		c.put(key, answer{events: []*qualys.Event{{ID: "x", Size: 100}}})
+		time.Sleep(29 * time.Second)
+		_, ok := c.get(key)
+		assert.True(t, ok)
+		other := key
+		other.tenant = qualys.Tenant{User: "b"}.Key()
+		_, ok = c.get(other)
+		assert.False(t, ok)
+		time.Sleep(2 * time.Second)
+		_, ok = c.get(key)
+		assert.False(t, ok)
+		assert.Zero(t, c.bytes)
+	})
+}
+
+func TestTheCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	const most = 32 << 20
+	c := newCache(time.Minute, most)
+	key := func(value string) lookupKey { return lookupKey{op: qualys.OpEvents, value: value} }
+	for i := range 100 {
+		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}})
+		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}}) // replaces its own
+	}
+	assert.LessOrEqual(t, c.bytes, int64(most))
+	assert.Equal(t, 31, c.entries.Len())
+	c.put(key("huge"), answer{events: []*qualys.Event{{Size: most}}})
+	_, ok := c.get(key("huge"))
+	assert.False(t, ok)
+	off := newCache(0, most)
+	off.put(key("x"), answer{})
+	_, ok = off.get(key("x"))
+	assert.False(t, ok)
+}

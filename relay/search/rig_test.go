@@ -1,0 +1,122 @@
+package search
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"qualysrelay.example/ctim"
+	"qualysrelay.example/qualys"
+	"qualysrelay.example/qualys/qualystest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second // the deadline of a request that nothing hinders
+
+// rig is a searcher in front of a fake gateway.
+type rig struct {
+	fake     *qualystest.Server
+	searcher *Searcher
+	client   *qualys.Client
+}
+
+func newRig(t *testing.T, o Options, events ...qualystest.Event) *rig {
+	t.Helper()
+	fake := qualystest.New(t, qualystest.Config{Events: events})
+	client := qualys.NewClient(qualys.Options{HeaderTimeout: 10 * time.Second, Memory: o.Memory})
+	t.Cleanup(client.Close)
+	return &rig{fake, New(client, o), client}
+}
+
+func (r *rig) search(t *testing.T, limit int, observables ...ctim.Observable) ([]Result, Stats) {
+	t.Helper()
+	return searchAs(withDeadline(t), r.searcher, r.fake.Tenant(), limit, observables...)
+}
+
+// searchAs collects all results. Tests keep the events, since they do not mind the memory.
+func searchAs(
+	ctx context.Context, s *Searcher, account qualys.Tenant, limit int, observables ...ctim.Observable,
+) ([]Result, Stats) {
+	var results []Result
+	stats := s.Search(ctx, account, observables, limit, func(r Result) bool {
+		results = append(results, r)
+		return true
+	})
+	return results, stats
+}
+
+// warm logs in, so that the next search is one round trip.
+func (r *rig) warm(t *testing.T) {
+	t.Helper()
+	require.NoError(t, r.client.Login(t.Context(), r.fake.Tenant()))
+	r.fake.ResetStats()
+}
+
+// queued counts the lookups that have not left.
+func (r *rig) queued() int {
+	req := r.searcher.request(context.Background(), r.fake.Tenant())
+	n := 0
+	req.tenant.note(func() {
+		for _, l := range req.tenant.lookups {
+			if l.family == nil {
+				n += len(l.waiters)
+			}
+		}
+	})
+	return n
+}
+
+func withDeadline(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func obs(typ ctim.ObservableType, values ...string) []ctim.Observable {
+	var observables []ctim.Observable
+	for _, value := range values {
+		observables = append(observables, ctim.Observable{Type: typ, Value: value})
+	}
+	return observables
+}
+
+func sha(i int) string { return fmt.Sprintf("%064x", i+1) }
+func md5(i int) string { return fmt.Sprintf("%032x", i+1) }
+
+func shas(n int) []ctim.Observable {
+	var observables []ctim.Observable
+	for i := range n {
+		observables = append(observables, obs("sha256", sha(i))...)
+	}
+	return observables
+}
+
+func file(i int) qualystest.Event {
+	return qualystest.File(fmt.Sprintf(`C:\Data\file-%03d.exe`, i), sha(i), md5(i)).
+		At(fmt.Sprintf("2026-03-01T10:%02d:00Z", i%60))
+}
+
+// many are n events of one connection, each at its own time.
+func many(n int, remote, name string) []qualystest.Event {
+	start := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	var events []qualystest.Event
+	for i := range n {
+		events = append(events, qualystest.Network(fmt.Sprintf("p%d.exe", i), "192.0.2.9", remote, name).
+			At(start.Add(time.Duration(i)*time.Minute).Format(time.RFC3339)))
+	}
+	return events
+}
+
+func ids(events []*qualys.Event) []string {
+	var all []string
+	for _, e := range events {
+		all = append(all, e.ID)
+	}
+	return all
+}

@@ -1,0 +1,107 @@
+package relay
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// After SIGTERM, requests in flight have finishTime to finish. Then their contexts end, and they have
+// until exitTime to write what they have: Cloud Run kills an instance ten seconds after the signal.
+const (
+	finishTime = 6 * time.Second
+	exitTime   = 9 * time.Second
+)
+
+// maxRequests is how many requests one process serves at once. Cloud Run's own limit (the service's
+// concurrency) is meant to be lower.
+const maxRequests = 256
+
+// errShutdown ends the contexts of the requests in flight.
+var errShutdown = warning(CodeTimeout, nil, "The relay was shut down. The answer holds what was found until then.")
+
+// requests counts the requests in flight, and turns new ones away when there are too many or when the
+// process is about to end.
+type requests struct {
+	mu       sync.Mutex
+	closed   bool
+	inFlight int
+	none     chan struct{} // closed when closed is set and nothing is in flight
+
+	ending context.Context //nolint:containedctx // ends when the requests in flight have to
+	end    context.CancelCauseFunc
+}
+
+func newRequests() *requests {
+	r := &requests{none: make(chan struct{})}
+	r.ending, r.end = context.WithCancelCause(context.Background())
+	return r
+}
+
+// enter counts a request in, or returns why it is refused.
+func (r *requests) enter() *statusError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return &statusError{http.StatusServiceUnavailable, "The relay is shutting down.", "Try again."}
+	case r.inFlight == maxRequests:
+		return &statusError{http.StatusServiceUnavailable, "The relay has too many requests.", "Try again."}
+	}
+	r.inFlight++
+	return nil
+}
+
+func (r *requests) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.inFlight--; r.closed && r.inFlight == 0 {
+		close(r.none)
+	}
+}
+
+// bound is ctx, ended early when the requests in flight have to end.
+func (r *requests) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(r.ending, func() { cancel(errShutdown) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// shut turns new requests away and returns when those in flight are done, or when ctx ends. Those that
+// are not done after finish are ended.
+func (r *requests) shut(ctx context.Context, finish time.Duration) {
+	r.mu.Lock()
+	if !r.closed {
+		r.closed = true
+		if r.inFlight == 0 {
+			close(r.none)
+		}
+	}
+	r.mu.Unlock()
+	timer := time.AfterFunc(finish, func() { r.end(errShutdown) })
+	defer timer.Stop()
+	select {
+	case <-r.none:
+	case <-ctx.Done():
+	}
+}
+
+// exitOnSIGTERM ends the process when the platform takes the instance away, after the requests in flight
+// have been answered. The functions framework has no such step of its own: without it, the callers get
+// an empty reply.
+func (s *Service) exitOnSIGTERM() {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() {
+		<-term
+		ctx, cancel := context.WithTimeout(context.Background(), exitTime)
+		defer cancel()
+		s.requests.shut(ctx, finishTime)
+		_ = s.Close() // the process ends anyway
+		os.Exit(0)
+	}()
+}
