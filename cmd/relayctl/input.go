@@ -30,20 +30,27 @@ func (c *connection) client(ctx context.Context, p *program) (*relayclient.Clien
 	if c.Timeout <= 0 {
 		return nil, errors.New("--timeout must be longer than 0")
 	}
-	token, err := p.configurationToken(c.TokenFile)
-	if err == nil && token == "" {
-		if !p.Interactive() {
-			return nil, errors.New("no token: give --token-file, or set RELAY_TOKEN (\"relayctl token\" " +
-				"makes one)")
-		}
-		if token, err = p.AskSecret(ctx, "Configuration token: "); err == nil {
-			token, err = relayclient.CleanToken(token)
-		}
-	}
+	token, err := p.needToken(ctx, c.TokenFile)
 	if err != nil {
 		return nil, err
 	}
 	return relayclient.New(base, token, c.Timeout), nil
+}
+
+// needToken is the token in the file, else in RELAY_TOKEN, else it is asked for on a terminal.
+func (p *program) needToken(ctx context.Context, file string) (secret.Value, error) {
+	token, err := p.configurationToken(file)
+	if err != nil || token != "" {
+		return token, err
+	}
+	if !p.Interactive() {
+		return "", errors.New("no token: give --token-file, or set RELAY_TOKEN (\"relayctl token\" " +
+			"makes one)")
+	}
+	if token, err = p.AskSecret(ctx, "Configuration token: "); err != nil {
+		return "", err
+	}
+	return relayclient.CleanToken(token)
 }
 
 // configurationToken is the token in the file, else in RELAY_TOKEN; empty where there is neither.

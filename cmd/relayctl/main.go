@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -42,7 +43,8 @@ type commands struct {
 	Demo       demoCommand       `cmd:"" help:"Show the relay at work, everything embedded."`
 	Key        keyCommand        `cmd:"" help:"Make a signing key."`
 	Token      tokenCommand      `cmd:"" help:"Make, read and verify configuration tokens."`
-	Module     moduleCommand     `cmd:"" help:"Render the module type for Cisco XDR."`
+	Module     moduleCommand     `cmd:"" help:"Render the module type for Cisco XDR, and register it."`
+	Instance   instanceCommand   `cmd:"" help:"Add the integration in XDR, and check its health."`
 	Check      checkCommand      `cmd:"" help:"Find out what is wrong between XDR, a relay and Qualys."`
 	Observe    observeCommand    `cmd:"" help:"Look observables up at a relay."`
 	Console    consoleCommand    `cmd:"" help:"Investigate in a local web page."`
@@ -59,6 +61,9 @@ type program struct {
 	// secretManager configures the Secret Manager client. It is empty outside of tests and no flag or
 	// variable sets it, so that a key can only ever be sent to Google's own endpoints.
 	secretManager []option.ClientOption
+	// xdr leads to a fake XDR. Like secretManager, it is nil outside of tests: credentials go to Cisco's
+	// hosts only.
+	xdr http.RoundTripper
 }
 
 func main() {

@@ -13,13 +13,78 @@ import (
 	"qualysrelay.example/cmd/relayctl/secret"
 )
 
-// moduleCommand renders the module type that is registered in Cisco XDR.
+// moduleCommand groups what can be done with the module type.
 type moduleCommand struct {
+	Render moduleRenderCommand `cmd:"" default:"withargs" help:"Render the module type for Cisco XDR (\"relayctl module\" does it too)."`
+	Push   modulePushCommand   `cmd:"" help:"Create or update the module type in XDR."`
+	List   moduleListCommand   `cmd:"" help:"List the module types in XDR."`
+	Delete moduleDeleteCommand `cmd:"" help:"Delete the module type in XDR."`
+}
+
+// Help is the group's manual.
+func (moduleCommand) Help() string {
+	return `A module type tells XDR where the relay is, what it can do and how XDR proves who it is.
+
+Examples:
+
+    relayctl module push --url https://relay-abc-ew.a.run.app --region eu
+    relayctl module --url https://relay-abc-ew.a.run.app --region eu > module_type.json`
+}
+
+// regionFlag is the region of XDR.
+type regionFlag struct {
+	Region string `help:"Region of XDR: us (the default), eu or apjc." enum:"us,eu,apjc" default:"us"`
+}
+
+// moduleFlags are what a module type depends on.
+type moduleFlags struct {
 	URL      string `help:"The relay's URL, as XDR reaches it (RELAY_URL)." from:"RELAY_URL" required:"" placeholder:"URL"`
 	Alg      string `help:"Who signs: XDR (RS256, the default) or you (HS256)." enum:"RS256,HS256" default:"RS256"`
-	Region   string `help:"Region of XDR: us (the default), eu or apjc." enum:"us,eu,apjc" default:"us"`
-	Title    string `help:"Name of the integration in XDR (${default})." default:"Qualys EDR" placeholder:"TEXT"`
+	Title    string `help:"Name of the module type in XDR (${default})." default:"Qualys EDR" placeholder:"TEXT"`
 	Audience string `help:"The aud claim of RS256 tokens; without it, the relay's origin." placeholder:"URL"`
+}
+
+// options checks the flags: XDR calls the relay over the internet.
+func (f moduleFlags) options(region string) (moduletype.Options, error) {
+	u, err := relayclient.ParseURL("--url", f.URL)
+	if err != nil {
+		return moduletype.Options{}, err
+	}
+	if u.Scheme != "https" {
+		return moduletype.Options{}, fmt.Errorf("--url %q must be https: XDR calls it over the internet",
+			f.URL)
+	}
+	host := u.Hostname()
+	if _, err := netip.ParseAddr(host); err == nil || relayclient.IsLoopback(host) ||
+		!strings.Contains(host, ".") {
+		return moduletype.Options{}, fmt.Errorf("--url %q must have a public host name: "+
+			"XDR calls it over the internet", f.URL)
+	}
+	if strings.TrimSpace(f.Title) == "" {
+		return moduletype.Options{}, errors.New("--title must not be empty")
+	}
+	o := moduletype.Options{
+		Title: f.Title, URL: strings.TrimRight(f.URL, "/"),
+		Audience: cmp.Or(f.Audience, "https://"+u.Host), Region: moduletype.Regions()[region],
+	}
+	if f.Alg == "HS256" {
+		o.Signing = moduletype.Before
+	}
+	return o, nil
+}
+
+// checkAudience refuses an audience that would have no effect.
+func (f moduleFlags) checkAudience(xdrSigns bool) error {
+	if f.Audience != "" && !xdrSigns {
+		return errors.New("--audience is part of the token here: give it to \"relayctl token\"")
+	}
+	return nil
+}
+
+// moduleRenderCommand renders the module type that is registered in Cisco XDR.
+type moduleRenderCommand struct {
+	moduleFlags
+	regionFlag
 	EmbedKey bool   `help:"HS256 only: put the signing key into the module type and let XDR sign. Needs --out."`
 	KeyFile  string `help:"Signing key for --embed-key; else SECRET_KEY, else asked for." placeholder:"FILE"`
 	Out      string `help:"Write to this file, mode 0600, instead of standard output." placeholder:"FILE"`
@@ -27,9 +92,9 @@ type moduleCommand struct {
 }
 
 // Help is the command's manual.
-func (moduleCommand) Help() string {
-	return `A module type tells XDR where the relay is, what it can do and how XDR proves who it is. Post it
-once for each organisation; the next steps are printed to standard error.
+func (moduleRenderCommand) Help() string {
+	return `The module type as JSON, to be looked at or posted by hand; "relayctl module push" registers it
+without a file. The next steps are printed to standard error.
 
 RS256 (recommended): users of XDR type their Qualys credentials into a form, XDR signs them into a
 configuration token with its own private key, and the relay checks it with XDR's public keys. No
@@ -51,33 +116,19 @@ Examples:
 }
 
 // Run renders the module type.
-func (c *moduleCommand) Run(ctx context.Context, p *program) error {
+func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	u, err := relayclient.ParseURL("--url", c.URL)
+	o, err := c.options(c.Region)
 	if err != nil {
 		return err
 	}
-	if u.Scheme != "https" {
-		return fmt.Errorf("--url %q must be https: XDR calls it over the internet", c.URL)
-	}
-	if _, err := netip.ParseAddr(u.Hostname()); err == nil || relayclient.IsLoopback(u.Hostname()) ||
-		!strings.Contains(u.Hostname(), ".") {
-		return fmt.Errorf("--url %q must have a public host name: XDR calls it over the internet", c.URL)
-	}
-	o := moduletype.Options{
-		Title: c.Title, URL: strings.TrimRight(c.URL, "/"), Audience: cmp.Or(c.Audience, "https://"+u.Host),
-		Region: moduletype.Regions()[c.Region],
-	}
-	switch {
-	case c.EmbedKey:
+	if c.EmbedKey {
 		o.Signing = moduletype.EmbedKey
 		if o.Key, err = p.signingKey(ctx, c.KeyFile); err != nil {
 			return err
 		}
-	case c.Alg == "HS256":
-		o.Signing = moduletype.Before
 	}
 	doc, err := o.Render()
 	if err != nil {
@@ -95,21 +146,17 @@ func (c *moduleCommand) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-func (c *moduleCommand) check() error {
+func (c *moduleRenderCommand) check() error {
 	switch {
 	case c.Force && c.Out == "":
 		return errors.New("--force belongs to --out")
 	case c.EmbedKey && c.Alg != "HS256":
 		return errors.New("--embed-key belongs to --alg HS256: RS256 shares no key")
 	case c.EmbedKey && c.Out == "":
-		return errors.New("--embed-key needs --out: the module type will hold the signing key, which must " +
-			"not end up on a screen or in a log")
+		return errors.New("--embed-key needs --out: the module type will hold the signing key, " +
+			"which must not end up on a screen or in a log")
 	case c.KeyFile != "" && !c.EmbedKey:
 		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
-	case c.Audience != "" && c.Alg == "HS256" && !c.EmbedKey:
-		return errors.New("--audience is part of the token here: give it to \"relayctl token\"")
-	case strings.TrimSpace(c.Title) == "":
-		return errors.New("--title must not be empty")
 	}
-	return nil
+	return c.checkAudience(c.Alg == "RS256" || c.EmbedKey)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"qualysrelay.example/cmd/relayctl/terminal"
+	"qualysrelay.example/cmd/relayctl/xdr/xdrtest"
 )
 
 // The transcripts under testdata are the manual of each command: they show what is typed and what comes
@@ -31,6 +33,9 @@ import (
 // answers/observe.json. A file that begins with "HTTP 404" answers with that status. It writes what it was
 // asked to requests.log.
 //   - FAKE_SECRET_MANAGER is a Secret Manager on this machine.
+//   - FAKE_XDR is a Cisco XDR on this machine, of the region eu; XDR_CLIENT_ID and XDR_CLIENT_SECRET are of an
+//     API client that it knows. xdrcalls FILE writes to FILE what it was asked since the last time;
+//     xdrtype JSON makes a module type in it.
 //   - HOSTILE_NAME is a file name with a right-to-left mark in it, which shows as invoiceexe.png.
 //   - The clock stands at 2026-03-01T12:00:00Z for relayctl.
 // - filemode FILE MODE and exits CODE are checks of their own; utf16 FROM TO writes a copy as Windows
@@ -52,6 +57,9 @@ func relayctlUnderTest() {
 	}
 	if endpoint := os.Getenv("FAKE_SECRET_MANAGER"); endpoint != "" {
 		p.secretManager = localSecretManager(endpoint)
+	}
+	if fake := os.Getenv("FAKE_XDR"); fake != "" {
+		p.xdr = xdrtest.Transport(fake)
 	}
 	code := p.run(ctx, os.Args[1:])
 	stop()
@@ -80,6 +88,11 @@ func TestTranscripts(t *testing.T) {
 			env.Setenv("HOSTILE_NAME", "invoice\u202egnp.exe")
 			env.Setenv("FAKE_SECRET_MANAGER", secrets.address)
 			env.Values["secrets"] = secrets
+			xdr := xdrtest.New(env.T().(testing.TB), xdrtest.Config{})
+			env.Setenv("FAKE_XDR", xdr.URL)
+			env.Setenv("XDR_CLIENT_ID", xdrtest.ClientID)
+			env.Setenv("XDR_CLIENT_SECRET", xdrtest.ClientSecret)
+			env.Values["xdr"] = xdr
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -87,6 +100,8 @@ func TestTranscripts(t *testing.T) {
 			"exits":      scriptExits,
 			"secretfile": scriptSecretFile,
 			"utf16":      scriptUTF16,
+			"xdrcalls":   scriptXDRCalls,
+			"xdrtype":    scriptXDRType,
 		},
 	})
 }
@@ -182,4 +197,25 @@ func scriptUTF16(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(ts.ReadFile(args[0]))
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+}
+
+// xdrcalls FILE: writes the requests that XDR got since the last time, without their bodies.
+func scriptXDRCalls(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 || neg {
+		ts.Fatalf("usage: xdrcalls FILE")
+	}
+	calls := ts.Value("xdr").(*xdrtest.Server).TakeCalls()
+	for i, call := range calls {
+		calls[i] = strings.Join(strings.SplitN(call, " ", 3)[:2], " ") + "\n"
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(calls, "")), 0o600))
+}
+
+// xdrtype JSON: XDR has this module type, too.
+func scriptXDRType(ts *testscript.TestScript, neg bool, args []string) {
+	var t map[string]any
+	if len(args) != 1 || neg || json.Unmarshal([]byte(args[0]), &t) != nil {
+		ts.Fatalf("usage: xdrtype JSON")
+	}
+	ts.Value("xdr").(*xdrtest.Server).AddType(t)
 }

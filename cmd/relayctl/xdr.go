@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"qualysrelay.example/cmd/relayctl/moduletype"
+	"qualysrelay.example/cmd/relayctl/secret"
+	"qualysrelay.example/cmd/relayctl/xdr"
+)
+
+// xdrFlags are the flags of the commands that call XDR.
+type xdrFlags struct {
+	regionFlag
+	ClientFile string        `help:"API client: its id and its secret, on a line each; else XDR_CLIENT_ID and XDR_CLIENT_SECRET." placeholder:"FILE"`
+	Timeout    time.Duration `help:"How long to wait for each response (${default})." default:"60s" placeholder:"TIME"`
+}
+
+// typeFlags choose a module type in XDR.
+type typeFlags struct {
+	Title string `help:"Title of the module type (${default})." default:"Qualys EDR" placeholder:"TEXT"`
+	ID    string `name:"id" help:"Id of the module type, instead of its title." placeholder:"ID"`
+}
+
+// changeFlags are the flags of the commands that change something in XDR after they have asked.
+type changeFlags struct {
+	DryRun bool `help:"Print the request instead of sending it. What it depends on is read from XDR all the same."`
+	Yes    bool `help:"Do not ask."`
+}
+
+// xdrHelp is the part of the manuals about the API client.
+const xdrHelp = `XDR is called as an API client with the scope "integration", made in the same region under
+Administration > API Clients.`
+
+// client is XDR in the region, with the API client that the environment or the file names.
+func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) {
+	if f.Timeout <= 0 {
+		return nil, errors.New("--timeout must be longer than 0")
+	}
+	id, password := p.getenv("XDR_CLIENT_ID"), secret.Value(strings.TrimSpace(p.getenv("XDR_CLIENT_SECRET")))
+	if f.ClientFile != "" {
+		content, _, err := secret.ReadFile(f.ClientFile)
+		if err != nil {
+			return nil, err
+		}
+		lines := strings.Fields(string(content))
+		if len(lines) != 2 {
+			return nil, fmt.Errorf("%s must have two lines: the id and the secret of the API client",
+				f.ClientFile)
+		}
+		id, password = lines[0], secret.Value(lines[1])
+	}
+	if id = strings.TrimSpace(id); id == "" || password == "" {
+		return nil, errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, " +
+			"or give --client-file")
+	}
+	return xdr.New(ctx, xdr.Options{
+		Host: moduletype.Regions()[f.Region].API, ID: id, Secret: password,
+		Timeout: f.Timeout, Transport: p.xdr,
+	}), nil
+}
+
+// find is the module type that the flags choose. It must be there.
+func (f *typeFlags) find(ctx context.Context, client *xdr.Client) (*xdr.ModuleType, error) {
+	t, err := client.FindModuleType(ctx, f.ID, f.Title)
+	if err == nil && t == nil {
+		err = fmt.Errorf("your organisation has no module type %q in this region (--region); \"relayctl "+
+			"module list\" shows those that there are, \"relayctl module push\" creates it", f.Title)
+	}
+	return t, err
+}
+
+// send shows the request where that is asked for; else it asks the question, and sends it. sent tells
+// whether it did.
+func (f *changeFlags) send(
+	ctx context.Context, p *program, client *xdr.Client, request xdr.Request, question string, into any,
+) (sent bool, err error) {
+	switch {
+	case f.DryRun:
+		return false, client.Show(p.Out, request)
+	case f.Yes:
+	case !p.Interactive():
+		return false, errors.New("nothing was changed: there is no terminal to ask at; " +
+			"--yes goes ahead without")
+	default:
+		answer, err := p.Ask(ctx, question+" [y/N] ")
+		if err != nil {
+			return false, err
+		}
+		if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+			return false, &answerNo{"Nothing was changed."}
+		}
+	}
+	err = client.Send(ctx, request, into)
+	return err == nil, err
+}

@@ -1,0 +1,282 @@
+// Package xdr registers the relay in Cisco XDR. It calls the integration API of one region (IROH-INT
+// 1.0.107, and the health check of IROH-ENRICH) as an API client, and works out what has to be sent there.
+//
+// What changes something is prepared first, as a Request that can be shown, and happens only when it is sent.
+package xdr
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"qualysrelay.example/cmd/relayctl/plain"
+	"qualysrelay.example/cmd/relayctl/secret"
+)
+
+const (
+	// maxBody is the largest response that is read, in bytes. A page of module types is the largest: their
+	// logos are part of them, 90 kB in the largest one known.
+	maxBody  = 16 << 20
+	pageSize = 100 // module types or integrations
+	maxPages = 50
+)
+
+// Options say where XDR is and who calls it.
+type Options struct {
+	Host      string // of the region's API
+	ID        string // of the API client
+	Secret    secret.Value
+	Timeout   time.Duration     // for each call
+	Transport http.RoundTripper // nil: http.DefaultTransport
+}
+
+// Client calls the API. It logs in when it needs to, and again when the access token is about to expire.
+type Client struct {
+	host  string
+	http  *http.Client
+	token func() (*oauth2.Token, error) // a function, because fmt shows what fields hold
+}
+
+// New is a client for the life of ctx.
+func New(ctx context.Context, o Options) *Client {
+	if o.Transport == nil {
+		o.Transport = http.DefaultTransport
+	}
+	client := &http.Client{
+		Transport:     acceptJSON{o.Transport},
+		Timeout:       o.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	config := clientcredentials.Config{
+		ClientID: o.ID, ClientSecret: string(o.Secret),
+		TokenURL: "https://" + o.Host + "/iroh/oauth2/token", AuthStyle: oauth2.AuthStyleInHeader,
+	}
+	source := config.TokenSource(context.WithValue(ctx, oauth2.HTTPClient, client))
+	return &Client{host: o.Host, http: client, token: source.Token}
+}
+
+// acceptJSON asks for JSON in every request, also in those of package oauth2: the API speaks other formats
+// too.
+type acceptJSON struct{ next http.RoundTripper }
+
+func (t acceptJSON) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "relayctl")
+	return t.next.RoundTrip(r)
+}
+
+// Request is one call of the API.
+type Request struct {
+	Purpose      string // how an error names it: "create the module type"
+	Scope        string // that the API client needs for it; the scope "integration" has them all
+	Method, Path string
+	Query        url.Values
+	Body         any // JSON; nil: none
+
+	secretBody any // is sent instead of Body where that leaves secrets out
+}
+
+// changes tells whether the request changes something in XDR.
+func (r Request) changes() bool {
+	return r.Method != http.MethodGet && !strings.HasPrefix(r.Path, healthPath)
+}
+
+// Show writes the request as it would be sent, without the access token and without the secrets in its body.
+func (c *Client) Show(w io.Writer, r Request) error {
+	fmt.Fprintf(w, "%s https://%s%s\n", r.Method, c.host, r.Path)
+	if r.Body == nil {
+		return nil
+	}
+	doc, err := json.MarshalIndent(r.Body, "", "  ")
+	if err == nil {
+		_, err = fmt.Fprintf(w, "Content-Type: application/json\n\n%s\n", plain.JSON(doc))
+	}
+	return err
+}
+
+// Send makes the call and decodes the response's JSON into the value, unless that is nil.
+func (c *Client) Send(ctx context.Context, r Request, into any) error {
+	token, err := c.token()
+	if err != nil {
+		return c.loginError(err)
+	}
+	var body io.Reader
+	if r.Body != nil {
+		sent := r.Body
+		if r.secretBody != nil {
+			sent = r.secretBody
+		}
+		doc, err := json.Marshal(sent)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(doc)
+	}
+	target := "https://" + c.host + r.Path
+	if len(r.Query) > 0 {
+		target += "?" + r.Query.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, r.Method, target, body)
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	token.SetAuthHeader(request)
+	response, err := c.http.Do(request)
+	if err != nil {
+		return c.unreachable(r, err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	if err != nil {
+		return c.unreachable(r, err)
+	}
+	if len(content) > maxBody {
+		return fmt.Errorf("cannot %s: XDR's response is larger than %d MiB", r.Purpose, maxBody>>20)
+	}
+	if response.StatusCode/100 != 2 {
+		return c.refusal(r, response, words(r, content, token.AccessToken))
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(content, into); err != nil {
+		return fmt.Errorf("asked XDR to %s, and it answered %s, but not as its API promises: %w",
+			r.Purpose, response.Status, err)
+	}
+	return nil
+}
+
+// list reads all pages of a list. How many elements a page has at most, and whether the API takes an offset
+// at all, is not documented: the list has ended when a page brings nothing new.
+func list[T any](ctx context.Context, c *Client, r Request, id func(T) string) ([]T, error) {
+	var all []T
+	seen := make(map[string]bool)
+	if r.Query == nil {
+		r.Query = make(url.Values)
+	}
+	r.Query.Set("limit", strconv.Itoa(pageSize))
+	offset := 0
+	for range maxPages {
+		r.Query.Set("offset", strconv.Itoa(offset))
+		var page []T
+		if err := c.Send(ctx, r, &page); err != nil {
+			return nil, err
+		}
+		before := len(all)
+		for _, element := range page {
+			if !seen[id(element)] {
+				seen[id(element)] = true
+				all = append(all, element)
+			}
+		}
+		if len(all) == before {
+			return all, nil
+		}
+		offset += len(page)
+	}
+	return nil, fmt.Errorf("cannot %s: there are more than %d pages of them", r.Purpose, maxPages)
+}
+
+// words are XDR's own about an error. They are not shown where the request held secrets in its body, or
+// where they repeat the access token.
+func words(r Request, content []byte, token string) string {
+	var said struct {
+		Error, Message string
+		Description    string `json:"error_description"`
+	}
+	if r.secretBody != nil || bytes.Contains(content, []byte(token)) ||
+		json.Unmarshal(content, &said) != nil {
+		return ""
+	}
+	for _, text := range []string{said.Description, said.Message, said.Error} {
+		if text != "" {
+			return " (" + plain.Short(strings.Join(strings.Fields(text), " "), 300) + ")"
+		}
+	}
+	return ""
+}
+
+// refusal is the error of a response that is not a success.
+func (c *Client) refusal(r Request, response *http.Response, words string) error {
+	hint := ""
+	switch status := response.StatusCode; {
+	case status/100 == 3:
+		hint = "It redirects; nothing is sent there"
+	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
+		hint = "The API does not accept the contents of the request; --dry-run prints them"
+	case status == http.StatusUnauthorized:
+		hint = "The API client needs the scope " + r.Scope + `, which "integration" has`
+	case status == http.StatusForbidden:
+		hint = "The API client must belong to an administrator and needs the scope " + r.Scope +
+			"; what is Cisco's own cannot be changed"
+	case status == http.StatusNotFound:
+		hint = "It is not there, or it is in another region (--region) or another organisation's"
+	case status == http.StatusConflict:
+		hint = `It conflicts with what XDR has already; "relayctl module list" and "relayctl instance health" show that`
+	case status == http.StatusTooManyRequests:
+		hint = "Your organisation has used up its calls of this hour"
+		if seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16); err == nil {
+			hint += fmt.Sprintf("; try again in %d s", seconds)
+		}
+	case status >= 500:
+		hint = "XDR failed. " + r.uncertain()
+	}
+	return fmt.Errorf("cannot %s: XDR answered %d %s%s. %s", r.Purpose,
+		response.StatusCode, http.StatusText(response.StatusCode), words, strings.TrimSpace(hint))
+}
+
+// uncertain is what to do after a failure that leaves open whether something was changed.
+func (r Request) uncertain() string {
+	if !r.changes() {
+		return "Try again later"
+	}
+	return `It may have been done all the same: before you try again, look with "relayctl module list" ` +
+		`or "relayctl instance health"`
+}
+
+// loginError says why there is no access token. XDR's words are left out: the request held the client's
+// secret.
+func (c *Client) loginError(err error) error {
+	login := Request{Purpose: "log in to XDR", Method: http.MethodGet}
+	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if !ok {
+		return c.unreachable(login, err)
+	}
+	switch refused.Response.StatusCode {
+	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%s refused the API client (%d): its id or its secret is wrong, or it was made in "+
+			"another region (--region)", c.host, refused.Response.StatusCode)
+	default:
+		return c.refusal(login, refused.Response, "")
+	}
+}
+
+// unreachable says why there is no response.
+func (c *Client) unreachable(r Request, err error) error {
+	after := ""
+	if r.changes() {
+		after = ". " + r.uncertain()
+	}
+	if urlError, ok := errors.AsType[*url.Error](err); ok {
+		err = urlError.Err
+		if urlError.Timeout() {
+			err = fmt.Errorf("no response from %s in %s; --timeout waits longer", c.host, c.http.Timeout)
+		}
+	}
+	return fmt.Errorf("cannot %s at %s: %w%s", r.Purpose, c.host, err, after)
+}

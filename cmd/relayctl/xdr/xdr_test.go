@@ -1,0 +1,447 @@
+package xdr_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"qualysrelay.example/cmd/relayctl/moduletype"
+	"qualysrelay.example/cmd/relayctl/secret"
+	"qualysrelay.example/cmd/relayctl/xdr"
+	"qualysrelay.example/cmd/relayctl/xdr/xdrtest"
+)
+
+// start is a fake XDR, and a client of it.
+func start(t *testing.T, config xdrtest.Config) (*xdrtest.Server, *xdr.Client) {
+	t.Helper()
+	server := xdrtest.New(t, config)
+	return server, xdr.New(t.Context(), xdr.Options{
+		Host: xdrtest.Host, ID: xdrtest.ClientID, Secret: xdrtest.ClientSecret, Timeout: time.Minute,
+		Transport: xdrtest.Transport(server.URL),
+	})
+}
+
+func render(t *testing.T, by moduletype.Signing) []byte {
+	t.Helper()
+	o := moduletype.Options{
+		Title: "Qualys EDR", URL: "https://relay.example", Audience: "https://relay.example",
+		Region: moduletype.Regions()["eu"], Signing: by,
+	}
+	if by == moduletype.EmbedKey {
+		o.Key = "canary-shared-key"
+	}
+	doc, err := o.Render()
+	require.NoError(t, err)
+	return doc
+}
+
+// push pushes a document and returns what it changed.
+func push(t *testing.T, client *xdr.Client, doc []byte) []xdr.Change {
+	t.Helper()
+	stored, err := client.FindModuleType(t.Context(), "", "Qualys EDR")
+	require.NoError(t, err)
+	request, changes, err := xdr.Push(stored, doc)
+	require.NoError(t, err)
+	if stored == nil || len(changes) > 0 {
+		require.NoError(t, client.Send(t.Context(), request, nil))
+	}
+	return changes
+}
+
+// TestAPushMakesTheModuleTypeLikeTheRenderedOne goes from each kind of module type to each other one: XDR's
+// is then the same in every field, and another push has nothing to do.
+func TestAPushMakesTheModuleTypeLikeTheRenderedOne(t *testing.T) {
+	t.Parallel()
+	kinds := []moduletype.Signing{moduletype.ByXDR, moduletype.Before, moduletype.EmbedKey}
+	for i := range 2 * len(kinds) {
+		from, replace := kinds[i/2], i%2 == 0
+		for _, to := range kinds {
+			t.Run(fmt.Sprint(from, to, replace), func(t *testing.T) {
+				t.Parallel()
+				server, client := start(t, xdrtest.Config{Replace: replace})
+				assert.Empty(t, push(t, client, render(t, from)))
+				changes := push(t, client, render(t, to))
+				assert.Equal(t, from == to, len(changes) == 0)
+				assert.NotContains(t, fmt.Sprint(changes), "canary")
+				assert.Empty(t, push(t, client, render(t, to)))
+
+				var want map[string]any
+				require.NoError(t, json.Unmarshal(render(t, to), &want))
+				types := server.Types()
+				stored := types[len(types)-1]
+				for name := range want {
+					assert.Equal(t, want[name], stored[name], name)
+				}
+			})
+		}
+	}
+}
+
+func TestAPushLeavesAloneWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	server, client := start(t, xdrtest.Config{})
+	server.AddType(map[string]any{
+		"title": "Qualys EDR", "default_name": "Qualys EDR", "logo_dark": "data:image/png;base64,AA==",
+		"properties": map[string]any{"proxy": "x"},
+	})
+	assert.NotEmpty(t, push(t, client, render(t, moduletype.ByXDR)))
+	types := server.Types()
+	stored := types[len(types)-1]
+	assert.Equal(t, "data:image/png;base64,AA==", stored["logo_dark"])
+	assert.Equal(t, "x", stored["properties"].(map[string]any)["proxy"])
+}
+
+func TestChangesAreLinesAndElements(t *testing.T) {
+	t.Parallel()
+	doc := func(text string) *xdr.ModuleType {
+		t.Helper()
+		server, client := start(t, xdrtest.Config{})
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(text), &fields))
+		stored, err := client.FindModuleType(t.Context(), server.AddType(fields), "")
+		require.NoError(t, err)
+		return stored
+	}
+	for name, c := range map[string]struct{ are, wanted, shown string }{
+		"lines of a text": {
+			`{"tips":"a\nb\nc\nb"}`, `{"tips":"a\nc\nd\nb"}`, "  tips\n    - b\n    + d\n",
+		},
+		"elements of a list": {
+			`{"flags":["x","y"],"capabilities":[{"id":"health"}]}`,
+			`{"flags":["y","z"],"capabilities":[{"id":"health"},{"id":"tiles"}]}`,
+			"  capabilities\n    + {\"id\":\"tiles\"}\n  flags\n    - x\n    + z\n",
+		},
+		"another order": {
+			`{"flags":["x","y"]}`, `{"flags":["y","x"]}`, "  flags\n    + (the same in another order)\n",
+		},
+		"a field that is": {`{"enabled":true}`, `{"enabled":true}`, ""},
+		"a new field":     {`{}`, `{"enabled":false}`, "  enabled\n    - true\n    + false\n"},
+		"an image": {
+			`{"logo":"data:image/png;base64,AA=="}`, `{"logo":"data:image/png;base64,AB=="}`,
+			"  logo\n    - (an image of 26 bytes, SHA-256 e2c4bf98…)\n" +
+				"    + (an image of 26 bytes, SHA-256 1080619a…)\n",
+		},
+		"what a terminal would obey": {
+			`{"tips":"a\u001b[2J\u202e"}`, `{"tips":"b"}`, "  tips\n    - a\\x1b[2J\\u202e\n    + b\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, changes, err := xdr.Push(doc(c.are), []byte(c.wanted))
+			require.NoError(t, err)
+			var shown strings.Builder
+			for _, change := range changes {
+				change.Write(&shown)
+			}
+			assert.Equal(t, c.shown, shown.String())
+		})
+	}
+}
+
+func TestListsAreReadToTheirEnd(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]xdrtest.Config{
+		"pages as large as asked for": {},
+		"smaller pages":               {PageSize: 7},
+		"no pages":                    {NoOffset: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, client := start(t, config)
+			count := 60
+			for i := range count {
+				server.AddType(map[string]any{"title": fmt.Sprint("Type ", i), "default_name": "x"})
+			}
+			all, err := client.ModuleTypes(t.Context())
+			require.NoError(t, err)
+			assert.Len(t, all, count, "without Cisco's own")
+			last, err := client.FindModuleType(t.Context(), "", "Type 59")
+			require.NoError(t, err)
+			require.NotNil(t, last)
+		})
+	}
+	server, client := start(t, xdrtest.Config{PageSize: 1})
+	for range 60 {
+		server.AddType(map[string]any{"title": "x", "default_name": "x"})
+	}
+	_, err := client.ModuleTypes(t.Context())
+	require.EqualError(t, err, "cannot list the module types: there are more than 50 pages of them")
+}
+
+func TestAnAccessTokenThatExpiresIsReplaced(t *testing.T) {
+	t.Parallel()
+	server, client := start(t, xdrtest.Config{TokenLife: time.Second}) // oauth2 renews it ten seconds earlier
+	id := server.AddType(map[string]any{"title": "x", "default_name": "x"})
+	for range 2 {
+		_, err := client.FindModuleType(t.Context(), id, "")
+		require.NoError(t, err)
+	}
+	logins := strings.Count(strings.Join(server.TakeCalls(), "\n"), "/iroh/oauth2/token")
+	assert.Equal(t, 2, logins)
+}
+
+// TestEachStatusSaysWhatToDo answers one call after the login with a status, and an update with the same.
+func TestEachStatusSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	const maybe = `It may have been done all the same: before you try again, look with "relayctl module ` +
+		`list" or "relayctl instance health"`
+	for name, c := range map[string]struct {
+		status       int
+		header, body string
+		read, change string // what an error says about it
+	}{
+		"bad request": {400, "", `{"error":"bad","error_description":"disallowed\n key"}`,
+			"400 Bad Request (disallowed key). The API does not accept", "--dry-run prints them"},
+		"unauthorized": {401, "", `{"error":"missing scopes"}`,
+			"401 Unauthorized (missing scopes). The API client needs the scope integration/module-type:read",
+			"integration/module-type:write"},
+		"forbidden": {403, "", "<html>no</html>",
+			"403 Forbidden. The API client must belong to an administrator", "Cisco's own"},
+		"not found": {404, "", "", "404 Not Found. It is not there", "another region (--region)"},
+		"conflict": {409, "", `{"message":"in use"}`,
+			"409 Conflict (in use). It conflicts", "relayctl module list"},
+		"too many": {429, "120", "", "429 Too Many Requests. Your organisation has used up its calls of " +
+			"this hour; try again in 120 s", "120 s"},
+		"too many, no time": {429, "Wed, 21 Oct 2026 07:28:00 GMT", "",
+			"429 Too Many Requests. Your organisation has used up its calls of this hour", "this hour"},
+		"redirect": {302, "", "", "302 Found. It redirects; nothing is sent there", "302"},
+		"failure": {500, "", `{"error_description":"trace"}`,
+			"500 Internal Server Error (trace). XDR failed. Try again later", maybe},
+		"unavailable": {503, "", "", "503 Service Unavailable. XDR failed. Try again later", maybe},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, client := start(t, xdrtest.Config{Instead: func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/iroh/oauth2/token" {
+					return false
+				}
+				w.Header().Set("Location", "https://elsewhere.example")
+				w.Header().Set("Retry-After", c.header)
+				w.WriteHeader(c.status)
+				_, _ = w.Write([]byte(c.body))
+				return true
+			}})
+			_, err := client.ModuleTypes(t.Context())
+			require.ErrorContains(t, err, "cannot list the module types: XDR answered "+c.read)
+			change, _, err := xdr.Push(nil, render(t, moduletype.ByXDR))
+			require.NoError(t, err)
+			err = client.Send(t.Context(), change, nil)
+			require.ErrorContains(t, err, "cannot create the module type: XDR answered")
+			require.ErrorContains(t, err, c.change)
+			for _, call := range server.TakeCalls() {
+				assert.NotContains(t, call, "elsewhere")
+			}
+		})
+	}
+}
+
+func TestALoginThatFails(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{
+		400: "refused the API client (400): its id or its secret is wrong, or it was made in another region",
+		401: "refused the API client (401)",
+		403: "refused the API client (403)",
+		200: "cannot log in to XDR at " + xdrtest.Host + ": oauth2: server response missing access_token",
+		302: "cannot log in to XDR: XDR answered 302 Found. It redirects",
+		429: "cannot log in to XDR: XDR answered 429 Too Many Requests. Your organisation",
+		502: "cannot log in to XDR: XDR answered 502 Bad Gateway. XDR failed. Try again later",
+	} {
+		_, client := start(t, xdrtest.Config{Instead: func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(`{"error_description":"` + xdrtest.ClientSecret + `"}`))
+			return true
+		}})
+		_, err := client.ModuleTypes(t.Context())
+		require.ErrorContains(t, err, want)
+		assert.NotContains(t, err.Error(), "canary")
+	}
+}
+
+func TestAScopeThatIsMissing(t *testing.T) {
+	t.Parallel()
+	_, client := start(t, xdrtest.Config{Scopes: []string{"integration/module-type:read", "enrich"}})
+	_, err := client.ModuleTypes(t.Context())
+	require.NoError(t, err)
+	change, _, err := xdr.Push(nil, render(t, moduletype.ByXDR))
+	require.NoError(t, err)
+	err = client.Send(t.Context(), change, nil)
+	require.EqualError(t, err, "cannot create the module type: XDR answered 401 Unauthorized "+
+		"(missing scopes: integration/module-type:write). The API client needs the scope integration/module-type:write, "+
+		"which \"integration\" has")
+}
+
+func TestTimeIsLimited(t *testing.T) {
+	t.Parallel()
+	server := xdrtest.New(t, xdrtest.Config{Instead: func(_ http.ResponseWriter, r *http.Request) bool {
+		<-r.Context().Done()
+		return true
+	}})
+	client := xdr.New(t.Context(), xdr.Options{
+		Host: xdrtest.Host, ID: xdrtest.ClientID, Secret: xdrtest.ClientSecret,
+		Timeout: 50 * time.Millisecond, Transport: xdrtest.Transport(server.URL),
+	})
+	_, err := client.ModuleTypes(t.Context())
+	require.EqualError(t, err, "cannot log in to XDR at visibility.eu.amp.cisco.com: "+
+		"no response from visibility.eu.amp.cisco.com in 50ms; --timeout waits longer")
+}
+
+// TestAConnectionThatBreaks leaves open whether a change was made, before the response and in the middle of
+// it.
+func TestAConnectionThatBreaks(t *testing.T) {
+	t.Parallel()
+	for _, begin := range []string{"", "HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{"} {
+		_, client := start(t, xdrtest.Config{Instead: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/iroh/oauth2/token" {
+				return false
+			}
+			connection, _, err := http.NewResponseController(w).Hijack()
+			if assert.NoError(t, err) {
+				_, _ = connection.Write([]byte(begin))
+				connection.Close()
+			}
+			return true
+		}})
+		change, _, err := xdr.Push(nil, render(t, moduletype.ByXDR))
+		require.NoError(t, err)
+		err = client.Send(t.Context(), change, &struct{}{})
+		require.ErrorContains(t, err, "cannot create the module type at visibility.eu.amp.cisco.com: ")
+		require.ErrorContains(t, err, "It may have been done all the same")
+		_, err = client.ModuleTypes(t.Context())
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "It may have been done")
+	}
+}
+
+func TestAnInterruptEndsACall(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	_, client := start(t, xdrtest.Config{Instead: func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/iroh/oauth2/token" {
+			return false
+		}
+		interrupt()
+		<-r.Context().Done()
+		return true
+	}})
+	_, err := client.ModuleTypes(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestAResponseIsLimited(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		write func(w http.ResponseWriter)
+		want  string
+	}{
+		"too large": {func(w http.ResponseWriter) {
+			block := bytes.Repeat([]byte(" "), 1<<20)
+			var err error
+			blocks := 0
+			for ; blocks < 256 && err == nil; blocks++ {
+				_, err = w.Write(block)
+			}
+			assert.Less(t, blocks, 64, "nobody reads on")
+		}, "cannot list the module types: XDR's response is larger than 16 MiB"},
+		"not JSON": {func(w http.ResponseWriter) { _, _ = w.Write([]byte("<html>")) },
+			"asked XDR to list the module types, and it answered 200 OK, but not as its API promises: " +
+				"invalid character '<'"},
+		"another form": {func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"types":[]}`)) },
+			"not as its API promises: json: cannot"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, client := start(t, xdrtest.Config{Instead: func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/iroh/oauth2/token" {
+					return false
+				}
+				c.write(w)
+				return true
+			}})
+			_, err := client.ModuleTypes(t.Context())
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+// TestNoSecretIsShown has an XDR that repeats what it is sent, in every kind of error: first everything, then the body,
+// which nothing but the kind of request tells to be secret.
+func TestNoSecretIsShown(t *testing.T) {
+	t.Parallel()
+	for i, status := range []int{200, 302, 400, 401, 403, 404, 409, 429, 500, 400, 409, 500} {
+		login := true
+		_, client := start(t, xdrtest.Config{Instead: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/iroh/oauth2/token" && login {
+				login = false
+				return false
+			}
+			_, password, _ := r.BasicAuth()
+			all := fmt.Sprint(password, r.Header, xdrtest.Password)
+			if i > 8 {
+				all = "disallowed value " + xdrtest.Password
+				if r.URL.Path != "/iroh/iroh-int/module-instance" {
+					return false
+				}
+			}
+			answer, _ := json.Marshal(map[string]any{"error": all, "error_description": all, "message": all,
+				"errors": []any{map[string]any{"type": "fatal", "code": all, "message": all}}})
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = w.Write(answer)
+			return true
+		}})
+		form := xdr.ModuleType{ID: "x", Title: "x"}
+		spec := `{"configuration_spec":[{"key":"custom_pass","required":true}]}`
+		require.NoError(t, json.Unmarshal([]byte(spec), &form))
+		password := secret.Value(xdrtest.Password)
+		add, err := form.AddInstance("x", map[string]any{"custom_pass": password})
+		require.NoError(t, err)
+
+		var said bytes.Buffer
+		_, err = client.ModuleTypes(t.Context())
+		fmt.Fprintln(&said, err)
+		fmt.Fprintln(&said, client.Send(t.Context(), add, nil))
+		health, err := client.Health(t.Context(), xdr.Instance{ID: "x"}, password)
+		fmt.Fprintln(&said, health, err)
+		require.NoError(t, client.Show(&said, add))
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			fmt.Fprintf(&said, verb+verb, client, *client)
+			fmt.Fprintf(&said, verb, add.Body)
+		}
+		assert.NotContains(t, said.String(), "canary", "%d", status)
+		assert.Contains(t, said.String(), `"custom_pass": "[redacted]"`)
+	}
+}
+
+func TestHealthIsWellOnlyWhereXDRSaysSo(t *testing.T) {
+	t.Parallel()
+	const ok = `"data":{"data":{"status":"ok"}}`
+	for body, well := range map[string]bool{
+		`{"data":{"module":"x","data":{"status":"ok"}}}`:                                       true,
+		`{` + ok + `,"errors":[{"type":"warning","code":"module-timeout","message":"slow"}]}`:  true,
+		`{` + ok + `,"errors":[{"type":"fatal","code":"authorization error","message":"no"}]}`: false,
+		`{"data":{"data":{"status":"unknown"}}}`:                                               false,
+		`{"data":{"data":{"status":"error"}}}`:                                                 false,
+		`{"errors":[]}`:                                                                        false,
+		`{}`:                                                                                   false,
+	} {
+		_, client := start(t, xdrtest.Config{Instead: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != "/iroh/iroh-enrich/health/x" {
+				return false
+			}
+			_, _ = w.Write([]byte(body))
+			return true
+		}})
+		health, err := client.Health(t.Context(), xdr.Instance{ID: "x"})
+		require.NoError(t, err)
+		assert.Equal(t, well, health.OK(), body)
+	}
+}
