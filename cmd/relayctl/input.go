@@ -136,8 +136,8 @@ func (p *program) credentials(ctx context.Context, user string) (string, secret.
 			return "", "", err
 		}
 		if user = strings.TrimSpace(user); user == "" {
-			return "", "", errors.New("no Qualys user: give --user, set QUALYS_USER, or put it on the first " +
-				"line of standard input")
+			return "", "", errors.New("no Qualys user: set QUALYS_USER, or put it on the first line " +
+				"of standard input")
 		}
 	}
 	password := secret.Value(p.getenv("QUALYS_PASSWORD"))

@@ -46,6 +46,7 @@ type commands struct {
 	Module     moduleCommand     `cmd:"" help:"Render the module type for Cisco XDR, and register it."`
 	Instance   instanceCommand   `cmd:"" help:"Add the integration in XDR, and check its health."`
 	Check      checkCommand      `cmd:"" help:"Find out what is wrong between XDR, a relay and Qualys."`
+	Probe      probeCommand      `cmd:"" help:"Test at Qualys what the relay believes about it."`
 	Observe    observeCommand    `cmd:"" help:"Look observables up at a relay."`
 	Console    consoleCommand    `cmd:"" help:"Investigate in a local web page."`
 	Version    versionCommand    `cmd:"" help:"Print version, commit and Go version."`

@@ -449,11 +449,12 @@ func newFileDoc(fullPath, sha256, md5 string) *fileDoc {
 
 func base(path string) string { return path[strings.LastIndexAny(path, `\/`)+1:] }
 
-func or(s, def string) string {
-	if s == "" {
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
 		return def
 	}
-	return s
+	return v
 }
 
 // digest is where all made-up ids and hashes come from.

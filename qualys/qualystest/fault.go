@@ -23,6 +23,8 @@ const (
 	Login  Op = "login"
 	Search Op = "search"
 	Count  Op = "count"
+
+	SearchAfter Op = "searchAfter" // GET /events/searchAfter, by the parameters that are documented
 )
 
 // State is a dataset that a search or a count is for.

@@ -18,7 +18,11 @@ type Term struct {
 	To    string // the end of a range, which Value begins
 }
 
-func (t Term) matches(fields map[string][]string, exact bool) bool {
+func (t Term) matches(fields map[string][]string, c *Config) bool {
+	wanted := t.Value
+	if c.Escapes {
+		wanted = strings.NewReplacer(`\\`, `\`, `\`, "").Replace(wanted)
+	}
 	return slices.ContainsFunc(fields[t.Field], func(v string) bool {
 		switch {
 		case t.Quote == '[' && t.Field == fieldScore:
@@ -28,10 +32,12 @@ func (t Term) matches(fields map[string][]string, exact bool) bool {
 			return err == nil && low <= n && n <= high
 		case t.Quote == '[': // times in one layout
 			return t.Value <= v && v <= t.To
-		case t.Quote == '"' && !exact:
-			return tokensMatch(t.Value, v)
+		case (t.Quote == '"' || c.LooseQuotes) && c.AnyToken:
+			return slices.ContainsFunc(tokenize(wanted), func(token string) bool { return tokensMatch(token, v) })
+		case t.Quote == '"' && !c.ExactQuotes || c.LooseQuotes:
+			return tokensMatch(wanted, v)
 		}
-		return v == t.Value
+		return v == wanted
 	})
 }
 
@@ -91,20 +97,20 @@ func (q Query) Terms() []Term {
 	return ts
 }
 
-func (q Query) matches(fields map[string][]string, exact bool) bool {
+func (q Query) matches(fields map[string][]string, c *Config) bool {
 	switch q.op {
 	case "term":
-		return q.term.matches(fields, exact)
+		return q.term.matches(fields, c)
 	case "and":
 		for _, o := range q.operands {
-			if !o.matches(fields, exact) {
+			if !o.matches(fields, c) {
 				return false
 			}
 		}
 		return true
 	}
 	for _, o := range q.operands {
-		if o.matches(fields, exact) {
+		if o.matches(fields, c) {
 			return true
 		}
 	}

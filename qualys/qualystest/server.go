@@ -47,9 +47,16 @@ type Config struct {
 	Events    []Event           // for every user
 
 	// What nobody outside of Qualys knows for sure, and a probe is to find out.
-	ExactQuotes bool   // double quotes match whole values, not tokens
-	APIPath     string // of the events API: "" is /ioc and /ioc/v1
-	MaxPageSize int    // events in an answer, whatever pageSize asks for; 0: 1000
+	ExactQuotes  bool     // double quotes match whole values, not tokens
+	AnyToken     bool     // double quotes match values that have any of the tokens, not all
+	LooseQuotes  bool     // backticks and single quotes match as double quotes do
+	Escapes      bool     // a backslash in a value has to be doubled
+	NoTokens     []string // search tokens that are refused as unknown ones are
+	APIPath      string   // of the events API: "" is /ioc and /ioc/v1
+	MaxPageSize  int      // events in an answer, whatever pageSize asks for; 0: 1000
+	PagesFromOne bool     // the first page has number 1, and number 0 is the same
+	OldestFirst  bool     // whatever sort asks for
+	OneDataset   bool     // every search goes over the current state and the history, whatever state says
 }
 
 // Server is a fake gateway. Its methods are safe for concurrent use, while it serves as well.
@@ -103,6 +110,7 @@ type Request struct {
 	Current    bool   // state=true
 	PageSize   int
 	PageNumber int
+	After      string // searchAfterValues: where the page begins
 }
 
 type issued struct {
@@ -418,6 +426,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case "/events/count":
 		s.count(func(c *Stats) { c.Counts++ })
 		s.serveSearch(w, r, Count)
+	case "/events/searchAfter":
+		s.serveSearch(w, r, SearchAfter)
 	case "/events":
 		s.count(func(c *Stats) {
 			c.Searches++
@@ -539,7 +549,7 @@ func (s *Server) serveSearch(w http.ResponseWriter, r *http.Request, op Op) {
 			writeJSON(w, http.StatusUnauthorized, map[string]any{"message": message})
 			return
 		}
-		body, err := s.search(request)
+		body, next, err := s.search(request)
 		if err != nil {
 			s.mistake(w, http.StatusBadRequest, "search with a malformed query: %v", err)
 			return
@@ -549,6 +559,9 @@ func (s *Server) serveSearch(w http.ResponseWriter, r *http.Request, op Op) {
 			w.Header()[name] = values
 		}
 		s.mu.Unlock()
+		if request.Op == SearchAfter && next != "" {
+			w.Header().Set("searchAfterValue", next)
+		}
 		w.Header().Set("Content-Type", "application/json;charset=UTF-8")
 		_, _ = w.Write(body) //nolint:gosec // JSON of the test's own events, to a client of ours
 	})
@@ -572,6 +585,10 @@ func searchRequest(r *http.Request, op Op) (Request, error) {
 		if op == Count && (name == "pageSize" || name == "pageNumber") {
 			return q, fmt.Errorf("count with %s", name)
 		}
+		if op == SearchAfter && (name == "state" || name == "sort") ||
+			op != SearchAfter && name == "searchAfterValues" {
+			return q, fmt.Errorf("%s with %s", op, name)
+		}
 		switch name {
 		case "filter":
 			if q.Filter = v; v == "" {
@@ -593,23 +610,30 @@ func searchRequest(r *http.Request, op Op) (Request, error) {
 			if v != `[{"event.datetime":"desc"}]` {
 				return q, fmt.Errorf("sort %q", v)
 			}
+		case "searchAfterValues":
+			q.After = v
 		default:
 			return q, fmt.Errorf("an unknown parameter %q", name)
 		}
 	}
-	if !params.Has("pageSize") && op == Search || !params.Has("sort") {
+	if op != SearchAfter && (!params.Has("pageSize") && op == Search || !params.Has("sort")) {
 		return q, errors.New("no pageSize or no sort")
 	}
 	return q, nil
 }
 
-// search returns the page of events that the query finds, or how many it finds.
-func (s *Server) search(r Request) ([]byte, error) {
+// search returns the page of events that the query finds, and where the next one begins; or how many it
+// finds.
+func (s *Server) search(r Request) (body []byte, next string, err error) {
 	var query Query
 	if r.Filter != "" {
-		var err error
 		if query, err = ParseQuery(r.Filter); err != nil {
-			return nil, err
+			return nil, "", err
+		}
+		for _, t := range query.Terms() {
+			if slices.Contains(s.config.NoTokens, t.Field) {
+				return nil, "", fmt.Errorf("query has an unknown token %q", t.Field)
+			}
 		}
 	}
 	s.mu.Lock()
@@ -622,20 +646,37 @@ func (s *Server) search(r Request) ([]byte, error) {
 	if r.Current {
 		set = d.current
 	}
-	size := r.PageSize
+	if s.config.OneDataset {
+		set = slices.Concat(d.current, d.history)
+	}
+	if s.config.OldestFirst {
+		set = slices.Clone(set)
+		slices.Reverse(set)
+	}
+	size, number := or(r.PageSize, 10), r.PageNumber
 	if s.config.MaxPageSize > 0 {
 		size = min(size, s.config.MaxPageSize)
 	}
-	body := []byte{'['}
-	found, first := 0, r.PageNumber*size
+	if s.config.PagesFromOne {
+		number = max(number-1, 0)
+	}
+	body = []byte{'['}
+	found, first := 0, number*size
+	if r.After != "" { // the last event of the page before, behind a time as at Qualys
+		_, index, _ := strings.Cut(r.After, ",")
+		if first, err = strconv.Atoi(index); err != nil {
+			return nil, "", errors.New("searchAfterValues that no answer had")
+		}
+	}
 	for _, e := range set {
-		if r.Filter != "" && !query.matches(e.fields, s.config.ExactQuotes) {
+		if r.Filter != "" && !query.matches(e.fields, &s.config) {
 			continue
 		}
 		if found++; r.Op == Count || found <= first {
 			continue
 		}
 		if found > first+size {
+			next = fmt.Sprintf("%d,%d", startOf2026.UnixMilli(), first+size)
 			break
 		}
 		if len(body) > 1 {
@@ -644,9 +685,9 @@ func (s *Server) search(r Request) ([]byte, error) {
 		body = append(body, e.json...)
 	}
 	if r.Op == Count {
-		return fmt.Appendf(nil, `{"count":%d}`, found), nil
+		return fmt.Appendf(nil, `{"count":%d}`, found), "", nil
 	}
-	return append(body, ']'), nil
+	return append(body, ']'), next, nil
 }
 
 // answer notes the request, waits for the delay, and answers: the way a fault wants it, or else with

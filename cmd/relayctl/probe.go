@@ -1,0 +1,89 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"qualysrelay.example/cmd/relayctl/plain"
+	"qualysrelay.example/cmd/relayctl/probe"
+	"qualysrelay.example/cmd/relayctl/relayclient"
+	"qualysrelay.example/cmd/relayctl/secret"
+	"qualysrelay.example/qualys"
+	"qualysrelay.example/relay"
+)
+
+// probeCommand tests at a live gateway what the relay believes about Qualys.
+type probeCommand struct {
+	Gateway string        `help:"The Qualys gateway (API_URL)." from:"API_URL" required:"" placeholder:"URL"`
+	Report  string        `help:"Write what was found to this file too, as JSON without any value." placeholder:"FILE"`
+	Force   bool          `help:"Replace the report if it exists."`
+	Timeout time.Duration `help:"How long to wait for each answer (${default})." default:"60s" placeholder:"TIME"`
+}
+
+// Help is the command's manual.
+func (probeCommand) Help() string {
+	return `Tests what the relay takes for granted about Qualys: one line for each belief, whether it holds, and what follows for the
+relay where it does not. It reads only: one login and 60 calls at most, within Qualys's rate limit, which take about a minute.
+It searches for values of events that it finds, with your own account: QUALYS_USER and QUALYS_PASSWORD, else asked for on a
+terminal, else the first two lines of standard input.
+Neither the table nor the report holds a value of an event: only names of keys, types, lengths, numbers and statuses. Attach
+the report to a bug report.
+Exit codes: 0 every belief holds or could not be tested, 1 one does not hold, 2 errors.
+
+Example:
+
+    relayctl probe --gateway https://gateway.qg2.apps.qualys.com --report probe.json`
+}
+
+// Run probes the gateway and prints the table.
+func (c *probeCommand) Run(ctx context.Context, p *program) error {
+	gateway, err := relayclient.ParseURL("--gateway", c.Gateway)
+	if err != nil {
+		return err
+	}
+	if host := qualys.GatewayOf(gateway.Hostname()); host != "" {
+		return fmt.Errorf("--gateway %s is not the gateway; did you mean https://%s?", c.Gateway, host)
+	}
+	if c.Timeout <= 0 {
+		return errors.New("--timeout must be longer than 0")
+	}
+	if _, err := os.Lstat(c.Report); c.Report != "" && err == nil && !c.Force {
+		return fmt.Errorf("%s exists already; --force replaces it", c.Report)
+	}
+	user, password, err := p.credentials(ctx, p.getenv("QUALYS_USER"))
+	if err != nil {
+		return err
+	}
+	result, err := probe.Run(ctx, probe.Options{
+		Gateway: c.Gateway, User: user, Password: password, Timeout: c.Timeout,
+		Testing: func(belief string) func() { return p.Progress("Testing: " + belief) },
+	})
+	if err != nil {
+		return err
+	}
+	if err := result.WriteTable(p.Out, cmp.Or(min(p.Width(), 140), 108)); err != nil {
+		return err
+	}
+	if c.Report != "" {
+		report, err := result.Report(relay.Version)
+		if err == nil {
+			err = secret.WriteFile(c.Report, report, c.Force)
+		}
+		if err != nil {
+			return err
+		}
+		p.Note("Wrote the report to %s.", c.Report)
+	}
+	summary := fmt.Sprintf("%s: %d hold, %d do not hold, %d could not be tested; %s.",
+		plain.Count(len(result.Findings), "belief"), result.Count(probe.Holds), result.Count(probe.DoesNotHold),
+		result.Count(probe.CouldNotTell), plain.Count(result.Calls(), "call"))
+	if result.Count(probe.DoesNotHold) > 0 {
+		return &answerNo{summary}
+	}
+	p.Note("%s", summary)
+	return nil
+}

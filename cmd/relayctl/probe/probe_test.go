@@ -1,0 +1,444 @@
+package probe_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"qualysrelay.example/cmd/relayctl/probe"
+	"qualysrelay.example/cmd/relayctl/secret"
+	"qualysrelay.example/qualys/qualystest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake is a gateway and what it serves.
+type fake struct {
+	*qualystest.Server
+	events []qualystest.Event
+}
+
+// gateway starts a fake. What it takes for mistakes is what the probe tries on purpose.
+func gateway(t *testing.T, c qualystest.Config) fake {
+	t.Helper()
+	if c.Events == nil {
+		c.Events = events()
+	}
+	s, err := qualystest.Listen(c, nil)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	return fake{s, c.Events}
+}
+
+// events are the story, and a connection with ports.
+func events() []qualystest.Event {
+	const connection = `{"id":"N_1","type":"NETWORK","dateTime":"2026-03-20T00:00:00.000+0000",` +
+		`"process":{"processName":"telnet.exe"},"network":{"remoteIP":"203.0.113.200","localPort":49152,"remotePort":23}}`
+	return append(qualystest.Story(),
+		qualystest.Raw(connection, "process.name", "telnet.exe").At("2026-03-20T00:00:00Z"))
+}
+
+// probed probes the gateway at a URL, and holds what is true of every probe: few calls, only such as read,
+// and no value in what it says.
+func probed(t *testing.T, s fake, o probe.Options) *probe.Result {
+	t.Helper()
+	if o.Gateway == "" {
+		o.Gateway = s.URL
+	}
+	o.User, o.Password = qualystest.User, secret.Value(qualystest.Password)
+	if o.Wait == nil {
+		o.Wait = func(context.Context, time.Duration) error { return nil }
+	}
+	r, err := probe.Run(t.Context(), o)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, s.Calls(), 60)
+	assert.LessOrEqual(t, r.Calls(), 60)
+	assert.Equal(t, 1, s.Logins())
+	report, err := r.Report("1.2.3")
+	require.NoError(t, err)
+	require.True(t, json.Valid(report))
+	var table strings.Builder
+	require.NoError(t, r.WriteTable(&table, 100))
+	assertNoValues(t, string(report)+table.String(), s)
+	for _, line := range strings.Split(table.String(), "\n") {
+		assert.LessOrEqual(t, len([]rune(line)), 100, line)
+	}
+	return r
+}
+
+// assertNoValues holds that a text has no text and no longer number of the events that the fake serves, and
+// no credential.
+func assertNoValues(t *testing.T, text string, s fake) {
+	t.Helper()
+	values := map[string]bool{qualystest.User: true, qualystest.Password: true, url.QueryEscape(qualystest.Password): true}
+	var collect func(v any)
+	collect = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for _, inner := range v {
+				collect(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				collect(inner)
+			}
+		case string:
+			values[v] = len(v) > 2
+		case float64:
+			values[fmt.Sprint(int64(v))] = v > 9999
+		}
+	}
+	for _, e := range s.events {
+		var doc any
+		require.NoError(t, json.Unmarshal(e.JSON(), &doc))
+		collect(doc)
+	}
+	for _, ours := range []string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY", "EDR"} {
+		delete(values, ours)
+	}
+	require.Greater(t, len(values), 2)
+	word := func(c byte) bool { return regexp.MustCompile(`\w`).MatchString(string(c)) }
+	for value, wanted := range values {
+		quoted, _ := json.Marshal(value)
+		for _, form := range []string{value, strings.Trim(string(quoted), `"`)} {
+			at := strings.Index(text, form)
+			if wanted && at >= 0 && (at == 0 || !word(text[at-1]) || !word(form[0])) &&
+				(at+len(form) == len(text) || !word(text[at+len(form)])) {
+				t.Errorf("%q is in what the probe says: …%s…", value, text[max(at-80, 0):at+len(form)])
+			}
+		}
+	}
+}
+
+func outcomes(r *probe.Result, o probe.Outcome) []string {
+	names := []string{}
+	for _, f := range r.Findings {
+		if f.Outcome == o {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+func finding(t *testing.T, r *probe.Result, name string) probe.Finding {
+	t.Helper()
+	i := slices.IndexFunc(r.Findings, func(f probe.Finding) bool { return f.Name == name })
+	require.GreaterOrEqual(t, i, 0, "no belief %q", name)
+	return r.Findings[i]
+}
+
+func TestEveryBeliefHoldsAtTheFake(t *testing.T) {
+	t.Parallel()
+	many := append(events(), qualystest.Generate(1, 1100, qualystest.Values{State: qualystest.HistoryState})...)
+	s := gateway(t, qualystest.Config{Events: many})
+	s.SetHeader("X-RateLimit-Limit", "300")
+	s.SetHeader("X-RateLimit-Remaining", "250")
+	r := probed(t, s, probe.Options{})
+	assert.Empty(t, outcomes(r, probe.DoesNotHold))
+	assert.Equal(t, []string{"handle.name"}, outcomes(r, probe.CouldNotTell), "no event shows the name of its mutex")
+	for _, f := range r.Findings {
+		assert.NotEmpty(t, f.Seen, f.Name)
+		assert.Empty(t, f.Follows, f.Name)
+	}
+	t.Logf("%d beliefs, %d calls", len(r.Findings), r.Calls())
+}
+
+// raw is one event in the history, with a document of its own.
+func raw(document string, fields ...string) []qualystest.Event {
+	return append(events(), qualystest.Raw(document, fields...))
+}
+
+// onlyType are the events without those of a type, and one of it with a document of its own.
+func onlyType(kind, object string) []qualystest.Event {
+	all := slices.DeleteFunc(events(), func(e qualystest.Event) bool {
+		return strings.Contains(string(e.JSON()), `"type":"`+kind+`"`)
+	})
+	document := `{"id":"X_1","type":"` + kind + `","dateTime":"2026-01-01T00:00:00.000+0000",` + object + `}`
+	return append(all, qualystest.Raw(document))
+}
+
+// otherIDs are events of which the history has other ids than the current state names.
+func otherIDs() (all []qualystest.Event) {
+	for i, path := range []string{`C:\one\first.exe`, `C:\two\second.exe`} {
+		both := qualystest.File(path, strings.Repeat(fmt.Sprint(i), 64), "").Both()
+		all = append(all, both[0], both[1].ID(fmt.Sprintf("F_another_%d", i)))
+	}
+	return all
+}
+
+func manyEvents() []qualystest.Event {
+	return qualystest.Generate(1, 300, qualystest.Values{State: qualystest.CurrentState})
+}
+
+// TestTheProbeFindsEveryFalseBelief has, for each belief, a variant of the fake in which it is false.
+func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
+	t.Parallel()
+	type variant struct {
+		config  qualystest.Config
+		fault   qualystest.Fault
+		header  [2]string
+		front   func(*http.Response) // changes answers
+		follows string               // is in what follows
+	}
+	answers := func(op qualystest.Op, contains string, do qualystest.Behaviour) qualystest.Fault {
+		return qualystest.Fault{On: op, Contains: contains, Do: do}
+	}
+	empty := qualystest.Status(200, "[]", "Content-Type", "application/json")
+	bad := qualystest.Status(400, `{"message":"canary words of Qualys"}`)
+	status := func(path string, from, to int) func(*http.Response) {
+		return func(r *http.Response) {
+			if strings.HasSuffix(r.Request.URL.Path, path) && r.StatusCode == from {
+				r.StatusCode = to
+			}
+		}
+	}
+	const odd = `{"id":"F_odd","type":"FILE","dateTime":"2026-01-01T00:00:00.000+0000","file":{"fileName":"odd.exe"}}`
+	variants := map[string][]variant{
+		"login": {
+			{fault: answers(qualystest.Login, "", qualystest.Status(201, `{"token":"canary.a.b"}`))},
+			{fault: answers(qualystest.Login, "", qualystest.AccountExpired())},
+		},
+		"token life": {{config: qualystest.Config{TokenLife: time.Hour}}},
+		"path /ioc": {{config: qualystest.Config{APIPath: "/ioc/v1"}, follows: "Set API_PATH=/ioc/v1."},
+			{config: qualystest.Config{APIPath: "/edr"}, follows: "set API_PATH"},
+			{front: status("/events", 200, 403), follows: "role"}},
+		"path /ioc/v1": {{config: qualystest.Config{APIPath: "/ioc"}, follows: "Set API_PATH=/ioc."}},
+		"list": {
+			{fault: answers(qualystest.Search, "", qualystest.Wrapped("data"))},
+			{fault: answers(qualystest.Search, "", qualystest.Wrapped(""))},
+			{fault: answers(qualystest.Search, "", qualystest.OddElements())},
+			{fault: answers(qualystest.Search, "", qualystest.HTML())},
+		},
+		"nothing found": {{fault: answers(qualystest.Search, "zqxjkvw", qualystest.Status(404, ""))},
+			{fault: answers(qualystest.Search, "zqxjkvw", qualystest.Empty())}},
+		"state": {{config: qualystest.Config{OneDataset: true}}},
+		"link":  {{config: qualystest.Config{Events: otherIDs()}}},
+		"sort":  {{config: qualystest.Config{OldestFirst: true}}},
+		"page size": {
+			{config: qualystest.Config{Events: manyEvents(), MaxPageSize: 200}},
+			{config: qualystest.Config{Events: events(), MaxPageSize: 5}, follows: "CTR_ENTITIES_LIMIT"},
+			{front: func(r *http.Response) {
+				if size := r.Request.URL.Query().Get("pageSize"); size == "1000" || size == "500" {
+					r.StatusCode = 400
+				}
+			}},
+		},
+		"page number": {{config: qualystest.Config{PagesFromOne: true}}},
+		"searchAfter": {{fault: answers(qualystest.SearchAfter, "", qualystest.Status(404, ""))}},
+		"count": {{fault: answers(qualystest.Count, "", qualystest.Status(404, ""))},
+			{fault: answers(qualystest.Count, "", qualystest.Status(200, `{"count":777}`))}},
+		"tokens":         {{config: qualystest.Config{ExactQuotes: true}}},
+		"prefix":         {{config: qualystest.Config{ExactQuotes: true}}},
+		"all tokens":     {{config: qualystest.Config{AnyToken: true}}},
+		"case":           {{config: qualystest.Config{ExactQuotes: true}}},
+		"backticks":      {{config: qualystest.Config{LooseQuotes: true}}, {fault: answers("", "`", empty)}},
+		"single quotes":  {{config: qualystest.Config{LooseQuotes: true}}, {fault: answers("", "name: '", bad)}},
+		"inner quotes":   {{fault: answers("", "`zqxjkvw\"", bad)}, {fault: answers("", "'zqxjkvw\"`", bad)}},
+		"backslash":      {{config: qualystest.Config{Escapes: true}}},
+		"last backslash": {{fault: answers("", `\"`, empty)}},
+		"or":             {{fault: answers("", `" or `, empty)}, {config: qualystest.Config{}, fault: answers("", `" or `, bad)}},
+		"and":            {{fault: answers("", ") and event.datetime", empty)}},
+		"type":           {{config: qualystest.Config{NoTokens: []string{"type"}}}},
+		"datetime":       {{config: qualystest.Config{NoTokens: []string{"event.datetime"}}}},
+		"score":          {{config: qualystest.Config{NoTokens: []string{"indicator.score"}}}},
+		"FILE keys":      {{config: qualystest.Config{Events: onlyType("FILE", `"file":{"path":"C:\\canary"}`)}}},
+		"PROCESS keys":   {{config: qualystest.Config{Events: onlyType("PROCESS", `"process":{"image":"canary"}`)}}},
+		"NETWORK keys":   {{config: qualystest.Config{Events: onlyType("NETWORK", `"network":{"dst":"canary"}`)}}},
+		"MUTEX keys": {{config: qualystest.Config{Events: raw(`{"id":"M_1","type":"MUTEX","handle":{"name":"canary"}}`,
+			"handle.name", "canary")}, follows: "right mutex"}},
+		"REGISTRY keys": {{config: qualystest.Config{Events: onlyType("REGISTRY", `"registry":{"path":"HKLM\\canary"}`)}}},
+		"ports": {{config: qualystest.Config{Events: raw(
+			`{"id":"N_2","type":"NETWORK","network":{"remoteIP":"203.0.113.9","srcPort":4711}}`)}}},
+		"dates": {{config: qualystest.Config{Events: raw(strings.Replace(odd, "2026-01-01T00:00:00.000+0000", "01/02/26 9:30", 1))}},
+			{config: qualystest.Config{Events: raw(strings.Replace(odd, ".000+0000", "Z", 1))}, follows: "Nothing"}},
+		"ids": {{config: qualystest.Config{Events: raw(strings.Replace(odd, `"F_odd"`, "null", 1))}},
+			{config: qualystest.Config{Events: append(raw(odd), qualystest.Raw(odd))}}},
+		"rate headers": {{header: [2]string{"X-RateLimit-Remaining", "canary"}}, {header: [2]string{"RateLimit-Policy", "canary"}}},
+		"concurrency": {{header: [2]string{"X-Concurrency-Limit-Limit", "2"}, follows: "Set QUALYS_CONCURRENCY=2."},
+			{fault: qualystest.Fault{Contains: `process.name: "zqxjkvw"`, Nth: 2, Do: qualystest.TooManyCalls(1)},
+				follows: "Set QUALYS_CONCURRENCY=1."}},
+		"bad query":     {{fault: answers("", `file.name: "`, empty)}},
+		"unknown field": {{fault: answers("", "zqxjkvw.name", empty)}},
+		"bad token":     {{front: status("/events", 401, 403)}},
+		"bad path":      {{front: status("/zqxjkvw", 404, 200)}},
+	}
+	for _, f := range []string{
+		"network.local.address.ip", "network.remote.address.ip", "network.remote.address.fqdn", "file.name", "file.fullPath",
+		"file.hash.md5", "file.hash.sha256", "handle.name", "process.name",
+	} {
+		variants[f] = []variant{{config: qualystest.Config{NoTokens: []string{f}}}, {fault: answers("", f+`: "`, empty)}}
+	}
+	variants["handle.name"][1].config.Events = raw(
+		`{"id":"M_1","type":"MUTEX","dateTime":"2026-03-20T00:00:00.000+0000","handle":{"name":"canary"}}`)
+	for _, f := range probed(t, gateway(t, qualystest.Config{}), probe.Options{}).Findings {
+		assert.NotEmpty(t, variants[f.Name], "no variant in which %q is false", f.Name)
+	}
+
+	for name, list := range variants {
+		for i, v := range list {
+			t.Run(fmt.Sprintf("%s %d", name, i), func(t *testing.T) {
+				t.Parallel()
+				s := gateway(t, v.config)
+				if v.fault.Do.String() != "" {
+					s.Inject(v.fault)
+				}
+				if v.header[0] != "" {
+					s.SetHeader(v.header[0], v.header[1])
+				}
+				var o probe.Options
+				if v.front != nil {
+					o.Gateway = front(t, s.URL, v.front)
+				}
+				r := probed(t, s, o)
+				f := finding(t, r, name)
+				assert.Equal(t, probe.DoesNotHold, f.Outcome, "%+v", f)
+				assert.NotEmpty(t, f.Follows)
+				assert.Contains(t, f.Follows, v.follows)
+				report, err := r.Report("")
+				require.NoError(t, err)
+				assert.NotContains(t, string(report), "canary")
+				t.Logf("%s: %s => %s; also %v", name, f.Seen, f.Follows, outcomes(r, probe.DoesNotHold))
+			})
+		}
+	}
+}
+
+// front is a proxy that changes what the gateway answers.
+func front(t *testing.T, target string, change func(*http.Response)) string {
+	t.Helper()
+	u, err := url.Parse(target)
+	require.NoError(t, err)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	server := httptest.NewServer(&httputil.ReverseProxy{
+		Transport:      transport,
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(u) },
+		ModifyResponse: func(r *http.Response) error { change(r); return nil },
+	})
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestARateLimitIsKept(t *testing.T) {
+	t.Parallel()
+	var waits []time.Duration
+	wait := func(_ context.Context, d time.Duration) error {
+		waits = append(waits, d)
+		return nil
+	}
+	s := gateway(t, qualystest.Config{})
+	s.Inject(qualystest.Fault{On: qualystest.Search, Times: 1, Do: qualystest.Status(429, "", "X-RateLimit-ToWait-Sec", "30")})
+	s.Inject(qualystest.Fault{On: qualystest.Count, Times: 1, Do: qualystest.TooManyCalls(1)})
+	r := probed(t, s, probe.Options{Wait: wait})
+	assert.Equal(t, []time.Duration{30 * time.Second, 5 * time.Second}, waits)
+	assert.Equal(t, probe.Holds, finding(t, r, "path /ioc").Outcome)
+	assert.Equal(t, probe.Holds, finding(t, r, "count").Outcome)
+
+	waits = nil
+	s.SetHeader("X-RateLimit-Remaining", "0")
+	s.SetHeader("X-RateLimit-ToWait-Sec", "7")
+	s.ResetStats()
+	probed(t, s, probe.Options{Wait: wait})
+	assert.Greater(t, len(waits), 20, "before each call")
+
+	waits = nil
+	s.SetHeader("X-RateLimit-ToWait-Sec", "900")
+	s.ResetStats()
+	r = probed(t, s, probe.Options{Wait: wait})
+	assert.Empty(t, waits)
+	assert.Equal(t, 2, r.Calls())
+	assert.Contains(t, finding(t, r, "count").Seen, "15m0s")
+	assert.Equal(t, probe.CouldNotTell, finding(t, r, "count").Outcome)
+}
+
+func TestAProbeWithoutALogin(t *testing.T) {
+	t.Parallel()
+	s := gateway(t, qualystest.Config{})
+	good := probe.Options{Gateway: s.URL, User: qualystest.User, Password: secret.Value(qualystest.Password)}
+	wrong := good
+	wrong.Password = "wrong"
+	_, err := probe.Run(t.Context(), wrong)
+	require.ErrorContains(t, err, "the login is refused with 401")
+	assert.Equal(t, 1, s.Calls(), "accounts are locked after a few refusals")
+
+	dead := good
+	dead.Gateway = qualystest.DeadURL(t)
+	_, err = probe.Run(t.Context(), dead)
+	require.ErrorContains(t, err, "cannot be reached")
+
+	remove := s.Inject(qualystest.Fault{On: qualystest.Login, Do: qualystest.Status(503, "")})
+	_, err = probe.Run(t.Context(), good)
+	require.ErrorContains(t, err, "503")
+	remove()
+
+	remove = s.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(503, "")})
+	s.ResetStats()
+	r := probed(t, s, probe.Options{})
+	assert.Empty(t, outcomes(r, probe.DoesNotHold))
+	assert.Equal(t, []string{"login", "token life"}, outcomes(r, probe.Holds))
+	remove()
+
+	ended, cancel := context.WithCancel(t.Context())
+	good.Testing = func(string) func() { cancel(); return func() {} }
+	_, err = probe.Run(ended, good)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestHostileAnswers holds that no answer makes a probe hang, grow or go elsewhere.
+func TestHostileAnswers(t *testing.T) {
+	t.Parallel()
+	elsewhere := gateway(t, qualystest.Config{})
+	t.Cleanup(func() { assert.Zero(t, elsewhere.Calls()) })
+	for name, c := range map[string]struct {
+		do   qualystest.Behaviour
+		seen string
+	}{
+		"no answer":          {qualystest.HangBeforeHeader(), "no answer in time"},
+		"half an answer":     {qualystest.HangInBody(), "no answer in time"},
+		"an endless answer":  {qualystest.Endless(), "larger than 24 MiB"},
+		"an endless text":    {qualystest.EndlessText(), "larger than 24 MiB"},
+		"a reset":            {qualystest.Reset(), "no answer"},
+		"a redirect":         {qualystest.Redirect(elsewhere.URL + "/ioc/events"), "302, no type, 0 bytes"},
+		"a refused account":  {qualystest.SecureID(), "409, text/xml"},
+		"an unusual type":    {qualystest.Status(200, "canary", "Content-Type", "canary/canary"), "200, another type, 6 bytes"},
+		"keys that are data": {qualystest.Status(418, `{"C:\\canary.exe":1,"x":{"canary@mail":null}}`), "418, text/plain with (other), x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := gateway(t, qualystest.Config{})
+			s.Inject(qualystest.Fault{On: qualystest.Count, Do: c.do})
+			timeout := 10 * time.Second
+			if strings.HasSuffix(c.seen, "in time") {
+				timeout = time.Second
+			}
+			r := probed(t, s, probe.Options{Timeout: timeout})
+			assert.Contains(t, finding(t, r, "count").Seen, c.seen)
+			report, err := r.Report("")
+			require.NoError(t, err)
+			assert.NotContains(t, string(report), "canary")
+		})
+	}
+}
+
+func TestAnAccountWithoutEvents(t *testing.T) {
+	t.Parallel()
+	r := probed(t, gateway(t, qualystest.Config{Events: []qualystest.Event{}}), probe.Options{})
+	assert.Empty(t, outcomes(r, probe.DoesNotHold))
+	for _, f := range r.Findings {
+		assert.NotContains(t, f.Seen, "used up", f.Name)
+	}
+	t.Logf("%d calls", r.Calls())
+}
