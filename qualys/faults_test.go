@@ -348,7 +348,7 @@ func TestHostileAnswersAreBounded(t *testing.T) {
 			s := qualystest.New(t, qualystest.Config{})
 			s.Inject(qualystest.Fault{On: qualystest.Search, Do: tt.do})
 			budget := newCounter(400 * mega)
-			c := newClient(t, qualys.Options{Memory: budget})
+			c := newClient(t, qualys.Options{Memory: budget, BodyTimeout: time.Minute})
 			_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{PageSize: tt.size})
 			e := asError(t, err)
 			assert.Equal(t, qualys.KindUnreadable, e.Kind)
