@@ -32,5 +32,6 @@ func newID(k Kind, spaceAndName []byte) string {
 	u := uuid.UUID(sum[:16])
 	u[6] = u[6]&0x0F | 0x50 // version 5
 	u[8] = u[8]&0x3F | 0x80 // variant of RFC 9562
-	return "transient:" + string(k) + "-" + u.String()
+	text, _ := u.MarshalText() // has no errors; unlike String it stays off the heap
+	return "transient:" + string(k) + "-" + string(text)
 }

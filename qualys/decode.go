@@ -1,7 +1,7 @@
 package qualys
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,10 +26,13 @@ type answer struct {
 	ctx   context.Context //nolint:containedctx // of the call that reads it: io.Reader has no place for one
 	body  io.Reader
 	grant *grant
-	read  int64 // bytes so far
-	mark  int64 // where the element at hand began, or a bit before
-	held  int64 // bytes that are counted for the largest element
-	err   error // why reading ended, but for the end of the body
+	read  int64        // bytes so far
+	mark  int64        // where the element at hand began, or a bit before
+	held  int64        // bytes that are counted for the largest element
+	raw   bytes.Buffer // and its JSON, for what cannot be read in one pass
+	start int64        // the offset at which raw begins
+	wire  wireEvent    // the element at hand
+	err   error        // why reading ended, but for the end of the body
 }
 
 func (a *answer) Read(p []byte) (int, error) {
@@ -45,9 +48,9 @@ func (a *answer) Read(p []byte) (int, error) {
 	case element > maxElement:
 		err = &Error{Kind: KindUnreadable, Message: fmt.Sprintf("one event is larger than %d bytes", maxElement)}
 	case element > max(a.held, smallEvent):
-		// The buffer of the JSON library grows by doubling, and for a moment there are the old one and the
-		// new one.
-		if tooMuch := a.grant.take(a.ctx, 3*(element-a.held)); tooMuch != nil {
+		// Both a.raw and, for one long text, the buffer of the JSON library grow by doubling, and for a moment
+		// there are the old one and the new one.
+		if tooMuch := a.grant.take(a.ctx, 5*(element-a.held)); tooMuch != nil {
 			err = tooMuch
 		}
 		a.held = element
@@ -69,67 +72,69 @@ func (r *refusal) Error() string { return r.what }
 // events reads a page of at most size events. The errors are a *refusal, an *Error, and what reading the
 // body returned.
 func (a *answer) events(size int) (Page, error) {
-	var p Page
-	r := bufio.NewReader(a)
-	first, err := firstByte(r)
+	r := pageReader{answer: a, size: size}
+	err := json.UnmarshalRead(io.TeeReader(a, &a.raw), &r, usual) // it reuses decoders
+	var said *refusal
+	var ours *Error
 	switch {
-	case errors.Is(err, io.EOF):
-		return p, &refusal{what: "the answer is empty"}
-	case err != nil:
-		return p, err
-	case first == '[':
-		d := jsontext.NewDecoder(r, lenient)
-		if err = a.list(d, size, &p); err == nil {
-			_, err = d.ReadToken()
-		}
-	case first == '{':
-		d := jsontext.NewDecoder(r, lenient)
-		if err = a.object(d, size, &p); err == nil {
-			_, err = d.ReadToken()
-		}
-	default:
-		text, err := readShort(r)
-		if err != nil {
-			return p, err
-		}
-		what := "the answer is not JSON"
-		if jsontext.Value(text).IsValid() {
-			what = "the answer is not a list of events"
-		}
-		return p, &refusal{what, text}
-	}
-	var ours *refusal
-	switch {
-	case errors.Is(err, io.EOF): // behind the last bracket, where it belongs
+	case err == nil:
 		size := int64(0)
-		for _, e := range p.Events {
+		for _, e := range r.page.Events {
 			size += int64(e.Size)
 		}
 		a.grant.keep(size)
-		p.grant = a.grant
-		return p, nil
+		r.page.grant = a.grant
+		return r.page, nil
 	case a.err != nil:
-		return p, a.err
-	case err == nil:
-		return p, &refusal{what: "the answer is not JSON"} // something follows
-	case errors.As(err, &ours), errors.As(err, new(*Error)):
-		return p, err
+		return Page{}, a.err
+	case !r.isContainer:
+		return Page{}, a.text()
+	case errors.As(err, &said):
+		return Page{}, said
+	case errors.As(err, &ours):
+		return Page{}, ours
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return p, io.ErrUnexpectedEOF
+		return Page{}, io.ErrUnexpectedEOF
 	}
-	return p, &refusal{what: "the answer is not JSON"}
+	return Page{}, &refusal{what: "the answer is not JSON"}
 }
 
-func firstByte(r *bufio.Reader) (byte, error) {
-	for {
-		c, err := r.ReadByte()
-		if err != nil {
-			return 0, err
-		}
-		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
-			return c, r.UnreadByte()
-		}
+// pageReader is a page as a type of the JSON library.
+type pageReader struct {
+	*answer
+	size        int
+	page        Page
+	isContainer bool // the answer is a list or an object
+}
+
+func (r *pageReader) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	switch d.PeekKind() {
+	case '[':
+		r.isContainer = true
+		return r.list(d, r.size, &r.page)
+	case '{':
+		r.isContainer = true
+		return r.object(d, r.size, &r.page)
 	}
+	return errNotEvent
+}
+
+// text is the error for an answer that is neither a list nor an object.
+func (a *answer) text() error {
+	if a.err != nil {
+		return a.err
+	}
+	text, err := readShort(io.MultiReader(&a.raw, a))
+	if err != nil {
+		return err
+	}
+	switch text = bytes.TrimSpace(text); {
+	case len(text) == 0:
+		return &refusal{what: "the answer is empty"}
+	case jsontext.Value(text).IsValid():
+		return &refusal{"the answer is not a list of events", text}
+	}
+	return &refusal{"the answer is not JSON", text}
 }
 
 // list reads the elements of a list into p.
@@ -138,7 +143,7 @@ func (a *answer) list(d *jsontext.Decoder, size int, p *Page) error {
 		return err
 	}
 	for elements := 1; ; elements++ {
-		a.mark = a.read
+		a.begin(d)
 		switch d.PeekKind() {
 		case ']':
 			_, err := d.ReadToken()
@@ -150,13 +155,12 @@ func (a *answer) list(d *jsontext.Decoder, size int, p *Page) error {
 				return &Error{Kind: KindUnreadable, Message: message}
 			}
 		}
-		raw, err := d.ReadValue()
+		e, err := a.event(d)
 		if err != nil {
 			return err
 		}
 		p.Full = elements == size
-		e := new(Event)
-		if e.UnmarshalJSON(raw) != nil {
+		if e == nil {
 			p.Unreadable++
 			continue
 		}
@@ -165,6 +169,42 @@ func (a *answer) list(d *jsontext.Decoder, size int, p *Page) error {
 		}
 		p.Events = append(p.Events, e)
 	}
+}
+
+// begin is called before each element.
+func (a *answer) begin(d *jsontext.Decoder) {
+	a.mark = a.read
+	a.raw.Next(int(d.InputOffset() - a.start))
+	a.start = d.InputOffset()
+}
+
+// event reads the next value, which is nil where it is no event.
+func (a *answer) event(d *jsontext.Decoder) (*Event, error) {
+	if d.PeekKind() != '{' {
+		return nil, d.SkipValue()
+	}
+	depth := d.StackDepth()
+	w := &a.wire
+	*w = wireEvent{}
+	err := json.UnmarshalDecode(d, w)
+	isOdd := errors.As(err, new(*json.SemanticError))
+	if err != nil && !isOdd {
+		return nil, err
+	}
+	for d.StackDepth() > depth { // behind what is odd
+		if _, err := d.ReadToken(); err != nil {
+			return nil, err
+		}
+	}
+	raw := bytes.TrimLeft(a.raw.Bytes()[:d.InputOffset()-a.start], " \t\r\n,")
+	if !isOdd {
+		return w.event(raw), nil
+	}
+	e := new(Event)
+	if e.UnmarshalJSON(raw) != nil {
+		return nil, nil
+	}
+	return e, nil
 }
 
 // object reads an answer that is an object: its list of events, which one integration expects as "data",
@@ -176,7 +216,7 @@ func (a *answer) object(d *jsontext.Decoder, size int, p *Page) error {
 	said := []byte{'{'} // the members that may say something
 	found := false
 	for d.PeekKind() != '}' {
-		a.mark = a.read
+		a.begin(d)
 		name, err := d.ReadToken()
 		if err != nil {
 			return err

@@ -22,54 +22,80 @@ const (
 
 var errNotEvent = errors.New("not an event")
 
+// usual reads the documents of Qualys as they nearly always are. What does not fit is an error, and is read
+// again with lenient. Neither is ever changed: the library caches in them what it finds out about types.
+var usual = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
 // lenient makes any JSON value fit any field: the answers of one gateway hold the documents of many agent
-// versions, and what one of them calls a number another one calls a string. It is never changed; it is
-// kept since the library caches what it finds out about types in it.
-var lenient = json.JoinOptions(
-	jsontext.AllowDuplicateNames(true),
-	jsontext.AllowInvalidUTF8(true),
-	json.WithUnmarshalers(json.JoinUnmarshalers(
-		json.UnmarshalFromFunc(readText),
-		json.UnmarshalFromFunc(readInteger),
-		json.UnmarshalFromFunc(readScore),
-		json.UnmarshalFromFunc(readTime),
-		json.UnmarshalFromFunc(readList[Indicator]),
-		json.UnmarshalFromFunc(readList[Interface]),
-		json.UnmarshalFromFunc(readObject[Asset]),
-		json.UnmarshalFromFunc(readObject[digests]),
-		json.UnmarshalFromFunc(readObject[registryValue]),
-		json.UnmarshalFromFunc(readObject[*File]),
-		json.UnmarshalFromFunc(readObject[*Network]),
-		json.UnmarshalFromFunc(readObject[*Actor]),
-		json.UnmarshalFromFunc(readObject[*eventFields]),
-		json.UnmarshalFromFunc(readProcess),
-		json.UnmarshalFromFunc(readRegistry),
-	)),
-)
+// versions, and what one of them calls a number another one calls a string.
+var lenient = json.JoinOptions(usual, json.WithUnmarshalers(json.JoinUnmarshalers(
+	json.UnmarshalFromFunc(readText),
+	json.UnmarshalFromFunc(readInteger),
+	json.UnmarshalFromFunc(readObject[wireAsset]),
+	json.UnmarshalFromFunc(readObject[digests]),
+	json.UnmarshalFromFunc(readObject[registryValue]),
+	json.UnmarshalFromFunc(readObject[*File]),
+	json.UnmarshalFromFunc(readObject[*wireProcess]),
+	json.UnmarshalFromFunc(readObject[*Network]),
+	json.UnmarshalFromFunc(readObject[*wireRegistry]),
+	json.UnmarshalFromFunc(readObject[*Actor]),
+	json.UnmarshalFromFunc(readObject[*wireEvent]),
+)))
 
 // eventFields is Event without its method.
 type eventFields Event
 
-// UnmarshalJSON reads one event, or the event in {"sortValues":[…],"data":{event}}, as the FIM API's
-// second version lists them. The only errors are broken JSON and a value that has nothing of an event.
-func (e *Event) UnmarshalJSON(raw []byte) error {
-	var v struct {
-		eventFields
-		Data *eventFields `json:"data"`
+// wireEvent is an event as Qualys sends it, or {"sortValues":[…],"data":{event}}, as the FIM API's second
+// version lists them.
+type wireEvent struct {
+	eventFields
+	Time          wireTime            `json:"dateTime"`
+	ProcessedTime wireTime            `json:"eventProcessedTime"`
+	Indicators    wireList[Indicator] `json:"indicator2"`
+	Process       *wireProcess        `json:"process"`
+	Registry      *wireRegistry       `json:"registry"`
+	Asset         wireAsset           `json:"asset"`
+	Data          *wireEvent          `json:"data"`
+}
+
+type wireTime time.Time
+
+type wireList[T comparable] []T
+
+type wireAsset struct {
+	Asset
+	Interfaces wireList[Interface] `json:"interfaces"`
+}
+
+type wireProcess struct {
+	Process
+	File digests `json:"processFile"`
+}
+
+type digests struct {
+	SHA256 string `json:"sha256"`
+	MD5    string `json:"md5"`
+}
+
+type wireRegistry struct {
+	Registry
+	Value registryValue `json:"value"`
+}
+
+type registryValue struct {
+	Name string `json:"name"`
+	Data string `json:"data"`
+}
+
+// event is the event that w is or wraps, nil where it has nothing of one. raw is its JSON.
+func (w *wireEvent) event(raw []byte) *Event {
+	e := new(Event)
+	if *e = w.fields(); !e.hasContent() && w.Data != nil {
+		*e = w.Data.fields()
 	}
-	if jsontext.Value(raw).Kind() != '{' {
-		return errNotEvent
+	if !e.hasContent() {
+		return nil
 	}
-	if err := json.Unmarshal(raw, &v, lenient); err != nil {
-		return err
-	}
-	fields := &v.eventFields
-	if !(*Event)(fields).hasContent() {
-		if fields = v.Data; fields == nil || !(*Event)(fields).hasContent() {
-			return errNotEvent
-		}
-	}
-	*e = Event(*fields)
 	if e.Time.IsZero() {
 		e.Time = e.ProcessedTime
 	}
@@ -78,6 +104,41 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 		e.Key = "sha256:" + hex.EncodeToString(sum[:])
 	}
 	e.bound()
+	return e
+}
+
+func (w *wireEvent) fields() Event {
+	e := Event(w.eventFields)
+	e.Time, e.ProcessedTime, e.Indicators = time.Time(w.Time), time.Time(w.ProcessedTime), w.Indicators
+	e.Asset = w.Asset.Asset
+	e.Asset.Interfaces = w.Asset.Interfaces
+	if p := w.Process; p != nil {
+		e.Process = &p.Process
+		e.Process.SHA256, e.Process.MD5 = p.File.SHA256, p.File.MD5
+	}
+	if r := w.Registry; r != nil {
+		e.Registry = &r.Registry
+		if r.Value != (registryValue{}) {
+			e.Registry.ValueName, e.Registry.ValueData = r.Value.Name, r.Value.Data
+		}
+	}
+	return e
+}
+
+// UnmarshalJSON reads one event. The only errors are broken JSON and a value that has nothing of an event.
+func (e *Event) UnmarshalJSON(raw []byte) error {
+	var w wireEvent
+	if jsontext.Value(raw).Kind() != '{' {
+		return errNotEvent
+	}
+	if err := json.Unmarshal(raw, &w, lenient); err != nil {
+		return err
+	}
+	read := w.event(raw)
+	if read == nil {
+		return errNotEvent
+	}
+	*e = *read
 	return nil
 }
 
@@ -150,8 +211,18 @@ func readInteger(d *jsontext.Decoder, n *int64) error {
 	return err
 }
 
-// readScore reads 0 to 10, as a number or in a string; all else ("NA") is "not rated".
-func readScore(d *jsontext.Decoder, s *Score) error {
+// readObject reads an object as the library does, and leaves the zero value for all else.
+func readObject[T any](d *jsontext.Decoder, v *T) error {
+	if d.PeekKind() == '{' {
+		return errors.ErrUnsupported
+	}
+	var zero T
+	*v = zero
+	return d.SkipValue()
+}
+
+// UnmarshalJSONFrom reads 0 to 10, as a number or in a string; all else ("NA") is "not rated".
+func (s *Score) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	text, err := scalar(d)
 	*s = Score{}
 	if n, ok := integer(text); ok && n >= 0 && n <= 10 {
@@ -160,14 +231,14 @@ func readScore(d *jsontext.Decoder, s *Score) error {
 	return err
 }
 
-func readTime(d *jsontext.Decoder, t *time.Time) error {
+func (t *wireTime) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	text, err := scalar(d)
-	*t = parseTime(text)
+	*t = wireTime(parseTime(text))
 	return err
 }
 
-// readList reads a list's objects, at most maxParts, and passes over the ones without content.
-func readList[T comparable](d *jsontext.Decoder, list *[]T) error {
+// UnmarshalJSONFrom reads a list's objects, at most maxParts, and passes over the ones without content.
+func (list *wireList[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*list = nil
 	if d.PeekKind() != '[' {
 		return d.SkipValue()
@@ -183,67 +254,19 @@ func readList[T comparable](d *jsontext.Decoder, list *[]T) error {
 			}
 			continue
 		}
-		var v T
-		if err := json.UnmarshalDecode(d, &v); err != nil {
+		n := len(*list)
+		*list = append(*list, empty)
+		if err := json.UnmarshalDecode(d, &(*list)[n]); err != nil {
 			return err
 		}
-		if v != empty {
-			*list = append(*list, v)
+		if (*list)[n] == empty {
+			*list = (*list)[:n]
 		}
 	}
+	if len(*list) == 0 {
+		*list = nil
+	}
 	_, err := d.ReadToken()
-	return err
-}
-
-// readObject reads an object as the library does, and leaves the zero value for all else.
-func readObject[T any](d *jsontext.Decoder, v *T) error {
-	if d.PeekKind() == '{' {
-		return errors.ErrUnsupported
-	}
-	var zero T
-	*v = zero
-	return d.SkipValue()
-}
-
-type digests struct {
-	SHA256 string `json:"sha256"`
-	MD5    string `json:"md5"`
-}
-
-func readProcess(d *jsontext.Decoder, p **Process) error {
-	*p = nil
-	if d.PeekKind() != '{' {
-		return d.SkipValue()
-	}
-	var v struct {
-		Process
-		File digests `json:"processFile"`
-	}
-	err := json.UnmarshalDecode(d, &v)
-	v.SHA256, v.MD5 = v.File.SHA256, v.File.MD5
-	*p = &v.Process
-	return err
-}
-
-type registryValue struct {
-	Name string `json:"name"`
-	Data string `json:"data"`
-}
-
-func readRegistry(d *jsontext.Decoder, r **Registry) error {
-	*r = nil
-	if d.PeekKind() != '{' {
-		return d.SkipValue()
-	}
-	var v struct {
-		Registry
-		Value registryValue `json:"value"`
-	}
-	err := json.UnmarshalDecode(d, &v)
-	if v.Value != (registryValue{}) {
-		v.ValueName, v.ValueData = v.Value.Name, v.Value.Data
-	}
-	*r = &v.Registry
 	return err
 }
 

@@ -9,7 +9,7 @@ import (
 
 // context tells the event in CTIM's own terms, or is nil where a field that CTIM requires is missing.
 func (m *mapper) context() *ctim.Context {
-	switch action := actionOf(&m.event.Event); eventType(&m.event.Event) {
+	switch action := actionOf(m.event); eventType(m.event) {
 	case typeFile:
 		return m.fileContext(action)
 	case typeProcess:

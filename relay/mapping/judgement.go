@@ -123,7 +123,7 @@ func (m *mapper) judged(entry *qualys.Indicator) (ctim.Observable, bool) {
 		return h, true
 	}
 	own := m.file
-	if eventType(&m.event.Event) == typeProcess {
+	if eventType(m.event) == typeProcess {
 		own = m.process
 	}
 	h := own.hash(m.asked)

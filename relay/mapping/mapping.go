@@ -50,11 +50,11 @@ func Map(o ctim.Observable, huntingURL string, e *qualys.Event) ctim.Entities {
 // mapper is one event, the observable that it was found for, and what several entities need of them.
 type mapper struct {
 	asked      ctim.Observable
-	normal     string // of the asked value
-	huntingURL string // legal, or empty
-	event      spelled
-	ids        []string // external ids of the entities
-	key        string   // tells events apart
+	normal     string        // of the asked value
+	huntingURL string        // legal, or empty
+	event      *qualys.Event // the asked observable in it is written as it was asked
+	ids        []string      // external ids of the entities
+	key        string        // tells events apart
 	time       ctim.Time
 	timestamp  ctim.Time
 	score      qualys.Score
@@ -64,8 +64,8 @@ type mapper struct {
 	file, process image
 }
 
-func newMapper(o ctim.Observable, huntingURL string, e *qualys.Event) *mapper {
-	m := &mapper{
+func newMapper(o ctim.Observable, huntingURL string, e *qualys.Event) mapper {
+	m := mapper{
 		asked: o, normal: o.Normal(), huntingURL: huntingURL,
 		key: cmp.Or(e.Key, e.ID), time: ctim.TimeOf(e.Time), score: score(e),
 	}
@@ -77,7 +77,7 @@ func newMapper(o ctim.Observable, huntingURL string, e *qualys.Event) *mapper {
 	if e.ID != "" {
 		m.ids = []string{e.ID}
 	}
-	m.respell(e)
+	m.event = m.respell(e)
 	if f := m.event.File; f != nil {
 		m.file = m.image(f.SHA256, f.MD5)
 	}
@@ -135,12 +135,15 @@ func tags(entries []qualys.Indicator) []string {
 }
 
 func (m *mapper) relationships(e ctim.Entities) []*ctim.Relationship {
-	var out []*ctim.Relationship
+	most := 2*len(e.Judgements) + 1
+	all := make([]ctim.Relationship, 0, most) // in one piece of memory
+	out := make([]*ctim.Relationship, 0, most)
 	join := func(from, kind, to string) {
 		id := ctim.DerivedID(ctim.KindRelationship, kind, from, to)
-		out = append(out, &ctim.Relationship{
+		all = append(all, ctim.Relationship{
 			Base: base(ctim.KindRelationship, id), RelationshipType: kind, SourceRef: from, TargetRef: to,
 		})
+		out = append(out, &all[len(all)-1])
 	}
 	for _, j := range e.Judgements {
 		if e.Indicator != nil {

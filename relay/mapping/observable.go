@@ -51,73 +51,80 @@ func (m *mapper) isAsked(t ctim.ObservableType, value string) bool {
 	default:
 		return false
 	}
-	return m.normal != "" && strings.EqualFold(ctim.Observable{Type: t, Value: value}.Normal(), m.normal)
+	if m.normal == "" {
+		return false
+	}
+	return value == m.asked.Value || strings.EqualFold(ctim.Observable{Type: t, Value: value}.Normal(), m.normal)
 }
 
 // macAddress is a MAC address of 48 bits in capitals with colons, or "" where s is none or consists of
 // zeroes.
 func macAddress(s string) string {
-	if _, err := net.ParseMAC(s); err != nil || len(s) != 17 || strings.Trim(s, "0:-") == "" {
+	if len(s) != 17 || strings.Trim(s, "0:-") == "" {
+		return ""
+	}
+	if _, err := net.ParseMAC(s); err != nil {
 		return ""
 	}
 	return strings.ToUpper(strings.ReplaceAll(s, "-", ":"))
 }
 
-// spelled is an event and those of its parts in which the asked observable may be named.
-type spelled struct {
-	qualys.Event
-	file    qualys.File
-	process qualys.Process
-	actor   qualys.Actor
-	network qualys.Network
-}
-
-// respell makes m.event a copy of e in which the asked observable is written as it was asked.
-func (m *mapper) respell(e *qualys.Event) {
-	spell := func(t ctim.ObservableType, field *string) {
+// respell is e with the asked observable written as it was asked, a copy where e has it otherwise.
+func (m *mapper) respell(e *qualys.Event) *qualys.Event {
+	isOther := false
+	eachName(e, func(t ctim.ObservableType, field *string) {
+		isOther = isOther || *field != m.asked.Value && m.isAsked(t, *field)
+	})
+	if !isOther {
+		return e
+	}
+	c := *e
+	c.File, c.Process, c.Actor, c.Network = clone(e.File), clone(e.Process), clone(e.Actor), clone(e.Network)
+	c.Indicators = slices.Clone(e.Indicators)
+	eachName(&c, func(t ctim.ObservableType, field *string) {
 		if m.isAsked(t, *field) {
 			*field = m.asked.Value
 		}
+	})
+	return &c
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
 	}
-	c := &m.event
-	c.Event = *e
-	if e.File != nil {
-		c.file = *e.File
-		c.File = &c.file
-		spell(ctim.ObservableSHA256, &c.file.SHA256)
-		spell(ctim.ObservableMD5, &c.file.MD5)
-		spell(ctim.ObservableFileName, &c.file.Name)
-		spell(ctim.ObservableFilePath, &c.file.FullPath)
+	v := *p
+	return &v
+}
+
+// eachName calls visit for each field of e that may name what can be asked for.
+func eachName(e *qualys.Event, visit func(t ctim.ObservableType, field *string)) {
+	if f := e.File; f != nil {
+		visit(ctim.ObservableSHA256, &f.SHA256)
+		visit(ctim.ObservableMD5, &f.MD5)
+		visit(ctim.ObservableFileName, &f.Name)
+		visit(ctim.ObservableFilePath, &f.FullPath)
 	}
-	if e.Process != nil {
-		c.process = *e.Process
-		c.Process = &c.process
-		spell(ctim.ObservableSHA256, &c.process.SHA256)
-		spell(ctim.ObservableMD5, &c.process.MD5)
-		spell(ctim.ObservableProcessName, &c.process.Name)
-		spell(ctim.ObservableFilePath, &c.process.FullPath)
+	if p := e.Process; p != nil {
+		visit(ctim.ObservableSHA256, &p.SHA256)
+		visit(ctim.ObservableMD5, &p.MD5)
+		visit(ctim.ObservableProcessName, &p.Name)
+		visit(ctim.ObservableFilePath, &p.FullPath)
 	}
-	if e.Actor != nil {
-		c.actor = *e.Actor
-		c.Actor = &c.actor
-		spell(ctim.ObservableProcessName, &c.actor.ProcessName)
-		spell(ctim.ObservableFilePath, &c.actor.ImageFullPath)
+	if a := e.Actor; a != nil {
+		visit(ctim.ObservableProcessName, &a.ProcessName)
+		visit(ctim.ObservableFilePath, &a.ImageFullPath)
 	}
-	if e.Network != nil {
-		c.network = *e.Network
-		c.Network = &c.network
-		spell(ctim.ObservableIP, &c.network.LocalIP)
-		spell(ctim.ObservableIP, &c.network.RemoteIP)
-		spell(ctim.ObservableDomain, &c.network.RemoteDNS)
+	if n := e.Network; n != nil {
+		visit(ctim.ObservableIP, &n.LocalIP)
+		visit(ctim.ObservableIP, &n.RemoteIP)
+		visit(ctim.ObservableDomain, &n.RemoteDNS)
 	}
-	if m.asked.Type == ctim.ObservableSHA256 {
-		c.Indicators = slices.Clone(e.Indicators)
-		for i := range c.Indicators {
-			spell(ctim.ObservableSHA256, &c.Indicators[i].SHA256)
-		}
+	for i := range e.Indicators {
+		visit(ctim.ObservableSHA256, &e.Indicators[i].SHA256)
 	}
-	spell(ctim.ObservableHostname, &c.Asset.NetBIOSName)
-	spell(ctim.ObservableHostname, &c.Asset.HostName)
+	visit(ctim.ObservableHostname, &e.Asset.NetBIOSName)
+	visit(ctim.ObservableHostname, &e.Asset.HostName)
 }
 
 // baseName is the last part of a Windows or Unix path.

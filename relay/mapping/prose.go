@@ -91,7 +91,7 @@ func first(values ...string) string {
 func (m *mapper) title() string {
 	var p, object prose
 	p.Grow(128)
-	e := &m.event.Event
+	e := m.event
 	action := first(strings.ReplaceAll(e.Action, "_", " "))
 	switch {
 	case strings.Contains(action, " "): // the name of what detected it, such as "Anti-Exploit protection"
@@ -199,7 +199,7 @@ func (p *prose) verdict(entry *qualys.Indicator) {
 func (m *mapper) description() string {
 	var p prose
 	p.Grow(512)
-	e := &m.event.Event
+	e := m.event
 	p.say("Found by the ", m.asked.Type.Name())
 	if e.Active {
 		p.say(" in the endpoint's current state")

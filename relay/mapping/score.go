@@ -75,9 +75,17 @@ func level(e *qualys.Event, s qualys.Score) string {
 // nounOf is what an event's type is called in titles, "File" for FILE, or "" for a type that is not known
 // here.
 func nounOf(e *qualys.Event) string {
-	switch t := eventType(e); t {
-	case typeFile, typeProcess, typeNetwork, typeMutex, typeRegistry:
-		return t[:1] + strings.ToLower(t[1:])
+	switch eventType(e) {
+	case typeFile:
+		return "File"
+	case typeProcess:
+		return "Process"
+	case typeNetwork:
+		return "Network"
+	case typeMutex:
+		return "Mutex"
+	case typeRegistry:
+		return "Registry"
 	}
 	return ""
 }
@@ -85,7 +93,7 @@ func nounOf(e *qualys.Event) string {
 // indicatorTitle is the level and what was rated: "Malicious Registry event". The noun is that of the
 // event's type: the score encoded the type before 2021 and no longer does.
 func (m *mapper) indicatorTitle() string {
-	noun := nounOf(&m.event.Event)
+	noun := nounOf(m.event)
 	if noun == "" {
 		return m.level + " event"
 	}

@@ -115,7 +115,7 @@ func (m *mapper) relations() []ctim.Relation {
 	p, n := m.event.Process, m.event.Network
 	switch {
 	case p == nil || n != nil:
-	case eventType(&m.event.Event) == typeProcess:
+	case eventType(m.event) == typeProcess:
 		named(m.process, baseName(p.FullPath), p.FullPath)
 	default:
 		hash := m.process.hash(m.asked)
