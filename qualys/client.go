@@ -78,7 +78,7 @@ func NewClient(o Options) *Client {
 			// before a request waits on it in vain.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 		},
-		tokens: tokens{held: make(map[TenantKey]token), logins: make(map[TenantKey]*login)},
+		tokens: newTokens(),
 	}
 }
 

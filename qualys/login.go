@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 const (
@@ -33,8 +34,13 @@ const (
 // tokens holds what is known of each tenant's login, and the logins under way.
 type tokens struct {
 	mu     sync.Mutex
-	held   map[TenantKey]token
+	held   *simplelru.LRU[TenantKey, token]
 	logins map[TenantKey]*login
+}
+
+func newTokens() tokens {
+	held, _ := simplelru.NewLRU[TenantKey, token](maxTenants, nil) // fails for a size below one
+	return tokens{held: held, logins: make(map[TenantKey]*login)}
 }
 
 // token is the outcome of a login: a token, or Qualys's refusal.
@@ -57,28 +63,8 @@ type login struct {
 }
 
 func (ts *tokens) get(key TenantKey) (token, bool) {
-	tok, ok := ts.held[key]
-	return tok, ok && wallClock().Before(tok.until)
-}
-
-// put holds a token, and makes space for it: first what is over goes, then what ends soonest.
-func (ts *tokens) put(key TenantKey, tok token) {
-	if _, ok := ts.held[key]; !ok && len(ts.held) >= maxTenants {
-		now := wallClock()
-		var soonest TenantKey
-		var ends time.Time
-		for k, held := range ts.held {
-			if !now.Before(held.until) {
-				delete(ts.held, k)
-			} else if ends.IsZero() || held.until.Before(ends) {
-				soonest, ends = k, held.until
-			}
-		}
-		if len(ts.held) >= maxTenants {
-			delete(ts.held, soonest)
-		}
-	}
-	ts.held[key] = tok
+	tok, _ := ts.held.Get(key)
+	return tok, wallClock().Before(tok.until)
 }
 
 // refused notes that Qualys did not accept a token, and reports whether a new login is worth it: not where
@@ -87,7 +73,7 @@ func (ts *tokens) put(key TenantKey, tok token) {
 func (ts *tokens) refused(key TenantKey, text string) bool {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	tok := ts.held[key]
+	tok, _ := ts.held.Get(key)
 	if tok.text != text || tok.until.IsZero() { // another search has noted it
 		return true
 	}
@@ -95,7 +81,7 @@ func (ts *tokens) refused(key TenantKey, text string) bool {
 		return false
 	}
 	tok.until, tok.renewed = time.Time{}, true // the next login renews it
-	ts.held[key] = tok
+	ts.held.Add(key, tok)
 	return true
 }
 
@@ -103,9 +89,9 @@ func (ts *tokens) refused(key TenantKey, text string) bool {
 func (ts *tokens) accepted(key TenantKey, text string) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if tok := ts.held[key]; tok.text == text && tok.renewed && !tok.until.IsZero() {
+	if tok, _ := ts.held.Get(key); tok.text == text && tok.renewed && !tok.until.IsZero() {
 		tok.renewed = false
-		ts.held[key] = tok
+		ts.held.Add(key, tok)
 	}
 }
 
@@ -186,7 +172,7 @@ func (c *Client) runLogin(ctx context.Context, t Tenant, key TenantKey, l *login
 	}
 	c.tokens.mu.Lock()
 	if err == nil || refused {
-		c.tokens.put(key, tok)
+		c.tokens.held.Add(key, tok)
 	}
 	if c.tokens.logins[key] == l {
 		delete(c.tokens.logins, key)

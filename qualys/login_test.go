@@ -48,7 +48,7 @@ func TestATokenEnds(t *testing.T) {
 		c := NewClient(Options{})
 		tenant := Tenant{Gateway: "https://gateway.example", User: "ana", Password: "secret"}
 		assert.False(t, c.LoggedIn(tenant))
-		c.tokens.put(tenant.Key(), token{text: "t", until: wallClock().Add(time.Hour)})
+		c.tokens.held.Add(tenant.Key(), token{text: "t", until: wallClock().Add(time.Hour)})
 		assert.True(t, c.LoggedIn(tenant))
 		time.Sleep(time.Hour - time.Nanosecond) // of the bubble's clock
 		assert.True(t, c.LoggedIn(tenant))
@@ -58,30 +58,26 @@ func TestATokenEnds(t *testing.T) {
 }
 
 func TestTokensAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ts := tokens{held: make(map[TenantKey]token)}
-		held := func() int { return len(ts.held) } // assert.Len would print a thousand tokens
-		key := func(i int) TenantKey { return Tenant{User: fmt.Sprint(i)}.Key() }
-		for i := range maxTenants {
-			ts.put(key(i), token{until: wallClock().Add(time.Hour + time.Duration(i)*time.Minute)})
-		}
-		ts.put(key(0), token{text: "again", until: wallClock().Add(time.Hour)})
-		assert.Equal(t, maxTenants, held(), "a new token of the same tenant needs no room")
-		ts.put(key(-1), token{until: wallClock().Add(time.Hour)})
-		assert.Equal(t, maxTenants, held())
-		assert.Empty(t, ts.held[key(0)], "the one that ends soonest went")
-		assert.NotEmpty(t, ts.held[key(1)])
-		time.Sleep(time.Hour + 100*time.Minute)
-		ts.put(key(-2), token{until: wallClock().Add(time.Hour)})
-		assert.Equal(t, maxTenants-101+1, held(), "what is over went: the first hundred and -1; one came")
-		assert.NotEmpty(t, ts.held[key(101)])
-	})
+	ts := newTokens()
+	key := func(i int) TenantKey { return Tenant{User: fmt.Sprint(i)}.Key() }
+	tok := token{text: "t", until: wallClock().Add(time.Hour)}
+	for i := range maxTenants {
+		ts.held.Add(key(i), tok)
+	}
+	_, ok := ts.get(key(0))
+	assert.True(t, ok)
+	ts.held.Add(key(-1), tok)
+	assert.Equal(t, maxTenants, ts.held.Len())
+	_, ok = ts.get(key(0))
+	assert.True(t, ok, "it was used a moment ago")
+	_, ok = ts.get(key(1))
+	assert.False(t, ok, "the one that was not used for the longest time went")
 }
 
 func TestOnlyTheSameTokenIsDropped(t *testing.T) {
-	ts := tokens{held: make(map[TenantKey]token)}
+	ts := newTokens()
 	key := Tenant{User: "ana"}.Key()
-	ts.put(key, token{text: "new", until: wallClock().Add(time.Hour)})
+	ts.held.Add(key, token{text: "new", until: wallClock().Add(time.Hour)})
 	assert.True(t, ts.refused(key, "old"))
 	_, ok := ts.get(key)
 	assert.True(t, ok)

@@ -2,17 +2,18 @@ package qualys
 
 import (
 	"encoding/xml"
+	"html"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
-	"golang.org/x/net/html"
 )
 
 const (
+	maxWord      = 64       // characters of a word that stands for an error
 	maxReason    = 300      // characters of Qualys's words in an error
 	maxErrorBody = 64 << 10 // bytes of an error's body that are read
 	maxErrorText = 32 << 10 // bytes of it that are quoted from: one that begins in them ends in what is read
@@ -48,24 +49,7 @@ func parseReply(body []byte) reply {
 	var x xmlReply
 	root := &x.XMLName.Local
 	if xml.Unmarshal(body, &x) == nil && (*root == "SIMPLE_RETURN" || *root == "ServiceResponse") {
-		text := strings.TrimSpace(x.Text + " " + x.Error + " " + x.Resolution)
-		r := reply{code: x.Code, word: x.Word, text: text, structured: true}
-		for _, item := range x.Items {
-			n, err := strconv.ParseUint(strings.TrimSpace(item.Value), 10, 31)
-			if err != nil {
-				continue
-			}
-			switch item.Key {
-			case "SECONDS_TO_WAIT":
-				r.wait = time.Duration(min(n, maxLimitSeconds)) * time.Second
-			case "CALLS_TO_FINISH": // how long they take is not told: a second each is a guess
-				r.wait = time.Duration(min(n, 60)) * time.Second
-			}
-		}
-		if r.text == "" {
-			r.text = r.word
-		}
-		return r
+		return x.reply()
 	}
 	var doc any
 	if json.Unmarshal(body, &doc, lenient) != nil {
@@ -77,6 +61,9 @@ func parseReply(body []byte) reply {
 	}
 	r := reply{text: jsonReason(doc)}
 	r.code, r.word = jsonCode(doc)
+	if word, ok := doc.(string); ok && isWord(word) {
+		r.word = word
+	}
 	if r.text == "" {
 		r.text = string(body)
 	} else {
@@ -85,9 +72,27 @@ func parseReply(body []byte) reply {
 	return r
 }
 
-// isWord reports whether s is one word such as INVALID_CREDENTIALS.
+func (x xmlReply) reply() reply {
+	r := reply{code: x.Code, word: x.Word, structured: true}
+	if r.text = strings.TrimSpace(x.Text + " " + x.Error + " " + x.Resolution); r.text == "" {
+		r.text = r.word
+	}
+	for _, item := range x.Items {
+		n, err := strconv.ParseUint(strings.TrimSpace(item.Value), 10, 31)
+		switch {
+		case err != nil:
+		case item.Key == "SECONDS_TO_WAIT":
+			r.wait = time.Duration(min(n, maxLimitSeconds)) * time.Second
+		case item.Key == "CALLS_TO_FINISH": // how long they take is not told: a second each is a guess
+			r.wait = time.Duration(min(n, 60)) * time.Second
+		}
+	}
+	return r
+}
+
+// isWord reports whether s is one word such as INVALID_CREDENTIALS, not a long text such as a token.
 func isWord(s string) bool {
-	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") == ""
+	return s != "" && len(s) <= maxWord && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 // jsonReason reads {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway),
@@ -107,7 +112,7 @@ func jsonReason(v any) string {
 	case map[string]any:
 		for _, key := range [...]string{
 			"authentication_exceptions", "message", "_error", "error_description", "error", "errorMessage", "detail",
-			"title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE", "responseCode",
+			"errors", "title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE", "responseCode",
 		} {
 			if s := jsonReason(v[key]); s != "" {
 				return s
@@ -143,18 +148,17 @@ func jsonCode(v any) (code int, word string) {
 // plain makes one line of at most 300 characters of foreign text, without markup and control characters. A
 // text that holds one of the secrets is left out whole: plain returns "".
 func plain(s string, secrets ...string) string {
-	whole := oneLine(s)
+	line := oneLine(s)
 	for _, secret := range secrets {
-		if holds(whole, secret) || holds(s, secret) {
+		if holds(line, secret) || holds(s, secret) {
 			return ""
 		}
 	}
-	line := whole
 	if len(s) > maxErrorText {
 		line = oneLine(s[:maxErrorText])
 	}
-	if utf8.RuneCountInString(line) > maxReason {
-		line = string([]rune(line)[:maxReason-1]) + "…"
+	if runes := []rune(line); len(runes) > maxReason {
+		line = string(runes[:maxReason-1]) + "…"
 	}
 	return line
 }
@@ -179,45 +183,18 @@ func holds(text, secret string) bool {
 	return true
 }
 
-// oneLine takes out markup, control characters and what cannot be seen, and puts one space in the place of
-// white space and of tags.
+// oneLine takes out markup, escaped or not, control characters and what cannot be seen.
 func oneLine(s string) string {
-	if strings.ContainsAny(s, "<&") {
-		s = textOf(textOf(s)) // what was escaped may be markup again
-	}
-	var b strings.Builder
-	space := false
-	for _, r := range s { // invalid UTF-8 comes as U+FFFD
+	markup := regexp.MustCompile(`(?is)<!--.*?(-->|$)|<(script|style)\b.*?(</(script|style)[^>]*>|$)|</?[a-z!?][^>]*(>|$)`)
+	s = markup.ReplaceAllString(html.UnescapeString(html.UnescapeString(s)), " ")
+	s = strings.Map(func(r rune) rune {
 		switch {
-		case unicode.IsSpace(r), unicode.IsControl(r):
-			space = b.Len() > 0
-			continue
+		case unicode.IsControl(r):
+			return ' '
 		case unicode.Is(unicode.Cf, r): // direction marks, joiners
-			continue
-		case space:
-			b.WriteByte(' ')
-			space = false
+			return -1
 		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// textOf returns the text of an HTML page, with a space in the place of each tag.
-func textOf(page string) string {
-	var b strings.Builder
-	for z, hidden := html.NewTokenizer(strings.NewReader(page)), false; ; {
-		switch kind := z.Next(); kind {
-		case html.ErrorToken:
-			return b.String()
-		case html.TextToken:
-			if !hidden {
-				b.Write(z.Text())
-			}
-		default:
-			b.WriteByte(' ')
-			name, _ := z.TagName()
-			hidden = kind == html.StartTagToken && (string(name) == "script" || string(name) == "style")
-		}
-	}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
 }

@@ -100,7 +100,7 @@ func startRelay(b *testing.B, upstream string) string {
 	require.NoError(b, err)
 	s, err := New(c, slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
-	b.Cleanup(func() { require.NoError(b, s.Close()) })
+	b.Cleanup(s.Close)
 	return listen(b, s)
 }
 

@@ -52,19 +52,20 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	ctx := accesslog.WithTrace(r.Context(), r.Header)
 	req := &request{line: accesslog.Line{Endpoint: e.name, Request: r, Started: time.Now()}}
+	deadline := req.line.Started.Add(s.config.RequestTimeout)
+	conn := http.NewResponseController(w)
+	_ = conn.SetWriteDeadline(deadline.Add(writeTime)) // a test's recorder cannot, and has no connection
 	if refusal := s.requests.enter(); refusal != nil {
+		discardBody(r, conn)
 		s.finish(ctx, w, req, telemetry.Request{}, refusal.status, encode(refusal.body()))
 		return
 	}
 	defer s.requests.leave()
 
-	deadline := req.line.Started.Add(s.config.RequestTimeout)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	ctx, stop := s.requests.bound(ctx)
 	defer stop()
-	conn := http.NewResponseController(w)
-	_ = conn.SetWriteDeadline(deadline.Add(writeTime)) // a test's recorder cannot, and has no connection
 	if r.Body != http.NoBody {
 		_ = conn.SetReadDeadline(deadline)
 	}
@@ -76,13 +77,20 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	defer req.memory.release()
 
 	status, parts := s.respond(req, e)
-	if r.ContentLength != 0 && !body.read {
-		_ = conn.SetReadDeadline(time.Now().Add(discardTime)) // net/http reads the rest before it answers
+	if !body.read {
+		discardBody(r, conn)
 	}
 	if status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", e.method)
 	}
 	s.finish(ctx, w, req, span, status, parts...)
+}
+
+// discardBody bounds the time for the rest of a body: net/http reads it before it answers.
+func discardBody(r *http.Request, conn *http.ResponseController) {
+	if r.ContentLength != 0 {
+		_ = conn.SetReadDeadline(time.Now().Add(discardTime))
+	}
 }
 
 // finish writes the answer and the log line. Spans and metrics leave before the answer's last byte:

@@ -24,7 +24,7 @@ func quiet(t *testing.T, pairs ...string) (*Service, *strings.Builder) {
 	log := new(strings.Builder)
 	s, err := New(c, accesslog.New(log, slog.LevelDebug, "some-project"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(s.Close)
 	return s, log
 }
 

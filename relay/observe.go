@@ -118,7 +118,7 @@ func (e *entities) addResult(result search.Result) bool {
 	if undated > 0 {
 		e.failed = append(e.failed, undatedEvents(result.Observable, undated))
 	}
-	if truncated {
+	if truncated && (shown > 0 || len(result.Errs) == 0) { // otherwise the error says it
 		e.failed = append(e.failed, truncatedResult(result, shown))
 	}
 	return true

@@ -101,7 +101,7 @@ func (s *Service) exitOnSIGTERM() {
 		ctx, cancel := context.WithTimeout(context.Background(), exitTime)
 		defer cancel()
 		s.requests.shut(ctx, finishTime)
-		_ = s.Close() // the process ends anyway
+		s.Close()
 		os.Exit(0)
 	}()
 }

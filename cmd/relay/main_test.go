@@ -154,7 +154,7 @@ func registered(t *testing.T) []string {
 	require.NoError(t, err)
 	service, err := relay.New(config, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	defer func() { _ = service.Close() }()
+	defer service.Close()
 	return slices.Sorted(maps.Keys(service.Functions()))
 }
 

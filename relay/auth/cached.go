@@ -8,28 +8,24 @@ import (
 	"time"
 )
 
-// timing says when a cached value is fetched.
-type timing struct {
+// earlyGap is the time between two early fetches.
+const earlyGap = time.Minute
+
+// cached holds a value that comes from a slow place. It fetches inside requests: one fetch at a time, which
+// goes on when the request that began it gives up, since others may wait for it. While a fetch runs or
+// fails, the old value serves.
+type cached[T any] struct {
+	// fetch gets the old value and returns the new one, which may be the old value itself or nil, and an
+	// error that calls for another try before the value's time is up.
+	fetch    func(ctx context.Context, old *T) (*T, error)
 	ttl      time.Duration // a value is fresh for this long, up to a fifth longer so that instances spread out
 	timeout  time.Duration // of one fetch
 	maxPause time.Duration // after failures: doubles from a second up to this
-	earlyGap time.Duration // between two early fetches
-}
-
-// cached holds a value that comes from a slow place. It fetches inside requests: one fetch at a time,
-// which goes on when the request that began it gives up, since others may wait for it. While a fetch runs
-// or fails, the old value serves.
-//
-// A fetch gets the old value and returns the new one, which may be the old value itself or nil, and an
-// error that calls for another try before the value's time is up.
-type cached[T any] struct {
-	timing
-	fetch func(ctx context.Context, old *T) (*T, error)
-	now   func() time.Time
+	now      func() time.Time
 
 	mu      sync.Mutex
 	value   *T            // nil: none
-	err     error         // of the last fetch
+	err     error         // why there is none
 	due     time.Time     // the first request from here on fetches
 	earlyAt time.Time     // no early fetch before this
 	fails   int           // fetches that failed in a row
@@ -47,17 +43,18 @@ func (c *cached[T]) get(ctx context.Context, tried *T) (*T, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
+	early := tried != nil && tried == c.value
+	serves := tried != nil || now.Before(c.due) || c.value != nil && c.flight != nil
 	switch {
-	case tried != nil && tried != c.value, tried == nil && now.Before(c.due),
-		tried == nil && c.value != nil && c.flight != nil:
-		return c.held()
+	case serves && !early:
+		return c.value, c.err
 	case c.flight != nil:
-	case tried == nil:
-		c.start(ctx)
-	case now.Before(c.earlyAt):
+	case early && now.Before(c.earlyAt):
 		return nil, nil
+	case early:
+		c.earlyAt = now.Add(earlyGap)
+		c.start(ctx)
 	default:
-		c.earlyAt = now.Add(c.earlyGap)
 		c.start(ctx)
 	}
 	flight := c.flight
@@ -69,19 +66,11 @@ func (c *cached[T]) get(ctx context.Context, tried *T) (*T, error) {
 	c.mu.Lock()
 	switch {
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case c.value == tried && tried != nil:
+		return nil, fmt.Errorf("auth: waiting for a key: %w", ctx.Err())
+	case early && tried == c.value:
 		return nil, nil
 	}
-	return c.held()
-}
-
-// held returns what there is. The lock is held.
-func (c *cached[T]) held() (*T, error) {
-	if c.value == nil {
-		return nil, c.err
-	}
-	return c.value, nil
+	return c.value, c.err
 }
 
 // start begins a fetch. The lock is held, and none is under way.
@@ -92,11 +81,14 @@ func (c *cached[T]) start(ctx context.Context) {
 		defer close(done)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 		defer cancel()
-		value, err := c.try(ctx, old)
+		value, err := c.fetch(ctx, old)
 
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.value, c.err, c.flight = value, err, nil
+		c.value, c.err, c.flight = value, nil, nil
+		if value == nil {
+			c.err = err
+		}
 		if err == nil {
 			c.due, c.fails = c.now().Add(c.ttl+rand.N(c.ttl/5+1)), 0
 			return
@@ -105,16 +97,4 @@ func (c *cached[T]) start(ctx context.Context) {
 		c.due = c.now().Add(pause - rand.N(pause/2+1))
 		c.fails++
 	})
-}
-
-// try is fetch, with a panic made an error: it happens outside the request's goroutine, where nothing else
-// would keep it from ending the process. The panic's value is not repeated, since it may hold part of a
-// key.
-func (c *cached[T]) try(ctx context.Context, old *T) (value *T, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			value, err = old, fmt.Errorf("panic while reading a key: %T", v)
-		}
-	}()
-	return c.fetch(ctx, old)
 }

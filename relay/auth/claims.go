@@ -5,11 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Claims are what a verified token says. They hide themselves from every verb of fmt, from JSON and from
-// slog.
+// Claims are what a verified token says. They hide themselves from fmt, JSON and slog.
 type Claims struct {
+	redacted
+
 	User     string // of Qualys, not empty
 	Password string // not empty
 
@@ -20,31 +23,24 @@ type Claims struct {
 // around it, or the digits of a number. ok is false for what a form field that was left blank becomes:
 // absent, null or blank. Every other type is an [*Error].
 func (c Claims) Setting(name string) (value string, ok bool, err error) {
-	raw, ok := c.settings[name]
-	if !ok {
-		return "", false, nil
-	}
-	switch raw.Kind() {
-	case 'n':
-	case '0':
+	switch raw := c.settings[name]; raw.Kind() {
+	case jsontext.KindInvalid, jsontext.KindNull: // absent, null
+	case jsontext.KindNumber:
 		value = string(raw)
-	default:
-		if value, err = c.settings.text(name); err != nil {
-			return "", false, refuse(msgWrongPayload, name+" must be a string")
-		}
+	case jsontext.KindString:
+		value, _ = c.settings.text(name)
 		value = strings.TrimSpace(value)
+	default:
+		return "", false, refuse(msgWrongPayload, name+" must be a string")
 	}
 	return value, value != "", nil
 }
 
-// String tells nothing of the claims.
-func (Claims) String() string { return "auth.Claims(redacted)" }
+// redacted hides a struct that embeds it from every verb of fmt, from JSON and its like, and from slog.
+type redacted struct{}
 
-// Format writes String for every verb.
-func (c Claims) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, c.String()) }
+const hidden = "(redacted)"
 
-// MarshalText makes encoding/json and its like write String.
-func (c Claims) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
-
-// LogValue makes slog write String.
-func (c Claims) LogValue() slog.Value { return slog.StringValue(c.String()) }
+func (redacted) Format(w fmt.State, _ rune)   { _, _ = io.WriteString(w, hidden) }
+func (redacted) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+func (redacted) LogValue() slog.Value         { return slog.StringValue(hidden) }

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -22,32 +21,26 @@ func CiscoJWKSHosts() []string {
 	return []string{"visibility.amp.cisco.com", "visibility.eu.amp.cisco.com", "visibility.apjc.amp.cisco.com"}
 }
 
-// Config says which tokens are accepted. The zero value accepts what Cisco's keys have signed for the URL
-// that the request came to. Its secrets do not show under any verb of fmt, in JSON or in slog.
+// Config says which tokens are accepted. The zero value accepts what Cisco's keys have signed for the URL that
+// the request came to. It hides itself from fmt and JSON, and shows slog what is no secret.
 type Config struct {
-	// SecretKey is the HS256 key itself (SECRET_KEY).
-	SecretKey string
-	// SecretKeyFile is a file that holds the HS256 key and nothing else (SECRET_KEY_FILE). It counts when
-	// SecretKey is empty, and is read again when it changes.
-	SecretKeyFile string
-	// SecretKeySecrets are Secret Manager names (SECRET_KEY_SECRET), see [ParseSecretName]. They count when
-	// the other two are empty. A signature by any of these keys is good.
+	redacted
+
+	// The HS256 key: itself (SECRET_KEY), or else a file that holds it and nothing else and is read again when
+	// it changes (SECRET_KEY_FILE), or else in Secret Manager (SECRET_KEY_SECRET, see [ParseSecretName]), where
+	// a signature by any of several is good.
+	SecretKey        string
+	SecretKeyFile    string
 	SecretKeySecrets []string
 
-	// JWKSHosts may sign RS256 tokens (JWKS_HOSTS). Default [CiscoJWKSHosts]; [NoJWKSHosts] alone for none.
-	JWKSHosts []string
-	// Audiences that a token may be for (JWT_AUDIENCE). By default, the URL that the request came to.
-	Audiences []string
+	JWKSHosts []string // that may sign RS256 tokens (JWKS_HOSTS); [CiscoJWKSHosts], or only [NoJWKSHosts] for none
+	Audiences []string // that a token may be for (JWT_AUDIENCE); the URL that the request came to
 
-	// Logger is told when keys change and when they cannot be read. Nil for no log.
-	Logger *slog.Logger
-	// Now is the clock. Nil for time.Now.
-	Now func() time.Time
-	// JWKSRootCAs are the roots that JWKS hosts are verified with. Nil for the system's.
-	JWKSRootCAs *x509.CertPool
-	// JWKSDialContext connects to JWKS hosts. Nil for a plain dialer.
-	JWKSDialContext func(ctx context.Context, network, addr string) (net.Conn, error)
-	// SecretManagerOptions go to the Secret Manager client.
+	Logger *slog.Logger     // is told when keys change and when they cannot be read; none
+	Now    func() time.Time // time.Now
+
+	JWKSRootCAs          *x509.CertPool                                                    // that JWKS hosts are verified with; the system's
+	JWKSDialContext      func(ctx context.Context, network, addr string) (net.Conn, error) // to JWKS hosts
 	SecretManagerOptions []SecretManagerOption
 }
 
@@ -60,20 +53,18 @@ func (c Config) Validate() error {
 // check returns the secrets and JWKS hosts that the Config names.
 func (c Config) check() (names []SecretName, hosts []string, err error) {
 	var errs []error
-	wrong := func(variable string, err error) { errs = append(errs, fmt.Errorf("%s: %w", variable, err)) }
-
-	if c.SecretKey != "" {
-		if _, err := newSecret([]byte(c.SecretKey), ""); err != nil {
-			wrong("SECRET_KEY", err)
-		}
+	wrong := func(variable, format string, args ...any) {
+		errs = append(errs, fmt.Errorf(variable+": "+format, args...))
+	}
+	if _, err := newSecret([]byte(c.SecretKey), ""); err != nil && c.SecretKey != "" {
+		wrong("SECRET_KEY", "%w", err)
 	}
 	for _, text := range c.SecretKeySecrets {
 		name, err := ParseSecretName(text)
-		switch {
-		case err != nil:
-			wrong("SECRET_KEY_SECRET", err)
-		case slices.Contains(names, name):
-			wrong("SECRET_KEY_SECRET", fmt.Errorf("%s is there twice", name))
+		if err != nil {
+			wrong("SECRET_KEY_SECRET", "%w", err)
+		} else if slices.Contains(names, name) {
+			wrong("SECRET_KEY_SECRET", "%s is there twice", name)
 		}
 		names = append(names, name)
 	}
@@ -84,20 +75,20 @@ func (c Config) check() (names []SecretName, hosts []string, err error) {
 	case len(hosts) == 1 && hosts[0] == NoJWKSHosts:
 		hosts = nil
 		if c.SecretKey == "" && c.SecretKeyFile == "" && len(names) == 0 {
-			wrong("JWKS_HOSTS", errors.New("is none and there is no SECRET_KEY, SECRET_KEY_FILE or "+
-				"SECRET_KEY_SECRET, so no token could be verified"))
+			wrong("JWKS_HOSTS", "is none and there is no SECRET_KEY, SECRET_KEY_FILE or SECRET_KEY_SECRET, "+
+				"so no token could be verified")
 		}
 	}
 	for _, host := range hosts {
 		if host == NoJWKSHosts {
-			wrong("JWKS_HOSTS", errors.New(`"none" must be the only entry`))
+			wrong("JWKS_HOSTS", `"none" must be the only entry`)
 		} else if fault := hostFault(host); fault != "" {
-			wrong("JWKS_HOSTS", fmt.Errorf("%q is not a host name: %s", host, fault))
+			wrong("JWKS_HOSTS", "%q is not a host name: %s", host, fault)
 		}
 	}
 	for _, audience := range c.Audiences {
 		if strings.Trim(audience, " \t/") == "" {
-			wrong("JWT_AUDIENCE", errors.New("an entry is empty"))
+			wrong("JWT_AUDIENCE", "an entry is empty")
 		}
 	}
 	return names, hosts, errors.Join(errs...)
@@ -120,18 +111,6 @@ func (c Config) LogValue() slog.Value {
 	if len(c.Audiences) > 0 {
 		audiences = strings.Join(c.Audiences, ",")
 	}
-	return slog.GroupValue(
-		slog.String("hs256_key", key),
-		slog.String("jwks_hosts", strings.Join(hosts, ",")),
-		slog.String("audiences", audiences),
-	)
+	return slog.GroupValue(slog.String("hs256_key", key), slog.String("jwks_hosts", strings.Join(hosts, ",")),
+		slog.String("audiences", audiences))
 }
-
-// String is the redacted form.
-func (c Config) String() string { return c.LogValue().String() }
-
-// Format writes String for every verb.
-func (c Config) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, c.String()) }
-
-// MarshalText makes encoding/json and its like write String.
-func (c Config) MarshalText() ([]byte, error) { return []byte(c.String()), nil }

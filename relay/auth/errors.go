@@ -43,8 +43,6 @@ const (
 		"Make sure custom_jwks_host field is present in module_type"
 	msgWrongJWKSHost = "Wrong jwks_host in JWT payload. " +
 		"Make sure domain follows the visibility.<region>.cisco.com structure"
-
-	notBase64 = "a part is not base64url without padding"
 )
 
 // refuse returns an error with the message, and with details after a colon.

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -23,7 +22,7 @@ func fuzzed(f *testing.F) *Verifier {
 		},
 	})
 	require.NoError(f, err)
-	f.Cleanup(func() { require.NoError(f, v.Close()) })
+	f.Cleanup(v.Close)
 	return v
 }
 
@@ -109,22 +108,28 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// A fetch that panics is a failed fetch: it neither ends the process nor leaves
-// its waiters behind, and the value of the panic is not repeated.
+// panicking is a source of keys whose code has a fault.
+type panicking struct{}
+
+func (panicking) String() string                       { return "panicking" }
+func (panicking) read(context.Context) (secret, error) { panic(canaryKey) }
+
+// A fetch that panics is a failed fetch: it neither ends the process nor leaves its waiters behind, and
+// the value of the panic is not repeated.
 func TestFetchThatPanicsFails(t *testing.T) {
-	calls := 0
-	c := cached[string]{
-		timing: timing{ttl: time.Minute, timeout: time.Minute, maxPause: time.Minute, earlyGap: time.Minute},
-		now:    newClock().Now,
-		fetch: func(context.Context, *string) (*string, error) {
-			calls++
-			panic(canaryKey)
-		},
-	}
+	w := newWorld(t)
+	v := w.verifier(t, w.config)
+	v.secrets.sources = []source{panicking{}}
 	for range 2 {
-		value, err := c.get(t.Context(), nil)
-		require.EqualError(t, err, "panic while reading a key: string")
-		require.Nil(t, value)
+		_, err := v.Verify(t.Context(), hsToken(canaryKey))
+		require.ErrorIs(t, err, ErrKeyUnavailable)
+		require.ErrorContains(t, err, "panic while reading a key: string")
+		requireNoCanary(t, err.Error())
 	}
-	assert.Equal(t, 1, calls)
+	assert.Equal(t, 1, strings.Count(w.logs.String(), "panic while reading a key: string"), "read once")
+
+	v.hosts[jwksName].http = nil // every use of it panics
+	_, err := v.Verify(t.Context(), rsToken())
+	requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com did not answer with a key set")
+	require.ErrorContains(t, errors.Unwrap(err), "panic while reading a key")
 }

@@ -430,7 +430,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) verifier(t testing.TB, c Config) *Verifier {
 	v, err := New(c)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, v.Close()) })
+	t.Cleanup(v.Close)
 	return v
 }
 

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,10 +47,8 @@ type keySet struct {
 	fetched time.Time
 }
 
-func newJWKSHosts(
-	names []string, c Config, t timing, now func() time.Time, log *slog.Logger,
-) map[string]*jwksHost {
-	client := &http.Client{
+func newJWKSClient(c Config) *http.Client {
+	return &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  nil, // of the environment: who decides about it would decide about the keys
 			DialContext:            c.JWKSDialContext,
@@ -59,13 +58,6 @@ func newJWKSHosts(
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	hosts := map[string]*jwksHost{}
-	for _, name := range names {
-		h := &jwksHost{name: name, http: client, now: now, log: log.With("jwks_host", name)}
-		h.cache = cached[keySet]{timing: t, fetch: h.fetch, now: now}
-		hosts[name] = h
-	}
-	return hosts
 }
 
 // host returns the host that a token names by jwks_host, if it is on the list.
@@ -73,36 +65,34 @@ func (v *Verifier) host(p payload) (*jwksHost, error) {
 	if len(v.hosts) == 0 {
 		return nil, refuse("Algorithm of JWT must be HS256", "the relay's JWKS_HOSTS is none")
 	}
-	name, err := p.text("jwks_host")
+	name, ok := p.text("jwks_host")
+	host, listed := v.hosts[name]
+	fault := hostFault(name)
 	switch {
-	case err != nil:
-		return nil, refuse(msgWrongJWKSHost, "it must be a string")
+	case listed:
+		return host, nil
+	case !ok:
+		fault = "it must be a string"
 	case name == "":
 		return nil, refuse(msgNoJWKSHost)
+	case fault != "":
+	case quotable(name):
+		fault = name + " is not on the relay's list JWKS_HOSTS"
+	default:
+		fault = "it is not on the relay's list JWKS_HOSTS"
 	}
-	if fault := hostFault(name); fault != "" {
-		return nil, refuse(msgWrongJWKSHost, fault)
-	}
-	host := v.hosts[name]
-	switch {
-	case host == nil && quotable(name):
-		return nil, refuse(msgWrongJWKSHost, name+" is not on the relay's list JWKS_HOSTS")
-	case host == nil:
-		return nil, refuse(msgWrongJWKSHost, "it is not on the relay's list JWKS_HOSTS")
-	}
-	return host, nil
+	return nil, refuse(msgWrongJWKSHost, fault)
 }
 
 // named returns the keys that a kid names. One that is not known yet may cause an early fetch; a signature
 // that does not fit causes none, because the key is certain.
 func (h *jwksHost) named(ctx context.Context, kid string) ([]jwt.VerificationKey, error) {
-	var set *keySet
-	for {
+	for set := (*keySet)(nil); ; {
 		var err error
 		set, err = h.cache.get(ctx, set)
 		switch {
 		case err != nil:
-			return nil, h.unreadable(ctx, err)
+			return nil, err
 		case set == nil:
 			return nil, refuse(msgKidNotFound)
 		case len(set.keys[kid]) > 0:
@@ -113,41 +103,31 @@ func (h *jwksHost) named(ctx context.Context, kid string) ([]jwt.VerificationKey
 	}
 }
 
-// unreadable tells why there is no key set. The host is the operator's choice and not the relay's own
-// part, so the caller may know.
-func (h *jwksHost) unreadable(ctx context.Context, err error) error {
+// fetch gets the keys. While the host fails, the last ones serve. Where there are none, the error is a
+// refusal that tells why: the host is the operator's choice, so the caller may know.
+func (h *jwksHost) fetch(ctx context.Context, old *keySet) (*keySet, error) {
+	set, err := guarded(ctx, h.get)
+	if err == nil {
+		set.fetched = h.now()
+		h.log.Info("key set read", "keys", len(set.keys))
+		return set, nil
+	}
+	var since time.Time
+	if old != nil {
+		since = old.fetched
+	}
+	if servesOn(h.log, "key set", since, h.now(), err) {
+		return old, err
+	}
 	why := " did not answer with a key set"
-	var network net.Error
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("auth: waiting for a key: %w", ctx.Err())
-	case errors.Is(err, errRedirect):
+	if errors.Is(err, errRedirect) {
 		why = " answered with a redirect, which is not followed"
-	case errors.As(err, &network):
+	} else if _, ok := errors.AsType[net.Error](err); ok {
 		why = " could not be reached"
 	}
 	refused := refuse(msgWrongJWKSHost, h.name+why)
 	refused.cause = err
-	return refused
-}
-
-// fetch gets the keys. While the host fails, the last ones serve.
-func (h *jwksHost) fetch(ctx context.Context, old *keySet) (*keySet, error) {
-	set, err := h.get(ctx)
-	switch {
-	case err == nil:
-		set.fetched = h.now()
-		h.log.Info("key set read", "keys", len(set.keys))
-		return set, nil
-	case old == nil:
-		h.log.Error("key set cannot be read", "error", err)
-		return nil, err
-	case h.now().Sub(old.fetched) >= staleFor:
-		h.log.Error("key set could not be read for a day and is no longer accepted", "error", err)
-		return nil, err
-	}
-	h.log.Warn("key set cannot be read, the last one stays in use", "error", err)
-	return old, err
+	return nil, refused
 }
 
 func (h *jwksHost) get(ctx context.Context) (*keySet, error) {
@@ -161,18 +141,18 @@ func (h *jwksHost) get(ctx context.Context) (*keySet, error) {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // all that matters was read
-	switch {
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+	if resp.StatusCode/100 == 3 {
 		return nil, errRedirect
-	case resp.StatusCode != http.StatusOK:
+	}
+	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the host answered with status %d", resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxJWKS+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(body) > maxJWKS:
+	if len(body) > maxJWKS {
 		return nil, fmt.Errorf("the key set is longer than %d bytes", maxJWKS)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return parseKeySet(body)
 }
@@ -240,40 +220,35 @@ func (k publishedKey) publicKey() (key *rsa.PublicKey, fault string) {
 }
 
 // hostFault tells why a string is not the bare lower-case DNS name that a list of hosts consists of, or ""
-// if it is one. Nothing is repaired: a name that needs repair is not the name that the operator has looked
-// at.
+// if it is one. Nothing is repaired: a name that needs repair is not the name that the operator looked at.
 func hostFault(host string) string {
-	for _, f := range []struct {
-		found bool
-		fault string
-	}{
-		{host == "", "it is empty"},
-		{strings.Contains(host, "@"), "user information is not allowed"},
-		{strings.ContainsAny(host, `/\?#`), "a scheme or a path is not allowed"},
-		{isIP(host), "an IP address is not allowed"},
-		{strings.Contains(host, ":"), "a port is not allowed"},
-		{strings.HasSuffix(host, "."), "a trailing dot is not allowed"},
-		{host != strings.ToLower(host), "upper-case letters are not allowed"},
-		{strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "",
-			"a character is not allowed in a host name"},
-	} {
-		if f.found {
-			return f.fault
-		}
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789.-_"
+	switch {
+	case host == "":
+		return "it is empty"
+	case strings.Contains(host, "@"):
+		return "user information is not allowed"
+	case strings.ContainsAny(host, `/\?#`):
+		return "a scheme or a path is not allowed"
+	case isIP(host):
+		return "an IP address is not allowed"
+	case strings.Contains(host, ":"):
+		return "a port is not allowed"
+	case strings.HasSuffix(host, "."):
+		return "a trailing dot is not allowed"
+	case host != strings.ToLower(host):
+		return "upper-case letters are not allowed"
+	case strings.Trim(host, letters) != "":
+		return "a character is not allowed in a host name"
 	}
 	return ""
 }
 
-// isIP reports whether a resolver could take the host for an IP address: in the usual notations, or
-// because its last label is a number, which the URL standard reads as IPv4 (2130706433, 0x7f.1).
+// isIP reports whether a resolver could take the host for an IP address: in the usual notations, or because its
+// last label is a number, which the URL standard reads as IPv4 (2130706433, 0x7f.1).
 func isIP(host string) bool {
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return true
-	}
+	_, notAddress := netip.ParseAddr(strings.Trim(host, "[]"))
 	last := strings.TrimSuffix(host, ".")
-	last = strings.ToLower(last[strings.LastIndex(last, ".")+1:])
-	if hex, ok := strings.CutPrefix(last, "0x"); ok {
-		return strings.Trim(hex, "0123456789abcdef") == ""
-	}
-	return last != "" && strings.Trim(last, "0123456789") == ""
+	_, notNumber := strconv.ParseUint(last[strings.LastIndex(last, ".")+1:], 0, 64)
+	return notAddress == nil || notNumber == nil
 }

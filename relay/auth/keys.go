@@ -3,12 +3,12 @@ package auth
 import (
 	"bytes"
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,16 +16,13 @@ import (
 )
 
 const (
-	// MinKeyLength is the fewest bytes that an HS256 key may have: as many as the hash has (RFC 7518, section
-	// 3.2).
+	// MinKeyLength is the fewest bytes that an HS256 key may have: as many as the hash has (RFC 7518, 3.2).
 	MinKeyLength = 32
 	// overlap is how long a key goes on verifying after its source has given another one: as long as a cache
 	// would have kept it.
-	overlap = 5 * time.Minute
-	// staleFor is how long the last good keys serve while their source fails.
-	staleFor = 24 * time.Hour
-	// maxKeyFile is Secret Manager's limit for a secret.
-	maxKeyFile = 64 << 10
+	overlap    = 5 * time.Minute
+	staleFor   = 24 * time.Hour // how long the last good keys serve while their source fails
+	maxKeyFile = 64 << 10       // Secret Manager's limit for a secret
 )
 
 // errGone says that a source has answered and has no key: not an outage, but somebody's decision.
@@ -33,7 +30,7 @@ var errGone = errors.New("the key is gone")
 
 // secret is one HS256 key.
 type secret struct {
-	key     []byte
+	key     []byte // nil: none
 	version string // where the source counts versions
 }
 
@@ -42,20 +39,24 @@ type secret struct {
 // key would take it for part of the key, and all that anyone would see is a signature that does not fit.
 func newSecret(raw []byte, version string) (secret, error) {
 	key := bytes.TrimSuffix(bytes.TrimSuffix(raw, []byte("\n")), []byte("\r"))
+	starts := func(with string) bool { return bytes.HasPrefix(key, []byte(with)) }
+	fault := ""
 	switch {
 	case len(bytes.TrimSpace(key)) == 0:
-		return secret{}, errors.New("the key is empty")
-	case bytes.HasPrefix(key, []byte("\xef\xbb\xbf")),
-		bytes.HasPrefix(key, []byte("\xff\xfe")), bytes.HasPrefix(key, []byte("\xfe\xff")):
-		return secret{}, errors.New("the key begins with a byte order mark (BOM), which is not part of a key")
+		fault = "is empty"
+	case starts("\xef\xbb\xbf"), starts("\xff\xfe"), starts("\xfe\xff"):
+		fault = "begins with a byte order mark (BOM), which is not part of a key"
 	case len(bytes.TrimSpace(key)) < len(key):
-		return secret{}, errors.New("the key has white space around it, which is not part of a key")
-	case bytes.HasPrefix(key, []byte("-----BEGIN")):
-		return secret{}, errors.New("the key is a PEM file, and HS256 needs a shared secret")
+		fault = "has white space around it, which is not part of a key"
+	case starts("-----BEGIN"):
+		fault = "is a PEM file, and HS256 needs a shared secret"
 	case len(key) < MinKeyLength:
-		return secret{}, fmt.Errorf("the key has %d bytes and must have at least %d", len(key), MinKeyLength)
+		fault = fmt.Sprintf("has %d bytes and must have at least %d", len(key), MinKeyLength)
 	}
-	return secret{key: bytes.Clone(key), version: version}, nil
+	if fault != "" {
+		return secret{}, errors.New("the key " + fault)
+	}
+	return secret{bytes.Clone(key), version}, nil
 }
 
 // source is one place that an HS256 key is kept in.
@@ -69,7 +70,7 @@ type keyring []slot
 
 // slot is the key of one source, with the one that it replaced.
 type slot struct {
-	current   secret    // without a key: none could be read, or it is gone
+	current   secret
 	confirmed time.Time // when the source last gave current
 	former    secret    // verifies until its time
 	until     time.Time
@@ -83,28 +84,19 @@ type secretKeys struct {
 	log     *slog.Logger
 }
 
-// newSecretKeys keeps the keys of the sources; timing fits what reading them costs.
-func newSecretKeys(sources []source, t timing, now func() time.Time, log *slog.Logger) *secretKeys {
-	k := &secretKeys{sources: sources, now: now, log: log}
-	k.cache = cached[keyring]{timing: t, fetch: k.fetch, now: now}
-	return k
-}
-
 // other returns the keys to verify with, others than those of the ring that was tried. It refuses the
 // token when there are none.
 func (k *secretKeys) other(ctx context.Context, tried *keyring) ([]jwt.VerificationKey, *keyring, error) {
 	ring, err := k.cache.get(ctx, tried)
-	switch {
-	case ctx.Err() != nil && err != nil: // the caller gave up, the key may be well
-		return nil, nil, fmt.Errorf("auth: waiting for a key: %w", ctx.Err())
-	case err != nil:
-		return nil, nil, fmt.Errorf("%w: %w", ErrKeyUnavailable, err)
-	case ring == nil:
+	if err != nil {
+		return nil, nil, err
+	}
+	if ring == nil {
 		return nil, nil, refuse(msgWrongKey, "it is not signed with the relay's SECRET_KEY")
 	}
 	var keys []jwt.VerificationKey
 	for _, s := range *ring {
-		if len(s.current.key) > 0 {
+		if s.current.key != nil {
 			keys = append(keys, s.current.key)
 		}
 		if k.now().Before(s.until) {
@@ -118,58 +110,70 @@ func (k *secretKeys) other(ctx context.Context, tried *keyring) ([]jwt.Verificat
 // ring.
 func (k *secretKeys) fetch(ctx context.Context, old *keyring) (*keyring, error) {
 	ring, errs := make(keyring, len(k.sources)), make([]error, len(k.sources))
+	if old != nil {
+		copy(ring, *old)
+	}
 	var all sync.WaitGroup
-	for i, source := range k.sources {
-		if old != nil {
-			ring[i] = (*old)[i]
-		}
-		all.Go(func() {
-			got, err := source.read(ctx)
-			k.update(&ring[i], source, got, err)
-			errs[i] = err
-		})
+	for i := range k.sources {
+		all.Go(func() { errs[i] = k.update(ctx, &ring[i], k.sources[i]) })
 	}
 	all.Wait()
-
-	usable := false
-	for i := range ring {
-		usable = usable || len(ring[i].current.key) > 0
+	if !slices.ContainsFunc(ring, func(s slot) bool { return s.current.key != nil }) {
+		return nil, fmt.Errorf("%w: %w", ErrKeyUnavailable, errors.Join(errs...))
 	}
-	if !usable {
-		return nil, errors.Join(errs...)
-	}
-	for i, err := range errs {
-		if errors.Is(err, errGone) {
-			errs[i] = nil // nothing that another try soon would change
-		}
-	}
+	// Nothing would change by trying soon again where a key is gone.
+	errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, errGone) })
 	return &ring, errors.Join(errs...)
 }
 
-// update brings one slot up to what its source said.
-func (k *secretKeys) update(s *slot, from source, got secret, err error) {
+// update brings one slot up to what its source says.
+func (k *secretKeys) update(ctx context.Context, s *slot, from source) error {
+	got, err := guarded(ctx, from.read)
 	now, log := k.now(), k.log.With("source", from.String())
-	switch {
-	case err == nil:
-		replaced := len(s.current.key) > 0 && subtle.ConstantTimeCompare(s.current.key, got.key) != 1
-		if replaced {
-			s.former, s.until = s.current, now.Add(overlap)
+	if err != nil {
+		if !servesOn(log, "signing key", s.confirmed, now, err) {
+			*s = slot{}
 		}
-		if replaced || len(s.current.key) == 0 {
-			log.Info("signing key read", "version", got.version, "replaced", replaced)
-		}
-		s.current, s.confirmed = got, now
-	case errors.Is(err, errGone):
-		log.Error("signing key is gone and no longer accepted", "error", err)
-		*s = slot{}
-	case len(s.current.key) > 0 && now.Sub(s.confirmed) >= staleFor:
-		log.Error("signing key could not be read for a day and is no longer accepted", "error", err)
-		*s = slot{}
-	case len(s.current.key) > 0:
-		log.Warn("signing key cannot be read, the last one stays in use", "error", err)
-	default:
-		log.Error("signing key cannot be read", "error", err)
+		return err
 	}
+	known := s.current.key != nil
+	replaced := known && !bytes.Equal(s.current.key, got.key)
+	if replaced {
+		s.former, s.until = s.current, now.Add(overlap)
+	}
+	if replaced || !known {
+		log.Info("signing key read", "version", got.version, "replaced", replaced)
+	}
+	s.current, s.confirmed = got, now
+	return nil
+}
+
+// servesOn decides, and logs, whether the last good value of a source that fails stays in use. since is
+// when the source gave it, zero where there is none.
+func servesOn(log *slog.Logger, what string, since, now time.Time, err error) bool {
+	switch {
+	case errors.Is(err, errGone):
+		log.Error(what+" is gone and no longer accepted", "error", err)
+	case since.IsZero():
+		log.Error(what+" cannot be read", "error", err)
+	case now.Sub(since) >= staleFor:
+		log.Error(what+" could not be read for a day and is no longer accepted", "error", err)
+	default:
+		log.Warn(what+" cannot be read, the last one stays in use", "error", err)
+		return true
+	}
+	return false
+}
+
+// guarded makes a panic of read an error. It happens outside the request's goroutine, where nothing else
+// would keep it from ending the process. The panic's value is not repeated: it may hold part of a key.
+func guarded[T any](ctx context.Context, read func(context.Context) (T, error)) (value T, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic while reading a key: %T", v)
+		}
+	}()
+	return read(ctx)
 }
 
 // staticKey is the key of the environment.
@@ -187,30 +191,23 @@ func (f keyFile) String() string { return string(f) }
 // read reads the file twice and takes it when both agree, since it may be replaced meanwhile. What the
 // file system says of its time is not relied on: some mounts report another one at each look.
 func (f keyFile) read(context.Context) (secret, error) {
-	first, err := f.content()
-	if err != nil {
-		return secret{}, err
+	var looks [2][]byte
+	for i := range looks {
+		file, err := os.Open(string(f))
+		if err != nil {
+			return secret{}, err
+		}
+		looks[i], err = io.ReadAll(io.LimitReader(file, maxKeyFile+1)) // whatever the path leads to
+		_ = file.Close()                                               // it was only read
+		if err != nil {
+			return secret{}, err
+		}
 	}
-	second, err := f.content()
-	switch {
-	case err != nil:
-		return secret{}, err
-	case subtle.ConstantTimeCompare(first, second) != 1:
+	if len(looks[0]) > maxKeyFile {
+		return secret{}, fmt.Errorf("the file is longer than %d bytes", maxKeyFile)
+	}
+	if !bytes.Equal(looks[0], looks[1]) {
 		return secret{}, errors.New("the file changes while it is read")
 	}
-	return newSecret(second, "")
-}
-
-// content reads no more than a key can be long, whatever the path leads to.
-func (f keyFile) content() ([]byte, error) {
-	file, err := os.Open(string(f))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	raw, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
-	if err == nil && len(raw) > maxKeyFile {
-		err = fmt.Errorf("the file is longer than %d bytes", maxKeyFile)
-	}
-	return raw, err
+	return newSecret(looks[0], "")
 }

@@ -3,12 +3,10 @@ package auth
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -17,18 +15,22 @@ import (
 )
 
 const (
-	hs256    = "HS256"
-	rs256    = "RS256"
-	leeway   = time.Minute // how far the clocks of signer and relay may be apart
-	everyone = "everyone"  // the aud of HS256 module types
+	hs256     = "HS256"
+	rs256     = "RS256"
+	leeway    = time.Minute     // how far the clocks of signer and relay may be apart
+	everyone  = "everyone"      // the aud of HS256 module types
+	remoteTTL = 5 * time.Minute // for keys of Secret Manager and of JWKS hosts
+	fetchTime = 5 * time.Second // for one fetch of keys
 )
 
 // Verifier checks the Authorization header of requests. It is safe for concurrent use, and one is enough
 // for a process.
 type Verifier struct {
+	redacted
+
 	parser    *jwt.Parser
 	audiences []string             // in the form of sameAudience; nil: the URL that the request came to
-	secrets   *secretKeys          // for HS256; nil: not configured
+	secrets   *secretKeys          // for HS256
 	hosts     map[string]*jwksHost // for RS256. No request can add one
 	now       func() time.Time
 }
@@ -40,36 +42,43 @@ func New(c Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, log := c.Now, c.Logger
-	if now == nil {
-		now = time.Now
+	v := &Verifier{
+		parser: jwt.NewParser(jwt.WithStrictDecoding()),
+		hosts:  map[string]*jwksHost{},
+		now:    c.Now,
 	}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	log := c.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
-	}
-	v := &Verifier{
-		// The claims are validated before a key is read, in keys.
-		parser: jwt.NewParser(jwt.WithValidMethods([]string{hs256, rs256}), jwt.WithStrictDecoding(),
-			jwt.WithoutClaimsValidation()),
-		now: now,
 	}
 	for _, audience := range c.Audiences {
 		v.audiences = append(v.audiences, sameAudience(audience))
 	}
-	remote := timing{5 * time.Minute, 5 * time.Second, time.Minute, time.Minute}
-	local := timing{time.Minute, 5 * time.Second, 5 * time.Second, time.Minute}
-	v.hosts = newJWKSHosts(hosts, c, remote, now, log)
+
+	client := newJWKSClient(c)
+	for _, name := range hosts {
+		h := &jwksHost{name: name, http: client, now: v.now, log: log.With("jwks_host", name)}
+		h.cache = cached[keySet]{fetch: h.fetch, ttl: remoteTTL, timeout: fetchTime, maxPause: time.Minute, now: v.now}
+		v.hosts[name] = h
+	}
+
+	k := &secretKeys{now: v.now, log: log}
+	k.cache = cached[keyring]{fetch: k.fetch, ttl: remoteTTL, timeout: fetchTime, maxPause: time.Minute, now: v.now}
+	v.secrets = k
 	switch {
 	case c.SecretKey != "":
-		v.secrets = newSecretKeys([]source{staticKey(c.SecretKey)}, remote, now, slog.New(slog.DiscardHandler))
+		k.sources = []source{staticKey(c.SecretKey)}
+		k.log = slog.New(slog.DiscardHandler)
 	case c.SecretKeyFile != "":
-		v.secrets = newSecretKeys([]source{keyFile(c.SecretKeyFile)}, local, now, log)
-	case len(names) > 0:
-		var sources []source
+		k.sources = []source{keyFile(c.SecretKeyFile)}
+		k.cache.ttl, k.cache.maxPause = time.Minute, 5*time.Second // reading it is cheap
+	default:
 		for _, name := range names {
-			sources = append(sources, newSecretVersion(name, c.SecretManagerOptions))
+			k.sources = append(k.sources, newSecretVersion(name, c.SecretManagerOptions))
 		}
-		v.secrets = newSecretKeys(sources, remote, now, log)
 	}
 	return v, nil
 }
@@ -82,47 +91,53 @@ func (v *Verifier) Verify(ctx context.Context, r *http.Request) (Claims, error) 
 	if err != nil {
 		return Claims{}, err
 	}
-	kid, err := checkHeader(v.parser, raw)
+	var p payload
+	token, parts, malformed := v.parser.ParseUnverified(raw, &p)
+	if token == nil {
+		return Claims{}, refuse(msgWrongJWT, "three parts with dots between them are expected")
+	}
+	kid, err := checkHeader(v.parser, parts[0])
 	if err != nil {
 		return Claims{}, err
 	}
-	var tried *keyring // of HS256 keys
-	for {
-		var (
-			token  payload
-			claims Claims
-			keyErr error
-		)
-		parsed, err := v.parser.ParseWithClaims(raw, &token, func(t *jwt.Token) (any, error) {
-			var keys jwt.VerificationKeySet
-			var host *jwksHost // for RS256
-			switch {
-			case t.Method.Alg() == rs256:
-				host, keyErr = v.host(token)
-			case v.secrets == nil:
-				keyErr = refuse(msgNoSecretKey)
-			}
-			if keyErr == nil {
-				claims, keyErr = v.checkClaims(t, token, r)
-			}
-			switch {
-			case keyErr != nil:
-			case host != nil:
-				keys.Keys, keyErr = host.named(ctx, kid)
-			default:
-				keys.Keys, tried, keyErr = v.secrets.other(ctx, tried)
-			}
-			return keys, keyErr
-		})
-		switch {
-		case err == nil:
-			return claims, nil
-		case keyErr != nil:
-			return Claims{}, keyErr
-		case tried == nil || !errors.Is(err, jwt.ErrTokenSignatureInvalid):
-			return Claims{}, refusal(parsed, err)
+	var host *jwksHost // for RS256
+	switch alg := token.Header["alg"]; {
+	case malformed != nil:
+		err = refusal(token, malformed)
+	case alg == rs256:
+		host, err = v.host(p)
+	case alg != hs256:
+		err = refusedAlg(token)
+	case len(v.secrets.sources) == 0:
+		err = refuse(msgNoSecretKey)
+	}
+	if err != nil {
+		return Claims{}, err
+	}
+	claims, err := v.checkClaims(token, p, r)
+	if err != nil {
+		return Claims{}, err
+	}
+
+	signed := strings.Join(parts[:2], ".")
+	var keys []jwt.VerificationKey
+	for tried := (*keyring)(nil); ; { // a token of HS256 may be the first that is signed with a newer key
+		if host != nil {
+			keys, err = host.named(ctx, kid)
+		} else {
+			keys, tried, err = v.secrets.other(ctx, tried)
 		}
-		// None of the keys made the signature. The token may be the first that is signed with a newer one.
+		if err != nil {
+			return Claims{}, err
+		}
+		for _, key := range keys {
+			if token.Method.Verify(signed, token.Signature, key) == nil {
+				return claims, nil
+			}
+		}
+		if host != nil {
+			return Claims{}, refuse(msgWrongKeyRS256)
+		}
 	}
 }
 
@@ -169,10 +184,7 @@ func urlsOf(host string) []string {
 		return nil
 	}
 	urls := []string{sameAudience("https://" + strings.TrimSuffix(host, ":443"))}
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = strings.Trim(host, "[]")
-	}
+	name := (&url.URL{Host: host}).Hostname()
 	addr, err := netip.ParseAddr(name)
 	if strings.EqualFold(name, "localhost") || err == nil && addr.IsLoopback() {
 		urls = append(urls, sameAudience("http://"+host))
@@ -180,23 +192,10 @@ func urlsOf(host string) []string {
 	return urls
 }
 
-// Close waits for fetches that are under way, for some seconds at most, and closes the clients.
-func (v *Verifier) Close() error {
+// Close waits for fetches that are under way, for some seconds at most.
+func (v *Verifier) Close() {
 	for _, h := range v.hosts {
 		h.cache.running.Wait()
-		h.http.CloseIdleConnections()
 	}
-	var errs []error
-	if v.secrets != nil {
-		v.secrets.cache.running.Wait()
-		for _, s := range v.secrets.sources {
-			if closer, ok := s.(io.Closer); ok {
-				errs = append(errs, closer.Close())
-			}
-		}
-	}
-	return errors.Join(errs...)
+	v.secrets.cache.running.Wait()
 }
-
-// Format hides the keys from every verb.
-func (v *Verifier) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, "auth.Verifier") }

@@ -53,7 +53,7 @@ func checkRelay(tb testing.TB, settings ...string) http.Handler {
 	require.NoError(tb, err)
 	service, err := relay.New(config, slog.New(slog.DiscardHandler))
 	require.NoError(tb, err)
-	tb.Cleanup(func() { assert.NoError(tb, service.Close()) })
+	tb.Cleanup(service.Close)
 	return service
 }
 

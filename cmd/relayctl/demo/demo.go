@@ -95,7 +95,7 @@ func newRelay(gateway string, key secret.Value) (*relay.Service, error) {
 
 // Close ends relay and gateway.
 func (d *Demo) Close() {
-	_ = d.service.Close()
+	d.service.Close()
 	d.gateway.Close()
 }
 

@@ -31,8 +31,8 @@ func Store(ctx context.Context, name string, value Value, options ...option.Clie
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if endpoint := parsed.Endpoint(); endpoint != "" {
-		options = append([]option.ClientOption{option.WithEndpoint(endpoint)}, options...)
+	if parsed.Endpoint != "" {
+		options = append([]option.ClientOption{option.WithEndpoint(parsed.Endpoint)}, options...)
 	}
 	client, err := secretmanager.NewClient(ctx, options...)
 	if err != nil {
@@ -43,7 +43,7 @@ func Store(ctx context.Context, name string, value Value, options ...option.Clie
 	data := []byte(value)
 	sum := int64(crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
 	version, err := client.AddSecretVersion(ctx, &secretmanagerpb.AddSecretVersionRequest{
-		Parent:  parsed.Parent(),
+		Parent:  parsed.Parent,
 		Payload: &secretmanagerpb.SecretPayload{Data: data, DataCrc32C: &sum},
 	})
 	if err != nil {

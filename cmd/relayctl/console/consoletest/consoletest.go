@@ -169,7 +169,7 @@ func (r Relay) Start(tb qualystest.TB) (ask func(ctx context.Context, path strin
 	server := httptest.NewServer(r.disturb(service))
 	tb.Cleanup(func() {
 		server.Close()
-		_ = service.Close()
+		service.Close()
 	})
 	claims := jwt.MapClaims{"user": qualystest.User, "pass": qualystest.Password}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(key))
