@@ -214,21 +214,22 @@ func (t target) searches(e *qualys.Event) bool {
 //   - shows another value than the target's;
 //   - shows the target's, and either the target's search looks at such events, or all targets are of one
 //     kind, so that no other field can have been the reason for the hit;
-//   - shows nothing, the target's search does not look at such events, and another target explains it.
+//   - shows nothing, the target's search does not look at such events, and another target explains it: its
+//     value is shown, or it is searched again because its search does look at them.
 func share(targets []target, events []*qualys.Event) (shares [][]*qualys.Event, uncertain []bool) {
 	shares, uncertain = make([][]*qualys.Event, len(targets)), make([]bool, len(targets))
 	others := func(t target) bool { return t.fields[0] != targets[0].fields[0] }
 	oneKind := !slices.ContainsFunc(targets, others)
 	matches := make([]match, len(targets))
 	for _, e := range events {
-		values := make(map[qualys.Field][]string)
+		values, explained := make(map[qualys.Field][]string), false
 		for i, t := range targets {
 			if _, ok := values[t.fields[0]]; !ok {
 				values[t.fields[0]] = t.shown(e)
 			}
 			matches[i] = t.match(values[t.fields[0]])
+			explained = explained || matches[i] == yes || matches[i] == unknown && t.searches(e)
 		}
-		explained := slices.Contains(matches, yes)
 		for i, t := range targets {
 			switch matches[i] {
 			case yes:

@@ -195,8 +195,12 @@ func TestShare(t *testing.T) {
 			network, obs("sha256", sha(1), sha(2)),
 			[]bool{true, false}, []bool{false, false},
 		},
-		"an event that nothing explains": {
+		"an event that only one of the searches looks at": {
 			&qualys.Event{Type: "MUTEX"}, append(obs("mutex", "a"), obs("sha256", sha(1))...),
+			[]bool{false, false}, []bool{true, false},
+		},
+		"an event that nothing explains": {
+			&qualys.Event{Type: "REGISTRY"}, append(obs("ip", "192.0.2.1"), obs("sha256", sha(1))...),
 			[]bool{false, false}, []bool{true, true},
 		},
 	}

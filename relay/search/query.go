@@ -42,12 +42,12 @@ const (
 
 // query is one search of Qualys, for one lookup or for several joined with "or".
 type query struct {
-	*family
+	*batch
 	lookups []*lookup
 }
 
-// family is a query as it was formed, and all that are made of parts of it.
-type family struct {
+// batch is a query as it was formed, and all that are made of parts of it.
+type batch struct {
 	state  state
 	all    []*lookup
 	ctx    context.Context //nolint:containedctx // ends when nobody waits for any of the lookups
@@ -56,9 +56,9 @@ type family struct {
 	budget int   // splits that are left, under tenant.mu
 }
 
-// search searches for lookups of a family, and again for fewer of them where it has to. Called without the
+// search searches for lookups of a batch, and again for fewer of them where it has to. Called without the
 // mutex, like all in this file.
-func (t *tenant) search(f *family, lookups []*lookup) {
+func (t *tenant) search(f *batch, lookups []*lookup) {
 	again, err := t.searchOnce(&query{f, lookups})
 	e, ok := asError(err)
 	joined, half, split := len(lookups) > 1, (len(lookups)+1)/2, false
@@ -83,7 +83,7 @@ func (t *tenant) search(f *family, lookups []*lookup) {
 	case len(again) == 0:
 	case len(again) < half || len(again) == 1: // what was in their way is gone
 		t.search(f, again)
-	case len(lookups) == len(f.all): // side by side, but no more than two of a family
+	case len(lookups) == len(f.all): // side by side, but no more than two of a batch
 		t.sideBySide(f, again[:len(again)/2], again[len(again)/2:])
 	default:
 		t.search(f, again[:len(again)/2])
@@ -91,7 +91,7 @@ func (t *tenant) search(f *family, lookups []*lookup) {
 	}
 }
 
-func (t *tenant) sideBySide(f *family, parts ...[]*lookup) {
+func (t *tenant) sideBySide(f *batch, parts ...[]*lookup) {
 	var group sync.WaitGroup
 	for _, part := range parts {
 		group.Go(func() { t.search(f, part) })

@@ -57,7 +57,7 @@ type lookup struct {
 	key     lookupKey
 	target  target
 	waiters map[*request]*waiter
-	family  *family         // of queries that the lookup is part of; nil while it is queued
+	batch   *batch          // of queries that the lookup is part of; nil while it is queued
 	calling bool            // a call for it is in flight
 	found   []*qualys.Event // so far: what there is when the rest fails
 	pages   []*heldPage     // in which they are

@@ -63,7 +63,7 @@ func (r *rig) queued() int {
 	n := 0
 	req.tenant.note(func() {
 		for _, l := range req.tenant.lookups {
-			if l.family == nil {
+			if l.batch == nil {
 				n += len(l.waiters)
 			}
 		}

@@ -32,7 +32,11 @@ func TestStress(t *testing.T) {
 	limits := []int{1, 10, 100}
 	fake := qualystest.New(t, qualystest.Config{})
 	memory := semaphore.NewWeighted(256 << 20)
-	client := qualys.NewClient(qualys.Options{Memory: memory})
+	quiet := qualys.NewClient(qualys.Options{})
+	t.Cleanup(quiet.Close)
+	client := qualys.NewClient(qualys.Options{
+		Memory: memory, HeaderTimeout: 200 * time.Millisecond, BodyTimeout: 200 * time.Millisecond,
+	})
 	t.Cleanup(client.Close)
 
 	type oracle struct {
@@ -43,12 +47,12 @@ func TestStress(t *testing.T) {
 	var oracles []oracle
 	for i := range 3 {
 		account := fake.AddUser(fmt.Sprintf("tenant-%d", i), "password")
-		events := qualystest.Generate(uint64(100+i), 250, values)
-		fake.SetEventsOf(account.User, append(events, many(150, "198.51.100.100", "cdn-c2.example")...)...)
+		events := qualystest.Generate(uint64(100+i), 100, values)
+		fake.SetEventsOf(account.User, append(events, many(120, "198.51.100.100", "cdn-c2.example")...)...)
 		o := oracle{make(map[string]string), make(map[string]map[string]bool)}
 		for _, asked := range pool {
 			for _, limit := range append(limits, 1000) {
-				results, _ := searchAs(t.Context(), New(client, Options{}), account, limit, asked)
+				results, _ := searchAs(t.Context(), New(quiet, Options{}), account, limit, asked)
 				require.Empty(t, results[0].Errs)
 				o.want[fmt.Sprint(asked, limit)] = describe(results[0])
 				o.about[fmt.Sprint(asked)] = make(map[string]bool)
@@ -67,16 +71,18 @@ func TestStress(t *testing.T) {
 	var group sync.WaitGroup
 	group.Go(func() { disturb(ctx, fake, pool) })
 	var answered, failed atomic.Int64
-	for worker := range 12 {
+	var mu sync.Mutex
+	kinds := make(map[string]int)
+	for worker := range 9 {
 		group.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(worker), uint64(time.Now().UnixNano())))
 			for ctx.Err() == nil {
 				tenant, limit := rng.IntN(len(accounts)), limits[rng.IntN(len(limits))]
-				asked := make([]ctim.Observable, 1+rng.IntN(1+rng.IntN(len(pool))))
+				asked := make([]ctim.Observable, 1+rng.IntN(1+rng.IntN(len(pool)/2)))
 				for i := range asked {
 					asked[i] = pool[rng.IntN(len(pool))]
 				}
-				patience := time.Duration(1+rng.IntN(1+rng.IntN(400))) * time.Millisecond
+				patience := time.Duration(1+rng.IntN(1+rng.IntN(3000))) * time.Millisecond
 				request, cancel := context.WithTimeout(ctx, patience)
 				most := rng.IntN(2 * len(asked))
 				s.Search(request, accounts[tenant], asked, limit, func(r Result) bool {
@@ -86,6 +92,9 @@ func TestStress(t *testing.T) {
 						assert.Equal(t, oracles[tenant].want[fmt.Sprint(r.Observable, limit)], describe(r))
 					} else {
 						failed.Add(1)
+						mu.Lock()
+						kinds[r.Errs[0].Error()]++
+						mu.Unlock()
 					}
 					for _, e := range r.Events {
 						assert.True(t, oracles[tenant].about[key][e.ID], "%s was given %s of another", key, e.ID)
@@ -98,7 +107,7 @@ func TestStress(t *testing.T) {
 		})
 	}
 	group.Wait()
-	t.Logf("%d results without an error, %d with one, %d calls", answered.Load(), failed.Load(), fake.Calls())
+	t.Logf("%v\n%d results without an error, %d with one, %d calls", kinds, answered.Load(), failed.Load(), fake.Calls())
 	assert.Positive(t, answered.Load())
 	assert.Positive(t, failed.Load())
 	require.Eventually(t, func() bool { return memory.TryAcquire(256 << 20) }, patience, tick, "all memory comes back")
@@ -122,7 +131,7 @@ func disturb(ctx context.Context, fake *qualystest.Server, pool []ctim.Observabl
 	behaviours := append(byValueFaults(), qualystest.Slow(50*time.Millisecond), qualystest.HangInBody(), qualystest.HangBeforeHeader(),
 		qualystest.NotRegistered())
 	limit := qualystest.Status(http.StatusTooManyRequests, "", "X-RateLimit-ToWait-Sec", "0.01")
-	for ticker := time.NewTicker(20 * time.Millisecond); ; {
+	for ticker := time.NewTicker(30 * time.Millisecond); ; {
 		fault := qualystest.Fault{On: qualystest.Search, Times: rng.IntN(4), Do: behaviours[rng.IntN(len(behaviours))]}
 		switch rng.IntN(8) {
 		case 0:

@@ -72,7 +72,7 @@ func (t *tenant) submit(r *request, waiters ...*waiter) {
 			t.lookups[key], w.lookup.waiters = w.lookup, make(map[*request]*waiter, 1)
 		}
 		w.lookup.waiters[r] = w
-		if w.lookup.family == nil {
+		if w.lookup.batch == nil {
 			if len(r.queue[key.state]) == 0 {
 				t.queues[key.state].requests = append(t.queues[key.state].requests, r)
 			}
@@ -104,11 +104,11 @@ func (t *tenant) dismiss(r *request, l *lookup, err error) {
 	delete(l.waiters, r)
 	switch {
 	case l.wanted():
-	case l.family == nil:
+	case l.batch == nil:
 		t.forget(l)
-	case !slices.ContainsFunc(l.family.all, (*lookup).wanted):
-		t.forget(l.family.all...)
-		l.family.cancel()
+	case !slices.ContainsFunc(l.batch.all, (*lookup).wanted):
+		t.forget(l.batch.all...)
+		l.batch.cancel()
 	}
 }
 
@@ -146,7 +146,7 @@ func (t *tenant) form(s state) {
 	queue.forming = true
 	go func() {
 		weight, _ := t.acquire(context.Background(), s) // never fails: calls in flight end
-		var f *family
+		var f *batch
 		t.note(func() {
 			f, queue.forming = t.take(s), false
 			f.weight = weight
@@ -182,7 +182,7 @@ func (t *tenant) release(s state, weight int64) {
 func (q *queue) first(s state) *lookup {
 	for ; len(q.requests) > 0; q.requests = q.requests[1:] {
 		for r := q.requests[0]; len(r.queue[s]) > 0; r.queue[s] = r.queue[s][1:] {
-			if l := r.queue[s][0]; l.family == nil && l.wanted() {
+			if l := r.queue[s][0]; l.batch == nil && l.wanted() {
 				return l
 			}
 		}
@@ -191,9 +191,9 @@ func (q *queue) first(s state) *lookup {
 }
 
 // take forms a query of one lookup of each waiting request in turn, as many as fit.
-func (t *tenant) take(s state) *family {
+func (t *tenant) take(s state) *batch {
 	const or = len("+or+")
-	f, queue, ctx := &family{state: s, budget: splitBudget}, &t.queues[s], context.Background()
+	f, queue, ctx := &batch{state: s, budget: splitBudget}, &t.queues[s], context.Background()
 	for size := 0; len(f.all) < maxJoined; {
 		l := queue.first(s)
 		if l == nil {
@@ -203,7 +203,7 @@ func (t *tenant) take(s state) *family {
 		if len(f.all) > 0 && (size > maxFilter || l.target.alone || f.all[0].target.alone) {
 			break
 		}
-		f.all, l.family = append(f.all, l), f
+		f.all, l.batch = append(f.all, l), f
 		ctx = context.WithoutCancel(queue.requests[0].ctx) // for the trace
 		queue.requests = append(queue.requests[1:], queue.requests[0])
 	}
