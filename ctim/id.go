@@ -30,8 +30,8 @@ func DerivedID(k Kind, parts ...string) string {
 func newID(k Kind, spaceAndName []byte) string {
 	sum := sha1.Sum(spaceAndName) //nolint:gosec // as above
 	u := uuid.UUID(sum[:16])
-	u[6] = u[6]&0x0F | 0x50 // version 5
-	u[8] = u[8]&0x3F | 0x80 // variant of RFC 9562
+	u[6] = u[6]&0x0F | 0x50    // version 5
+	u[8] = u[8]&0x3F | 0x80    // variant of RFC 9562
 	text, _ := u.MarshalText() // has no errors; unlike String it stays off the heap
 	return "transient:" + string(k) + "-" + string(text)
 }

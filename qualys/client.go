@@ -1,6 +1,7 @@
 package qualys
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -54,13 +55,13 @@ type Client struct {
 // NewClient returns a client. It starts nothing: connections and logins are made by the calls that need
 // them.
 func NewClient(o Options) *Client {
-	o.PathPrefix = "/" + strings.Trim(defaulted(o.PathPrefix, "/ioc"), "/")
-	o.ConnectTimeout = defaulted(o.ConnectTimeout, 5*time.Second)
-	o.HeaderTimeout = defaulted(o.HeaderTimeout, 10*time.Second)
-	o.BodyTimeout = defaulted(o.BodyTimeout, 15*time.Second)
-	o.MaxBody = defaulted(o.MaxBody, 24<<20)
-	o.MemoryWait = defaulted(o.MemoryWait, 3*time.Second)
-	o.UserAgent = defaulted(o.UserAgent, "qualysrelay")
+	o.PathPrefix = "/" + strings.Trim(cmp.Or(o.PathPrefix, "/ioc"), "/")
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 5*time.Second)
+	o.HeaderTimeout = cmp.Or(o.HeaderTimeout, 10*time.Second)
+	o.BodyTimeout = cmp.Or(o.BodyTimeout, 15*time.Second)
+	o.MaxBody = cmp.Or(o.MaxBody, 24<<20)
+	o.MemoryWait = cmp.Or(o.MemoryWait, 3*time.Second)
+	o.UserAgent = cmp.Or(o.UserAgent, "qualysrelay")
 	return &Client{
 		opts: o,
 		transport: &http.Transport{
@@ -80,14 +81,6 @@ func NewClient(o Options) *Client {
 		},
 		tokens: newTokens(),
 	}
-}
-
-func defaulted[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 // Close closes idle connections. The client stays usable.
@@ -111,8 +104,8 @@ type Page struct {
 	grant *grant
 }
 
-// Release gives the page's memory back to Options.Memory. Call it when the events are no longer held; only
-// the first call does anything.
+// Release gives the page's memory back to Options.Memory. Call it when the events are no longer held;
+// only the first call does anything.
 func (p *Page) Release() {
 	if p.grant != nil {
 		p.grant.release()
@@ -125,11 +118,11 @@ const (
 )
 
 // Events searches once. It logs in where no token is at hand; when Qualys refuses the token it logs in
-// once more and searches again once, then reports KindAccount. Other failures are an *Error, and not tried
-// again here. When ctx ends first, the error is the context's own. The caller releases the page; after an
-// error there is nothing to release.
+// once more and searches again once, then reports KindAccount. Other failures are an *Error, and not
+// tried again here. When ctx ends first, the error is the context's own. The caller releases the page;
+// after an error there is nothing to release.
 func (c *Client) Events(ctx context.Context, t Tenant, q EventQuery) (Page, error) {
-	size := min(max(defaulted(q.PageSize, defaultPageSize), 1), maxPageSize)
+	size := min(max(cmp.Or(q.PageSize, defaultPageSize), 1), maxPageSize)
 	params := fmt.Sprintf("?pageSize=%d&pageNumber=%d&sort=%s", size, max(q.PageNumber, 0), sortNewestFirst)
 	var page Page
 	limits, err := c.search(ctx, t, q, OpEvents, "/events"+params, func(a *answer) (err error) {
@@ -220,11 +213,14 @@ func (c *Client) exchange(
 	call := Call{Op: r.op, Active: r.active}
 	start := time.Now()
 	defer func() {
+		if end := ended(ctx); err != nil && end != nil {
+			err = end
+		}
 		if c.opts.Observe == nil {
 			return
 		}
 		call.Duration = time.Since(start)
-		if e := (*Error)(nil); errors.As(err, &e) {
+		if e, ok := errors.AsType[*Error](err); ok {
 			call.Kind = e.Kind
 		} else if err != nil {
 			call.Kind = KindCanceled
@@ -248,9 +244,6 @@ func (c *Client) exchange(
 	// The transport, not an http.Client: nothing is followed, added or remembered.
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		if ended := ended(ctx); ended != nil {
-			return RateLimits{}, ended
-		}
 		return RateLimits{}, networkError(r.op, err, r.secrets...)
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -263,9 +256,6 @@ func (c *Client) exchange(
 	defer func() { call.Bytes = a.read }()
 	if resp.StatusCode/100 != 2 {
 		body, _ := readShort(a) // where it is late or cut, the status alone says what happened
-		if ended := ended(ctx); ended != nil {
-			return RateLimits{}, ended
-		}
 		return RateLimits{}, replyError(r.op, resp, body, "", r.secrets...)
 	}
 	limits = rateLimits(resp.Header)
@@ -276,19 +266,16 @@ func (c *Client) exchange(
 		return limits, nil
 	}
 	a.grant.release()
-	if ended := ended(ctx); ended != nil {
-		return RateLimits{}, ended
-	}
-	var ours *Error
-	var said *refusal
+	ours, isOurs := errors.AsType[*Error](err)
+	said, isRefusal := errors.AsType[*refusal](err)
 	switch {
 	case errors.Is(context.Cause(bodyCtx), errBodyTimeout):
 		ours = &Error{Kind: KindTimeout, Message: errBodyTimeout.Error()}
-	case errors.As(err, &said):
+	case isRefusal:
 		return RateLimits{}, replyError(r.op, resp, said.body, said.what, r.secrets...)
-	case errors.As(err, &ours):
-	case errors.Is(err, context.Canceled): // of a neighbour on the connection
-		ours = &Error{Kind: KindReset, Message: "the connection was closed by another call's end"}
+	case isOurs:
+	case errors.Is(err, context.Canceled):
+		ours = &Error{Kind: KindReset, Message: othersEnd}
 	default:
 		ours = &Error{Kind: KindUnreadable, Message: "the answer is cut short", cutShort: true}
 	}

@@ -2,7 +2,9 @@ package qualys_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -304,6 +306,22 @@ func FuzzReadEvents(f *testing.F) {
 			assert.LessOrEqual(t, len(e.Indicators), 256)
 		}
 	})
+}
+
+// TestKeyOfAnEventWithoutID: the same JSON has the same key wherever it stands, whether it is read in one
+// pass or, since a field has an odd type, in two.
+func TestKeyOfAnEventWithoutID(t *testing.T) {
+	usual, odd := `{"type":"FILE"}`, `{"type":7,"process":{"pid":"1","x":[{}]}}`
+	body := "{\"message\":\"\",\"data\":[ " + usual + "\n,\t" + odd + `,5,{"id":"F_1"},` + odd + " , " + usual + " ]}"
+	page, err := qualys.ReadEvents(t.Context(), strings.NewReader(body), 10)
+	require.NoError(t, err)
+	assert.Equal(t, 1, page.Unreadable)
+	var keys []string
+	for _, e := range page.Events {
+		keys = append(keys, e.Key)
+	}
+	sum := func(s string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(s))) }
+	assert.Equal(t, []string{sum(usual), sum(odd), "F_1", sum(odd), sum(usual)}, keys)
 }
 
 func BenchmarkReadEvents100(b *testing.B) {

@@ -1,14 +1,15 @@
 package qualys
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -21,25 +22,21 @@ const (
 	// Qualys refused the login: 400, 401, or an account's text in a 200 from /auth.
 	KindUnauthorized Kind = "unauthorized"
 	// The login is good, the account is not: 401 from a search after one new login, codes 2000 to 2099.
-	KindAccount   Kind = "account"
-	KindForbidden Kind = "forbidden" // 403
-	// 429, codes 1960 and 1965, and 409 with rate headers and no code.
-	KindRateLimited Kind = "rate limited"
-	KindUnavailable Kind = "unavailable" // 503
-	KindBadQuery    Kind = "bad query"   // 400 from a search
-	// 404 from a search: a wrong path, or a platform or subscription without the EDR API.
-	KindNotFound Kind = "not found"
-	// 500, a redirect, every other status; an answer that is not HTTP.
-	KindUnexpected Kind = "unexpected"
+	KindAccount     Kind = "account"
+	KindForbidden   Kind = "forbidden"    // 403
+	KindRateLimited Kind = "rate limited" // 429, codes 1960 and 1965, 409 with rate headers and no code
+	KindUnavailable Kind = "unavailable"  // 503
+	KindBadQuery    Kind = "bad query"    // 400 from a search
+	KindNotFound    Kind = "not found"    // 404 from a search: a wrong path, or no EDR API on the platform
+	KindUnexpected  Kind = "unexpected"   // 500, a redirect, every other status; an answer that is not HTTP
 	// A 2xx that is empty, not JSON, cut short, not a list, too large; a login without a token.
 	KindUnreadable Kind = "unreadable"
-	KindConnect    Kind = "connect" // refused, DNS, timeout while connecting
-	KindReset      Kind = "reset"   // the connection ended before there was a status
-	KindTLS        Kind = "tls"     // certificate or handshake
-	KindTimeout    Kind = "timeout" // our own timeout for the header or the body
-	KindMemory     Kind = "memory"  // Options.Memory had none for the answer in time
-	// The caller's context ended; in a Call only: methods return the context's error itself.
-	KindCanceled Kind = "canceled"
+	KindConnect    Kind = "connect"  // refused, DNS, timeout while connecting
+	KindReset      Kind = "reset"    // the connection ended before there was a status
+	KindTLS        Kind = "tls"      // certificate or handshake
+	KindTimeout    Kind = "timeout"  // our own timeout for the header or the body
+	KindMemory     Kind = "memory"   // Options.Memory had none for the answer in time
+	KindCanceled   Kind = "canceled" // in a Call: the caller's context ended. Methods return the context's error
 )
 
 // The operations that an Error and a Call name.
@@ -64,20 +61,19 @@ type Error struct {
 // Error returns op, kind, status and code, and nothing that Qualys wrote: an answer may quote the values
 // of a query, and errors go to logs.
 func (e *Error) Error() string {
-	s := "qualys: " + e.Op + ": " + string(e.Kind)
-	if e.Status != 0 {
-		s += " (status " + strconv.Itoa(e.Status)
-		if e.Code != 0 {
-			s += ", code " + strconv.Itoa(e.Code)
-		}
-		s += ")"
+	s := fmt.Sprintf("qualys: %s: %s", e.Op, e.Kind)
+	switch {
+	case e.Code != 0:
+		s += fmt.Sprintf(" (status %d, code %d)", e.Status, e.Code)
+	case e.Status != 0:
+		s += fmt.Sprintf(" (status %d)", e.Status)
 	}
 	return s
 }
 
 // Transient reports whether the same call may well succeed in a moment: the connection ended before or in
-// the answer, Qualys answered 500 ("Internal Error", which its own Splunk add-on repeats), or a gateway on
-// the way answered 502, 503 or 504. A rate limit is not: it has its own wait.
+// the answer, Qualys answered 500 ("Internal Error", which its own Splunk add-on repeats), or a gateway
+// on the way answered 502, 503 or 504. A rate limit is not: it has its own wait.
 func (e *Error) Transient() bool {
 	switch e.Status {
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
@@ -96,17 +92,12 @@ func replyError(op string, resp *http.Response, body []byte, what string, secret
 	if e.Kind == KindRateLimited && r.wait > 0 {
 		e.Limits.Wait, e.Limits.Known = max(e.Limits.Wait, r.wait), true
 	}
-	switch text := plain(r.text, secrets...); {
-	case text == "":
-		e.Message = what
-	case e.Kind == KindUnreadable && !r.structured:
-		e.Message = what + ": " + text
-	default:
-		e.Message = text
+	text := plain(r.text, secrets...)
+	if e.Kind == KindUnreadable && !r.structured && text != "" {
+		text = what + ": " + text
 	}
-	if e.Message == "" {
-		e.Message = strings.TrimSpace("HTTP " + strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
-	}
+	status := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Status, http.StatusText(e.Status)))
+	e.Message = cmp.Or(text, what, status)
 	return e
 }
 
@@ -138,44 +129,40 @@ func kindOf(op string, status int, r reply, limits RateLimits) Kind {
 	return KindUnexpected
 }
 
+// othersEnd is the message for a call that is canceled by the end of another one on its connection.
+const othersEnd = "the connection was closed by another call's end"
+
 // networkError makes an Error of a failure before the header had come. The text of the transport's errors
 // names hosts and addresses, not URLs.
 func networkError(op string, err error, secrets ...string) *Error {
-	e := &Error{Op: op}
-	var (
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-		authority   x509.UnknownAuthorityError
-		dns         *net.DNSError
-		netOp       *net.OpError
-		timeout     interface{ Timeout() bool }
-	)
-	text := err.Error()
-	switch isOp := errors.As(err, &netOp); {
-	case errors.As(err, &certificate):
-		e.Kind, text = KindTLS, certificate.Err.Error()
-	case errors.As(err, &record), errors.As(err, &authority),
+	kind, text := networkKind(err)
+	return &Error{Op: op, Kind: kind, Message: cmp.Or(plain(text, secrets...), "connection failed")}
+}
+
+func networkKind(err error) (kind Kind, text string) {
+	text = err.Error()
+	certificate, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	netOp, isOp := errors.AsType[*net.OpError](err)
+	var timeout interface{ Timeout() bool }
+	switch {
+	case isCertificate:
+		return KindTLS, certificate.Err.Error()
+	case errors.As(err, new(tls.RecordHeaderError)), errors.As(err, new(x509.UnknownAuthorityError)),
 		isOp && (netOp.Op == "remote error" || netOp.Op == "local error"): // a TLS alert, theirs or ours
-		e.Kind = KindTLS
-	case errors.Is(err, context.Canceled): // not of our context: of another call on the connection
-		e.Kind, text = KindReset, "the connection was closed by another call's end"
-	case errors.As(err, &dns), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
+		return KindTLS, text
+	case errors.Is(err, context.Canceled): // not of our context
+		return KindReset, othersEnd
+	case errors.As(err, new(*net.DNSError)), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
 		strings.Contains(text, "TLS handshake timeout"):
-		e.Kind = KindConnect
+		return KindConnect, text
 	case errors.As(err, &timeout) && timeout.Timeout():
-		e.Kind = KindTimeout
+		return KindTimeout, text
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed),
+		// The transport's own types for a lost connection are not exported, only their texts are stable.
 		strings.HasPrefix(text, "http2: "), strings.HasPrefix(text, "stream error: "),
 		strings.Contains(text, "server closed idle connection"):
-		// The transport's own types for a lost HTTP/2 or idle connection are not exported, only their
-		// texts are stable.
-		e.Kind = KindReset
-	default: // an answer that is not HTTP
-		e.Kind = KindUnexpected
+		return KindReset, text
 	}
-	if e.Message = plain(text, secrets...); e.Message == "" {
-		e.Message = "connection failed"
-	}
-	return e
+	return KindUnexpected, text // an answer that is not HTTP
 }

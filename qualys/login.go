@@ -19,7 +19,8 @@ const (
 	tokenLife    = 4 * time.Hour   // of a token that does not say, as Qualys documents it
 	maxTokenLife = 24 * time.Hour  // where the token says more than is believable
 	maxMargin    = 5 * time.Minute // before its end a token is no longer used, a tenth of its life at most
-	// Where the token says less, or is over already: our clocks differ. A refused token is replaced anyway.
+	// Where the token says less, or is over already: our clocks differ. A refused token is replaced
+	// anyway.
 	minTokenLife = time.Minute
 
 	maxToken   = 16 << 10 // bytes
@@ -27,7 +28,8 @@ const (
 
 	// How long a refused login is remembered: accounts are locked after a few.
 	refusalLife = 10 * time.Minute
-	// After which Check tries a refused login again, and a new token that Qualys refused is renewed again.
+	// After which Check tries a refused login again, and a new token that Qualys refused is renewed
+	// again.
 	recheckAfter = time.Minute
 )
 
@@ -67,9 +69,9 @@ func (ts *tokens) get(key TenantKey) (token, bool) {
 	return tok, wallClock().Before(tok.until)
 }
 
-// refused notes that Qualys did not accept a token, and reports whether a new login is worth it: not where
-// the token is itself the new one that replaced a refused one a moment ago. Searches that are refused
-// together log in once.
+// refused notes that Qualys did not accept a token, and reports whether a new login is worth it: not
+// where the token is itself the new one that replaced a refused one a moment ago. Searches that are
+// refused together log in once.
 func (ts *tokens) refused(key TenantKey, text string) bool {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -208,8 +210,8 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 }
 
 // isToken takes any line of printable ASCII without white space: the token is Qualys's (a JWT of three
-// parts, encrypted ones of five) and opaque. Not taken are markup, JSON, and a bare word: a message in its
-// place.
+// parts, encrypted ones of five) and opaque. Not taken are markup, JSON, and a bare word: a message in
+// its place.
 func isToken(s string) bool {
 	return s != "" && len(s) <= maxToken && !strings.ContainsRune("<{[", rune(s[0])) && !isWord(s) &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })

@@ -46,13 +46,14 @@ func (g *grant) take(ctx context.Context, n int64) error {
 		err := g.memory.Acquire(waitCtx, memoryStep)
 		cancel()
 		g.wait -= time.Since(start)
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
+		switch {
+		case err == nil:
+			g.acquired += memoryStep
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
 			return &Error{Kind: KindMemory, Message: "there is no memory for the answer beside the others"}
 		}
-		g.acquired += memoryStep
 	}
 	return nil
 }

@@ -10,8 +10,8 @@ type Platform struct {
 }
 
 // Platforms returns the shared platforms of qualys.com/platform-identification (as of May 2024, and GOV1
-// since). Private platforms and newer ones have gateways
-// that are not listed: never take the list for complete.
+// since). Private platforms and newer ones have gateways that are not listed: never take the list for
+// complete.
 func Platforms() []Platform {
 	return []Platform{
 		{"US1", "https://gateway.qg1.apps.qualys.com", "https://qualysguard.qualys.com"},

@@ -32,8 +32,8 @@ const (
 // quotes, a control character or a byte that is not UTF-8, or nothing of it is left to search for.
 var ErrUnquotable = errors.New("value cannot be quoted in a Qualys query")
 
-// Filter is a query in QQL, the Qualys Query Language. Its zero value is empty and finds every event. Only
-// this package can make one, so that no value ever leaves its quotes.
+// Filter is a query in QQL, the Qualys Query Language. Its zero value is empty and finds every event.
+// Only this package can make one, so that no value ever leaves its quotes.
 type Filter struct {
 	qql    string
 	joined string // "or", "and": what joins its terms; "" for a single term
@@ -95,9 +95,10 @@ func Between(from, to time.Time) Filter {
 	return Filter{qql: "event.datetime: [" + from.UTC().Format(layout) + " .. " + to.UTC().Format(layout) + "]"}
 }
 
-// ScoreRange returns the query for events that Qualys scored from low to high, both included. Integrations
-// search by indicator.score; that it takes the ranges that QQL documents for numbers is assumed, and so is
-// that events without a score are not found by any. No token for a verdict is published.
+// ScoreRange returns the query for events that Qualys scored from low to high, both included.
+// Integrations search by indicator.score; that it takes the ranges that QQL documents for numbers is
+// assumed, and so is that events without a score are not found by any. No token for a verdict is
+// published.
 func ScoreRange(low, high int) Filter {
 	return Filter{qql: fmt.Sprintf("indicator.score: [%d .. %d]", low, high)}
 }
@@ -122,24 +123,19 @@ func And(fs ...Filter) Filter { return join("and", fs) }
 // join puts parentheses around a part that is joined by the other word, so that nobody has to know which
 // one binds closer.
 func join(word string, fs []Filter) Filter {
-	var parts []Filter
-	for _, f := range fs {
-		if f.qql != "" {
-			parts = append(parts, f)
-		}
+	fs = slices.DeleteFunc(slices.Clone(fs), func(f Filter) bool { return f.qql == "" })
+	switch len(fs) {
+	case 0:
+		return Filter{}
+	case 1:
+		return fs[0]
 	}
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	terms := make([]string, len(parts))
-	for i, f := range parts {
+	terms := make([]string, len(fs))
+	for i, f := range fs {
 		terms[i] = f.qql
 		if f.joined != "" && f.joined != word {
 			terms[i] = "(" + f.qql + ")"
 		}
-	}
-	if len(terms) == 0 {
-		return Filter{}
 	}
 	return Filter{strings.Join(terms, " "+word+" "), word}
 }

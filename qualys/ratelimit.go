@@ -27,53 +27,40 @@ const maxLimitSeconds = 7 * 24 * 3600
 // read counts as absent.
 func rateLimits(h http.Header) RateLimits {
 	l := RateLimits{Remaining: -1}
-	if n, ok := headerInt(h, "X-RateLimit-Limit"); ok {
-		l.Limit, l.Known = n, true
-	}
-	if n, ok := headerInt(h, "X-RateLimit-Remaining"); ok {
-		l.Remaining, l.Known = n, true
-	}
-	if d, ok := headerSeconds(h, "X-RateLimit-Window-Sec"); ok {
-		l.Window, l.Known = d, true
-	}
-	if d, ok := headerSeconds(h, "X-RateLimit-ToWait-Sec"); ok {
-		l.Wait, l.Known = d, true
-	}
-	if d, ok := retryAfter(h); ok {
-		l.Wait, l.Known = max(l.Wait, d), true
-	}
-	for _, name := range [...]string{"X-ConcurrencyLimit-Limit", "X-Concurrency-Limit-Limit"} {
-		if n, ok := headerInt(h, name); ok {
-			l.Concurrency, l.Known = n, true
+	for _, header := range []struct {
+		name  string
+		field *int
+	}{
+		{"X-RateLimit-Limit", &l.Limit},
+		{"X-RateLimit-Remaining", &l.Remaining},
+		{"X-ConcurrencyLimit-Limit", &l.Concurrency},
+		{"X-Concurrency-Limit-Limit", &l.Concurrency},
+	} {
+		if n, err := strconv.ParseUint(strings.TrimSpace(h.Get(header.name)), 10, 31); err == nil {
+			*header.field, l.Known = int(n), true
 		}
 	}
+	var retryAfter time.Duration
+	for _, header := range []struct {
+		name  string
+		field *time.Duration
+	}{
+		{"X-RateLimit-Window-Sec", &l.Window},
+		{"X-RateLimit-ToWait-Sec", &l.Wait},
+		{"Retry-After", &retryAfter},
+	} {
+		seconds, err := strconv.ParseFloat(strings.TrimSpace(h.Get(header.name)), 64)
+		if err == nil && seconds >= 0 { // false for NaN, too
+			*header.field, l.Known = time.Duration(min(seconds, maxLimitSeconds)*float64(time.Second)), true
+		}
+	}
+	if at, err := http.ParseTime(h.Get("Retry-After")); err == nil {
+		now, err := http.ParseTime(h.Get("Date")) // the server's own clock makes up for ours being off
+		if err != nil {
+			now = time.Now()
+		}
+		retryAfter, l.Known = min(max(at.Sub(now), 0), maxLimitSeconds*time.Second), true
+	}
+	l.Wait = max(l.Wait, retryAfter)
 	return l
-}
-
-func headerInt(h http.Header, name string) (int, bool) {
-	n, err := strconv.ParseUint(strings.TrimSpace(h.Get(name)), 10, 31)
-	return int(n), err == nil
-}
-
-func headerSeconds(h http.Header, name string) (time.Duration, bool) {
-	s, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)
-	if err != nil || !(s >= 0) { // the comparison is false for NaN
-		return 0, false
-	}
-	return time.Duration(min(s, maxLimitSeconds) * float64(time.Second)), true
-}
-
-func retryAfter(h http.Header) (time.Duration, bool) {
-	if d, ok := headerSeconds(h, "Retry-After"); ok {
-		return d, true
-	}
-	at, err := http.ParseTime(h.Get("Retry-After"))
-	if err != nil {
-		return 0, false
-	}
-	now, err := http.ParseTime(h.Get("Date")) // the server's own clock makes up for ours being off
-	if err != nil {
-		now = time.Now()
-	}
-	return min(max(at.Sub(now), 0), maxLimitSeconds*time.Second), true
 }

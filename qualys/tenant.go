@@ -32,17 +32,11 @@ func (t Tenant) Key() TenantKey {
 	return sha256.Sum256(buf)
 }
 
-// String says that there is a key, not which.
-func (TenantKey) String() string { return "qualys.TenantKey(redacted)" }
-
-// Format writes String for every verb.
-func (k TenantKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
+// Format writes the same for every verb: that there is a key, not which.
+func (TenantKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "qualys.TenantKey(redacted)") }
 
 // String names the gateway only.
 func (t Tenant) String() string { return "qualys.Tenant(" + t.Gateway + ", credentials redacted)" }
-
-// GoString is String: %#v would otherwise show the fields.
-func (t Tenant) GoString() string { return t.String() }
 
 // Format writes String for every verb, so that none can reach the fields.
 func (t Tenant) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }

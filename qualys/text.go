@@ -145,8 +145,8 @@ func jsonCode(v any) (code int, word string) {
 	return 0, word
 }
 
-// plain makes one line of at most 300 characters of foreign text, without markup and control characters. A
-// text that holds one of the secrets is left out whole: plain returns "".
+// plain makes one line of at most 300 characters of foreign text, without markup and control characters.
+// A text that holds one of the secrets is left out whole: plain returns "".
 func plain(s string, secrets ...string) string {
 	line := oneLine(s)
 	for _, secret := range secrets {

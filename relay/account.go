@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -27,42 +28,44 @@ func (a account) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, a.tenant
 
 // account returns the account of verified claims. Its errors are [*auth.Error].
 func (c Config) account(claims auth.Claims) (account, error) {
-	a := account{tenant: qualys.Tenant{Gateway: c.APIURL, User: claims.User, Password: claims.Password}}
-	raw, ok, err := claims.Setting("API_URL")
-	switch {
-	case err != nil:
+	gateway, err := setting(claims, "API_URL", c.APIURL, c.gatewayOfToken)
+	if err != nil {
 		return account{}, err
-	case ok:
-		if a.tenant.Gateway, err = c.gatewayOfToken(raw); err != nil {
-			return account{}, notAccepted("API_URL in JWT payload is not accepted: " + err.Error())
-		}
-	case c.APIURL == "":
+	}
+	if gateway == "" {
 		return account{}, notAccepted("API_URL is missing in JWT payload and in the relay's environment")
 	}
-
-	a.platformURL = c.consoleOf(a.tenant.Gateway)
-	if raw, ok, err = claims.Setting("PLATFORM_URL"); err != nil {
+	platformURL, err := setting(claims, "PLATFORM_URL", c.consoleOf(gateway), parseConsole)
+	if err != nil {
 		return account{}, err
-	} else if ok {
-		base, err := parseBase(raw, false)
-		if err != nil {
-			return account{}, notAccepted("PLATFORM_URL in JWT payload is not accepted: " + err.Error())
-		}
-		a.platformURL = base.String()
 	}
-
 	// Cisco's module types send the limit as a number; a token made by hand may well have a string.
-	a.limit = c.Limit
-	if raw, ok, err = claims.Setting("CTR_ENTITIES_LIMIT"); ok || err != nil {
-		var invalid error
-		a.limit, invalid = strconv.Atoi(raw)
-		if err != nil || invalid != nil || a.limit < 1 || a.limit > maxLimit {
-			return account{}, notAccepted(fmt.Sprintf("Wrong JWT payload structure: "+
-				"CTR_ENTITIES_LIMIT must be a whole number from 1 to %d", maxLimit))
+	limit := c.Limit
+	if raw, ok, err := claims.Setting("CTR_ENTITIES_LIMIT"); ok || err != nil {
+		if limit, err = between(1, maxLimit, wholeNumber, strconv.Atoi)(raw); err != nil {
+			return account{}, notAccepted("Wrong JWT payload structure: CTR_ENTITIES_LIMIT " + err.Error())
 		}
 	}
-	return a, nil
+	tenant := qualys.Tenant{Gateway: gateway, User: claims.User, Password: claims.Password}
+	return account{tenant, platformURL, limit}, nil
 }
+
+// setting returns a claim, or another value where the token has none.
+func setting(
+	claims auth.Claims, name, otherwise string, parse func(string) (string, error),
+) (string, error) {
+	raw, ok, err := claims.Setting(name)
+	if err != nil || !ok {
+		return otherwise, err
+	}
+	value, err := parse(raw)
+	if err != nil {
+		return "", notAccepted(name + " in JWT payload is not accepted: " + err.Error())
+	}
+	return value, nil
+}
+
+func notAccepted(message string) error { return &auth.Error{Message: auth.Prefix + message} }
 
 // AccountOf returns what the relay would use verified claims for: the Qualys account, the console that
 // links lead to (empty: unknown), and the most entities of a kind for one observable. Its errors are
@@ -72,21 +75,21 @@ func (c Config) AccountOf(claims auth.Claims) (_ qualys.Tenant, platformURL stri
 	return a.tenant, a.platformURL, a.limit, err
 }
 
-func notAccepted(message string) error { return &auth.Error{Message: auth.Prefix + message} }
-
 // gatewayOfToken returns the base URL of a gateway that a token names. It must be on the list, since the
 // relay will send credentials there and somebody else may have chosen it.
 func (c Config) gatewayOfToken(raw string) (string, error) {
 	base, err := parseGateway(raw, false)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case slices.Contains(c.APIHosts, base.Host):
-		return base.String(), nil
-	case len(base.Host) > 100: // more than anyone could read in the message
-		return "", errors.New("it is not on the relay's list API_HOSTS")
 	}
-	return "", fmt.Errorf("%s is not on the relay's list API_HOSTS", base.Host)
+	if slices.Contains(c.APIHosts, base.Host) {
+		return base.String(), nil
+	}
+	name := base.Host
+	if len(name) > 100 { // more than anyone could read in the message
+		name = "it"
+	}
+	return "", errors.New(name + " is not on the relay's list API_HOSTS")
 }
 
 // consoleOf returns the console that goes with a gateway. That of the environment goes with the gateway of
@@ -119,6 +122,15 @@ func parseGateway(raw string, loopbackHTTP bool) (*url.URL, error) {
 	return base, nil
 }
 
+// parseConsole reads the base URL of a console.
+func parseConsole(raw string) (string, error) {
+	base, err := parseBase(raw, false)
+	if err != nil {
+		return "", err
+	}
+	return base.String(), nil
+}
+
 // parseBase reads a URL that others are built on: https, except that a loopback host may have http where
 // loopbackHTTP says so. Host and path are normalised. Errors read as the end of a sentence and do not
 // quote the URL, which may hold a password.
@@ -129,6 +141,7 @@ func parseBase(raw string, loopbackHTTP bool) (*url.URL, error) {
 		return nil, errors.New("it is not a valid URL")
 	}
 	name, port := strings.ToLower(u.Hostname()), u.Port()
+	_, badPort := strconv.ParseUint(cmp.Or(port, "0"), 10, 16)
 	plainHTTP := u.Scheme == "http" && loopbackHTTP && isLoopback(name)
 	switch {
 	case u.Scheme != "https" && !plainHTTP:
@@ -142,11 +155,8 @@ func parseBase(raw string, loopbackHTTP bool) (*url.URL, error) {
 		return nil, errors.New("a character is not allowed in a host name")
 	case strings.ContainsAny(raw, "?#"):
 		return nil, errors.New("a query or a fragment is not allowed")
-	}
-	if port != "" {
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return nil, errors.New("its port is not a number up to 65535")
-		}
+	case badPort != nil:
+		return nil, errors.New("its port is not a number up to 65535")
 	}
 	u.Host = net.JoinHostPort(name, port)
 	if port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,24 +46,6 @@ const (
 // may hold a secret, are never part of the error.
 func ConfigFromEnv(getenv func(string) string) (Config, error) {
 	e := &environment{get: getenv}
-	whole := func(least, most int) func(string) (int, error) {
-		return func(text string) (int, error) {
-			n, err := strconv.Atoi(text)
-			if err != nil || n < least || n > most {
-				return 0, fmt.Errorf("must be a whole number from %d to %d", least, most)
-			}
-			return n, nil
-		}
-	}
-	duration := func(least, most time.Duration) func(string) (time.Duration, error) {
-		return func(text string) (time.Duration, error) {
-			d, err := time.ParseDuration(text)
-			if err != nil || d < least || d > most {
-				return 0, fmt.Errorf("must be a duration from %s to %s, such as 20s", least, most)
-			}
-			return d, nil
-		}
-	}
 	c := Config{
 		Auth: auth.Config{
 			SecretKey:        getenv("SECRET_KEY"),
@@ -71,15 +54,17 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) {
 			JWKSHosts:        e.list("JWKS_HOSTS"),
 			Audiences:        e.list("JWT_AUDIENCE"),
 		},
-		PlatformURL:    read(e, "PLATFORM_URL", "", baseText),
-		Limit:          read(e, "CTR_ENTITIES_LIMIT", 100, whole(1, maxLimit)),
-		APIPath:        read(e, "API_PATH", "/ioc", apiPath),
-		RequestTimeout: read(e, "REQUEST_TIMEOUT", defaultTimeout, duration(time.Second, 10*time.Minute)),
-		Concurrency:    read(e, "QUALYS_CONCURRENCY", 4, whole(1, 64)),
-		SearchCache:    read(e, "SEARCH_CACHE", 30*time.Second, duration(0, 5*time.Minute)),
-		MemoryLimit:    read(e, "GOMEMLIMIT", defaultMemory, memory),
-		LogLevel:       read(e, "LOG_LEVEL", slog.LevelInfo, level),
-		ProjectID:      e.text("GOOGLE_CLOUD_PROJECT"),
+		PlatformURL: read(e, "PLATFORM_URL", "", parseConsole),
+		Limit:       read(e, "CTR_ENTITIES_LIMIT", 100, between(1, maxLimit, wholeNumber, strconv.Atoi)),
+		APIPath:     read(e, "API_PATH", "/ioc", apiPath),
+		RequestTimeout: read(e, "REQUEST_TIMEOUT", defaultTimeout,
+			between(time.Second, 10*time.Minute, duration, time.ParseDuration)),
+		Concurrency: read(e, "QUALYS_CONCURRENCY", 4, between(1, 64, wholeNumber, strconv.Atoi)),
+		SearchCache: read(e, "SEARCH_CACHE", 30*time.Second,
+			between(0, 5*time.Minute, duration, time.ParseDuration)),
+		MemoryLimit: read(e, "GOMEMLIMIT", defaultMemory, memory),
+		LogLevel:    read(e, "LOG_LEVEL", slog.LevelInfo, level),
+		ProjectID:   e.text("GOOGLE_CLOUD_PROJECT"),
 		Telemetry: e.text("OTEL_EXPORTER_OTLP_ENDPOINT") != "" &&
 			!strings.EqualFold(e.text("OTEL_SDK_DISABLED"), "true"),
 	}
@@ -92,19 +77,12 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) {
 
 // LogValue is the configuration without secrets, as the line about the start has it.
 func (c Config) LogValue() slog.Value {
-	return slog.GroupValue(append(c.Auth.LogValue().Group(),
-		slog.String("api_url", c.APIURL),
-		slog.String("api_hosts", strings.Join(c.APIHosts, ",")),
-		slog.String("api_path", c.APIPath),
-		slog.String("platform_url", c.PlatformURL),
-		slog.Int("entities_limit", c.Limit),
-		slog.Duration("request_timeout", c.RequestTimeout),
-		slog.Int("qualys_concurrency", c.Concurrency),
-		slog.Duration("search_cache", c.SearchCache),
-		slog.Int64("memory_limit", c.MemoryLimit),
-		slog.String("log_level", c.LogLevel.String()),
-		slog.Bool("telemetry", c.Telemetry),
-	)...)
+	return slog.GroupValue(append(c.Auth.LogValue().Group(), slog.Group("",
+		"api_url", c.APIURL, "api_hosts", strings.Join(c.APIHosts, ","), "api_path", c.APIPath,
+		"platform_url", c.PlatformURL, "entities_limit", c.Limit, "request_timeout", c.RequestTimeout,
+		"qualys_concurrency", c.Concurrency, "search_cache", c.SearchCache, "memory_limit", c.MemoryLimit,
+		"log_level", c.LogLevel.String(), "telemetry", c.Telemetry,
+	))...)
 }
 
 // environment reads variables and collects what is wrong with them.
@@ -173,12 +151,21 @@ func (e *environment) gateways(c *Config) {
 	})
 }
 
-func baseText(text string) (string, error) {
-	base, err := parseBase(text, false)
-	if err != nil {
-		return "", err
+// What values must be that [between] checks, by fmt's verbs for the bounds.
+const (
+	wholeNumber = "must be a whole number from %d to %d"
+	duration    = "must be a duration from %s to %s, such as 20s"
+)
+
+// between returns parse with bounds, both included.
+func between[T cmp.Ordered](least, most T, must string, parse func(string) (T, error)) func(string) (T, error) {
+	return func(text string) (T, error) {
+		value, err := parse(text)
+		if err != nil || value < least || value > most {
+			return value, fmt.Errorf(must, least, most)
+		}
+		return value, nil
 	}
-	return base.String(), nil
 }
 
 func apiPath(text string) (string, error) {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -96,7 +97,7 @@ func (c Config) check() (names []SecretName, hosts []string, err error) {
 
 // LogValue tells where the keys come from, and no key.
 func (c Config) LogValue() slog.Value {
-	key, hosts, audiences := "none", c.JWKSHosts, "the URL of the request"
+	key := "none"
 	switch {
 	case c.SecretKey != "":
 		key = "SECRET_KEY"
@@ -105,12 +106,8 @@ func (c Config) LogValue() slog.Value {
 	case len(c.SecretKeySecrets) > 0:
 		key = "SECRET_KEY_SECRET " + strings.Join(c.SecretKeySecrets, ",")
 	}
-	if len(hosts) == 0 {
-		hosts = CiscoJWKSHosts()
-	}
-	if len(c.Audiences) > 0 {
-		audiences = strings.Join(c.Audiences, ",")
-	}
-	return slog.GroupValue(slog.String("hs256_key", key), slog.String("jwks_hosts", strings.Join(hosts, ",")),
-		slog.String("audiences", audiences))
+	hosts := cmp.Or(strings.Join(c.JWKSHosts, ","), strings.Join(CiscoJWKSHosts(), ","))
+	audiences := cmp.Or(strings.Join(c.Audiences, ","), "the URL of the request")
+	return slog.GroupValue(
+		slog.String("hs256_key", key), slog.String("jwks_hosts", hosts), slog.String("audiences", audiences))
 }

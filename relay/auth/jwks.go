@@ -56,7 +56,7 @@ func newJWKSClient(c Config) *http.Client {
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableKeepAlives:      true, // the next fetch is minutes away
 		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect },
 	}
 }
 
@@ -141,9 +141,6 @@ func (h *jwksHost) get(ctx context.Context) (*keySet, error) {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // all that matters was read
-	if resp.StatusCode/100 == 3 {
-		return nil, errRedirect
-	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the host answered with status %d", resp.StatusCode)
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -50,10 +51,7 @@ func New(c Config) (*Verifier, error) {
 	if v.now == nil {
 		v.now = time.Now
 	}
-	log := c.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log := cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	for _, audience := range c.Audiences {
 		v.audiences = append(v.audiences, sameAudience(audience))
 	}
