@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,24 +25,10 @@ type checkCommand struct {
 	JSON      bool          `name:"json" help:"Print the steps as a JSON list."`
 }
 
-// Help is the command's manual.
-func (checkCommand) Help() string {
-	return `Follows a request of XDR step by step: the URL, its name, TLS, the relay, the clock, a token that
-must be refused, your token, Qualys, a search. Each step tells what was seen and, where it is not
-well, what that means and how to fix it. The token is sent only to what proved to be a relay. It is
-an HS256 token; with RS256 only XDR can make one: use --no-token.
-Exit codes: 0 all is well (warnings too), 1 a step failed or was not checked for want of a token, 2
-errors.
-
-Example:
-
-    relayctl check https://relay-abc-ew.a.run.app --token-file relay.jwt`
-}
-
 // Run takes the steps and reports each when it is done.
 func (c *checkCommand) Run(ctx context.Context, p *program) error {
 	if c.Timeout <= 0 {
-		return errors.New("--timeout must be longer than 0")
+		return errNoTime
 	}
 	var token secret.Value
 	if !c.NoToken {

@@ -15,24 +15,14 @@ type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// Help is the command's manual.
-func (completionCommand) Help() string {
-	return `The line goes into the shell's start-up file, or is read at once.
-
-Example:
-
-    eval "$(relayctl completion bash)"`
-}
-
 // Run prints the line. The shell then calls "relayctl complete" for each Tab.
 func (c *completionCommand) Run(p *program) error {
-	line := map[string]string{
-		"bash": "complete -o default -C 'relayctl complete' relayctl",
-		"zsh": "autoload -U +X bashcompinit && bashcompinit && complete -o default -C 'relayctl complete' " +
-			"relayctl",
+	const bash = "complete -o default -C 'relayctl complete' relayctl"
+	_, err := fmt.Fprintln(p.Out, map[string]string{
+		"bash": bash,
+		"zsh":  "autoload -U +X bashcompinit && bashcompinit && " + bash,
 		"fish": "complete -c relayctl -a '(COMP_LINE=(commandline -cp) relayctl complete)'",
-	}[c.Shell]
-	_, err := fmt.Fprintln(p.Out, line)
+	}[c.Shell])
 	return err
 }
 
@@ -58,31 +48,28 @@ func completions(node *kong.Node, line string) []string {
 	if len(words) > 0 && !strings.HasSuffix(line, " ") {
 		words, last = words[:len(words)-1], words[len(words)-1]
 	}
-	flags := node.Flags
-	var flag *kong.Flag // that waits for its value
-	for i, word := range words {
-		flag = nil
-		if i == 0 { // the program's name
-			continue
-		}
-		for _, child := range node.Children {
-			if child.Name == word && child.Type == kong.CommandNode {
-				node, flags = child, append(slices.Clone(flags), child.Flags...)
-				if child.DefaultCmd != nil {
-					flags = append(flags, child.DefaultCmd.Flags...)
-				}
+	var waiting *kong.Flag // for its value
+	for _, word := range words[min(1, len(words)):] {
+		waiting = nil
+		for _, flag := range flagsOf(node) {
+			if "--"+flag.Name == word && !flag.IsBool() {
+				waiting = flag
 			}
 		}
-		for _, f := range flags {
-			if "--"+f.Name == word && !f.IsBool() {
-				flag = f
+		for _, child := range node.Children {
+			if child.Name == word {
+				node = child
 			}
 		}
 	}
 	var candidates []string
 	switch {
-	case flag != nil:
-		candidates = flag.EnumSlice()
+	case waiting != nil:
+		candidates = waiting.EnumSlice()
+	case strings.HasPrefix(last, "-"):
+		for _, flag := range flagsOf(node) {
+			candidates = append(candidates, "--"+flag.Name)
+		}
 	default:
 		for _, child := range node.Children {
 			if !child.Hidden {
@@ -92,17 +79,15 @@ func completions(node *kong.Node, line string) []string {
 		for _, positional := range node.Positional {
 			candidates = append(candidates, positional.EnumSlice()...)
 		}
-		if strings.HasPrefix(last, "-") {
-			for _, f := range flags {
-				candidates = append(candidates, "--"+f.Name)
-			}
-		}
 	}
-	var fit []string
-	for _, candidate := range candidates {
-		if candidate != "" && strings.HasPrefix(candidate, last) {
-			fit = append(fit, candidate)
-		}
+	return slices.DeleteFunc(candidates, func(s string) bool { return s == "" || !strings.HasPrefix(s, last) })
+}
+
+// flagsOf are the flags that may stand behind a command.
+func flagsOf(node *kong.Node) []*kong.Flag {
+	flags := slices.Concat(node.AllFlags(true)...)
+	if node.DefaultCmd != nil {
+		flags = append(flags, node.DefaultCmd.Flags...)
 	}
-	return fit
+	return flags
 }

@@ -18,23 +18,10 @@ type demoCommand struct {
 	Listen  string `help:"Loopback address to serve on; port 0 takes a free one (${default})." default:"127.0.0.1:0" placeholder:"ADDRESS"`
 }
 
-// Help is the command's manual.
-func (demoCommand) Help() string {
-	return `Starts a fake Qualys gateway, which holds the story of a workstation that met malware, and the relay
-in front of it; looks up everything in the story over HTTP; and serves the relay and the console
-until Ctrl-C. Nothing leaves this machine.
-
-Examples:
-
-    relayctl demo
-    relayctl demo --gateway --listen 127.0.0.1:9090`
-}
-
 // Run tells the story.
 func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	if !relayclient.IsLoopbackAddress(c.Listen) {
-		return fmt.Errorf("--listen %q is not a loopback address: the demo is for this machine only",
-			c.Listen)
+		return fmt.Errorf("--listen %q is not a loopback address: the demo is for this machine only", c.Listen)
 	}
 	if c.Gateway {
 		return c.runGateway(ctx, p)
@@ -45,11 +32,17 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer d.Close()
 	page, err := console.New(console.Options{
-		Ask: func(ctx context.Context, path string, body []byte) (console.Reply, error) {
-			return askConsole(ctx, d.Client, path, body)
+		Ask: func(ctx context.Context, path string, body []byte) (relayclient.Response, error) {
+			return d.Client.Post(ctx, path, body)
 		},
 		RelayURL: "the demo's relay",
-		Examples: demoExamples(),
+		Examples: []console.Example{
+			{Label: "The whole story", Text: demo.Report()},
+			{Label: "A report with defanged addresses", Text: "The loader calls " +
+				"hxxps://cdn[.]glasswing[.]example/ at 198.51.100[.]23 and mines at pool[.]glasswing[.]example."},
+			{Label: "An everyday address", Text: "198.51.100.2"},
+			{Label: "Nothing known", Text: "203.0.113.77"},
+		},
 	})
 	if err != nil {
 		return err
@@ -80,10 +73,8 @@ func (c *demoCommand) runGateway(ctx context.Context, p *program) error {
 		return err
 	}
 	defer gateway.Close()
-	fmt.Fprintf(p.Out, `export API_URL=%s
-export QUALYS_USER=%s
-export QUALYS_PASSWORD=%s
-`, gateway.URL, demo.GatewayUser, demo.GatewayPassword)
+	fmt.Fprintf(p.Out, "export API_URL=%s\nexport QUALYS_USER=%s\nexport QUALYS_PASSWORD=%s\n",
+		gateway.URL, demo.GatewayUser, demo.GatewayPassword)
 	p.Note("The fake Qualys gateway listens. The lines above are for the relay and for \"relayctl token\". " +
 		"Ctrl-C ends it.")
 	<-ctx.Done()
@@ -95,36 +86,22 @@ func (c *demoCommand) tell(ctx context.Context, p *program, d *demo.Demo) error 
 	fmt.Fprintf(p.Out, "A workstation met malware. This is what the relay at %s knows of it from a fake "+
 		"Qualys gateway:\n\n", d.Client.Base)
 	r, err := d.Look(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.WriteTable(p.Out, p.Width())
 	}
-	if err := r.WriteTable(p.Out, p.Width()); err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(r.Errors) > 0 {
+	case len(r.Errors) > 0:
 		p.tellErrors(r.Errors, d.Client)
 		return &answerNo{"The relay could not answer all."}
-	}
-	if !r.Found() {
+	case !r.Found():
 		return &answerNo{"Nothing was found."}
-	}
-	if c.Once {
+	case c.Once:
 		return nil
 	}
 	fmt.Fprint(p.Out, "\nCommands to paste, one for each endpoint:\n\n")
 	d.WriteCommands(p.Out)
 	_, err = fmt.Fprintf(p.Out, "\nCtrl-C ends the demo.\nSee it:  %s/\n", d.Client.Base)
 	return err
-}
-
-// demoExamples are texts for the console: the whole story, and a few parts of it.
-func demoExamples() []console.Example {
-	return []console.Example{
-		{Label: "The whole story", Text: demo.Report()},
-		{Label: "A report with defanged addresses",
-			Text: "The loader calls hxxps://cdn[.]glasswing[.]example/ at " +
-				"198.51.100[.]23 and mines at pool[.]glasswing[.]example."},
-		{Label: "An everyday address", Text: "198.51.100.2"},
-		{Label: "Nothing known", Text: "203.0.113.77"},
-	}
 }

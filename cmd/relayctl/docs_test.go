@@ -20,8 +20,8 @@ import (
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	made := map[string]func() string{
-		"errors":       errorhelp.Table,
-		"token errors": errorhelp.TokenTable,
+		"errors":       errorTable,
+		"token errors": tokenErrorTable,
 		"platforms":    platformTable,
 	}
 	section := regexp.MustCompile(`(?s)(<!-- (errors|token errors|platforms) -->\n)(.*?)(<!-- end -->)`)
@@ -54,4 +54,61 @@ func platformTable() string {
 		fmt.Fprintf(&b, "| %s | `%s` | `%s` |\n", p.Name, p.Gateway, p.UI)
 	}
 	return b.String()
+}
+
+// tokenError tells the errors that lie in the token from those that Qualys answers with.
+func tokenError(e errorhelp.Entry) bool { return e.Code == "authorization error" && len(e.Match) > 0 }
+
+// errorTable is the Markdown table of the relay's errors, for the documents; those that lie in the token are in
+// tokenErrorTable.
+func errorTable() string {
+	var b strings.Builder
+	b.WriteString("| code | type | message | meaning | what to do |\n|---|---|---|---|---|\n")
+	for _, e := range errorhelp.Entries() {
+		if e.Type != "" && !tokenError(e) {
+			fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %s |\n", e.Code, e.Type, e.Message, e.Means,
+				markdown(e.Fix))
+		}
+	}
+	return b.String()
+}
+
+// tokenErrorTable is the Markdown table of the errors that lie in a token, whose messages begin with
+// "Authorization failed: ".
+func tokenErrorTable() string {
+	var b strings.Builder
+	b.WriteString("| message | cause | what to do |\n|---|---|---|\n")
+	for _, e := range errorhelp.Entries() {
+		if tokenError(e) {
+			_, cause, _ := strings.Cut(e.Means, ": ")
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", e.Message, cause, markdown(e.Fix))
+		}
+	}
+	return b.String()
+}
+
+// markdown puts the steps of a fix on one line.
+func markdown(fix []string) string {
+	var parts []string
+	for _, step := range fix {
+		if command, ok := strings.CutPrefix(step, "$ "); ok {
+			step = "`" + command + "`"
+		}
+		parts = append(parts, step)
+	}
+	return strings.Join(parts, " ")
+}
+
+func TestTheTablesAreMarkdown(t *testing.T) {
+	t.Parallel()
+	for _, table := range []string{errorTable(), tokenErrorTable()} {
+		columns := 0
+		for line := range strings.Lines(table) {
+			if columns == 0 {
+				columns = strings.Count(line, "|")
+			}
+			assert.Equal(t, columns, strings.Count(line, "|"), line)
+			assert.NotContains(t, line, "$ ")
+		}
+	}
 }

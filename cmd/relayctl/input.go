@@ -28,7 +28,7 @@ func (c *connection) client(ctx context.Context, p *program) (*relayclient.Clien
 		return nil, err
 	}
 	if c.Timeout <= 0 {
-		return nil, errors.New("--timeout must be longer than 0")
+		return nil, errNoTime
 	}
 	token, err := p.needToken(ctx, c.TokenFile)
 	if err != nil {
@@ -37,6 +37,8 @@ func (c *connection) client(ctx context.Context, p *program) (*relayclient.Clien
 	return relayclient.New(base, token, c.Timeout), nil
 }
 
+var errNoTime = errors.New("--timeout must be longer than 0")
+
 // needToken is the token in the file, else in RELAY_TOKEN, else it is asked for on a terminal.
 func (p *program) needToken(ctx context.Context, file string) (secret.Value, error) {
 	token, err := p.configurationToken(file)
@@ -44,8 +46,7 @@ func (p *program) needToken(ctx context.Context, file string) (secret.Value, err
 		return token, err
 	}
 	if !p.Interactive() {
-		return "", errors.New("no token: give --token-file, or set RELAY_TOKEN (\"relayctl token\" " +
-			"makes one)")
+		return "", errors.New(`no token: give --token-file, or set RELAY_TOKEN ("relayctl token" makes one)`)
 	}
 	if token, err = p.AskSecret(ctx, "Configuration token: "); err != nil {
 		return "", err
@@ -58,7 +59,7 @@ func (p *program) configurationToken(file string) (secret.Value, error) {
 	token := secret.Value(strings.TrimSpace(p.getenv("RELAY_TOKEN")))
 	if file != "" {
 		var err error
-		if token, _, err = secret.ReadFile(file); err != nil {
+		if token, err = secret.ReadFile(file); err != nil {
 			return "", err
 		}
 	}
@@ -74,7 +75,7 @@ func (p *program) readToken(ctx context.Context, file string) (secret.Value, err
 	var err error
 	switch {
 	case file != "":
-		text, _, err = secret.ReadFile(file)
+		text, err = secret.ReadFile(file)
 	case p.Interactive():
 		text, err = p.AskSecret(ctx, "Token: ")
 	default:
@@ -82,45 +83,40 @@ func (p *program) readToken(ctx context.Context, file string) (secret.Value, err
 		input, err = p.ReadText(ctx, 2*secret.MaxSize)
 		text = secret.Value(input)
 	}
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return "", fmt.Errorf("no token file %s", file)
-	}
-	if err != nil {
+	case err != nil:
 		return "", err
-	}
-	if text == "" {
+	case text == "":
 		return "", errors.New("no token on standard input")
 	}
 	return relayclient.CleanToken(text)
 }
 
-// signingKey finds the HS256 key: in the file if there is one, else in SECRET_KEY, else it is asked for on
-// a terminal.
+// signingKey finds the HS256 key: in the file if there is one, else in SECRET_KEY, else it is asked for on a
+// terminal. A key that the relay would not load is an error.
 func (p *program) signingKey(ctx context.Context, file string) (secret.Value, error) {
-	key, source := secret.Value(strings.TrimSpace(p.getenv("SECRET_KEY"))), "SECRET_KEY"
+	raw, source := secret.Value(p.getenv("SECRET_KEY")), "SECRET_KEY"
 	var err error
 	switch {
 	case file != "":
 		source = file
-		var marked bool
-		if key, marked, err = secret.ReadFile(file); marked {
-			p.Note("note: %s begins with a byte order mark, which is not part of the key; "+
-				"a relay that reads this file (SECRET_KEY_FILE) refuses it", file)
-		}
-	case key == "" && p.Interactive():
-		source = "the key"
-		key, err = p.AskSecret(ctx, "Signing key: ")
-	case key == "":
+		raw, err = secret.ReadRaw(file)
+	case raw == "" && p.Interactive():
+		source = "the typed key"
+		raw, err = p.AskSecret(ctx, "Signing key: ")
+	case raw == "":
 		err = errors.New("no signing key: give --key-file, or set SECRET_KEY")
 	}
 	if err != nil {
 		return "", err
 	}
-	if len(key) < auth.MinKeyLength {
-		return "", fmt.Errorf("%s holds %d bytes; a signing key has at least %d (\"relayctl key\" makes "+
-			"one)", source, len(key), auth.MinKeyLength)
+	key, err := auth.ParseKey([]byte(raw))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w (\"relayctl key\" makes one)", source, err)
 	}
-	return key, nil
+	return secret.Value(key), nil
 }
 
 // credentials finds the Qualys user and password.
@@ -132,13 +128,14 @@ func (p *program) credentials(ctx context.Context, user string) (string, secret.
 		} else {
 			user, err = p.ReadLine()
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", "", err
-		}
-		if user = strings.TrimSpace(user); user == "" {
-			return "", "", errors.New("no Qualys user: set QUALYS_USER, or put it on the first line " +
-				"of standard input")
-		}
+		user = strings.TrimSpace(user)
+	}
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return "", "", err
+	case user == "":
+		return "", "", errors.New(
+			"no Qualys user: set QUALYS_USER, or put it on the first line of standard input")
 	}
 	password := secret.Value(p.getenv("QUALYS_PASSWORD"))
 	if password == "" && p.Interactive() {
@@ -148,10 +145,10 @@ func (p *program) credentials(ctx context.Context, user string) (string, secret.
 		line, err = p.ReadLine()
 		password = secret.Value(line)
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
 		return "", "", err
-	}
-	if password == "" {
+	case password == "":
 		return "", "", errors.New("no Qualys password: set QUALYS_PASSWORD, or put it on standard input")
 	}
 	return user, password, nil

@@ -13,12 +13,14 @@ package main
 
 import (
 	"context"
+	_ "embed" // the manual
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,6 +32,11 @@ import (
 )
 
 //go:generate go test -run ^TestDocuments$ -update .
+
+// manual has the text of each command's help, in sections.
+//
+//go:embed manual.txt
+var manual string
 
 // Exit codes.
 const (
@@ -90,6 +97,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		kong.Writers(p.Out, p.Err),
 		kong.Exit(func(int) { helped = true }), // kong exits only after it printed the help
 		kong.Resolvers(environment(p.getenv)),
+		kong.PostBuild(func(k *kong.Kong) error { addManual(k.Model.Node, sections()); return nil }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(p),
@@ -109,33 +117,29 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	if err != nil {
 		code := p.fail(err)
-		if perr := (*kong.ParseError)(nil); errors.As(err, &perr) {
-			fmt.Fprintf(p.Err, "Run \"%s --help\" for the usage.\n", usagePath(perr))
+		if usage, ok := errors.AsType[*kong.ParseError](err); ok {
+			path := "relayctl"
+			if usage.Context != nil && usage.Context.Selected() != nil {
+				path = usage.Context.Selected().FullPath()
+			}
+			fmt.Fprintf(p.Err, "Run \"%s --help\" for the usage.\n", path)
 		}
 		return code
 	}
 	err = command.Run()
-	switch no := (*answerNo)(nil); {
-	case err == nil:
-		return exitDone
-	case errors.As(err, &no):
+	if no, ok := errors.AsType[*answerNo](err); ok {
 		if no.message != "" {
 			p.Note("%s", no.message)
 		}
 		return exitNo
+	}
+	switch {
+	case err == nil:
+		return exitDone
 	case ctx.Err() != nil:
 		return p.fail(errors.New("interrupted"))
-	default:
-		return p.fail(err)
 	}
-}
-
-// usagePath is the command whose help answers a usage error.
-func usagePath(err *kong.ParseError) string {
-	if err.Context != nil && err.Context.Selected() != nil {
-		return err.Context.Selected().FullPath()
-	}
-	return "relayctl"
+	return p.fail(err)
 }
 
 // answerNo is the error of a command that worked and whose answer is no. The message may be empty where the
@@ -151,15 +155,28 @@ func (p *program) fail(err error) int {
 	return exitError
 }
 
-// environment gives a flag that was not on the command line the value of the variable that its `from` tag
-// names.
+// sections are the texts of the manual by the commands that they are about.
+func sections() map[string]string {
+	texts := make(map[string]string)
+	for _, section := range strings.Split(manual, "\n== ")[1:] {
+		command, text, _ := strings.Cut(section, "\n")
+		texts[command] = text
+	}
+	return texts
+}
+
+// addManual puts the texts into the help of a command and of those below it.
+func addManual(node *kong.Node, texts map[string]string) {
+	node.Detail = texts[node.FullPath()]
+	for _, child := range node.Children {
+		addManual(child, texts)
+	}
+}
+
+// environment gives a flag that was not on the command line the value of the variable that its `from` tag names.
 func environment(getenv func(string) string) kong.Resolver {
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		name := flag.Tag.Get("from")
-		if name == "" {
-			return nil, nil
-		}
-		if value := getenv(name); value != "" {
+		if value := getenv(flag.Tag.Get("from")); value != "" {
 			return value, nil
 		}
 		return nil, nil

@@ -21,16 +21,6 @@ type moduleCommand struct {
 	Delete moduleDeleteCommand `cmd:"" help:"Delete the module type in XDR."`
 }
 
-// Help is the group's manual.
-func (moduleCommand) Help() string {
-	return `A module type tells XDR where the relay is, what it can do and how XDR proves who it is.
-
-Examples:
-
-    relayctl module push --url https://relay-abc-ew.a.run.app --region eu
-    relayctl module --url https://relay-abc-ew.a.run.app --region eu > module_type.json`
-}
-
 // regionFlag is the region of XDR.
 type regionFlag struct {
 	Region string `help:"Region of XDR: us (the default), eu or apjc." enum:"us,eu,apjc" default:"us"`
@@ -44,41 +34,36 @@ type moduleFlags struct {
 	Audience string `help:"The aud claim of RS256 tokens; without it, the relay's origin." placeholder:"URL"`
 }
 
-// options checks the flags: XDR calls the relay over the internet.
-func (f moduleFlags) options(region string) (moduletype.Options, error) {
+// options checks the flags: XDR calls the relay over the internet. With embedKey, HS256 is signed by XDR too.
+func (f moduleFlags) options(region string, embedKey bool) (moduletype.Options, error) {
+	wrong := func(format string, args ...any) (moduletype.Options, error) {
+		return moduletype.Options{}, fmt.Errorf(format, args...)
+	}
 	u, err := relayclient.ParseURL("--url", f.URL)
 	if err != nil {
 		return moduletype.Options{}, err
 	}
-	if u.Scheme != "https" {
-		return moduletype.Options{}, fmt.Errorf("--url %q must be https: XDR calls it over the internet",
-			f.URL)
-	}
-	host := u.Hostname()
-	if _, err := netip.ParseAddr(host); err == nil || relayclient.IsLoopback(host) ||
-		!strings.Contains(host, ".") {
-		return moduletype.Options{}, fmt.Errorf("--url %q must have a public host name: "+
-			"XDR calls it over the internet", f.URL)
-	}
-	if strings.TrimSpace(f.Title) == "" {
-		return moduletype.Options{}, errors.New("--title must not be empty")
+	_, noName := netip.ParseAddr(u.Hostname())
+	switch {
+	case u.Scheme != "https":
+		return wrong("--url %q must be https: XDR calls it over the internet", f.URL)
+	case noName == nil, relayclient.IsLoopback(u.Hostname()), !strings.Contains(u.Hostname(), "."):
+		return wrong("--url %q must have a public host name: XDR calls it over the internet", f.URL)
+	case strings.TrimSpace(f.Title) == "":
+		return wrong("--title must not be empty")
+	case f.Audience != "" && f.Alg == "HS256" && !embedKey:
+		return wrong(`--audience is part of the token here: give it to "relayctl token"`)
 	}
 	o := moduletype.Options{
 		Title: f.Title, URL: strings.TrimRight(f.URL, "/"),
 		Audience: cmp.Or(f.Audience, "https://"+u.Host), Region: moduletype.Regions()[region],
 	}
-	if f.Alg == "HS256" {
+	if embedKey {
+		o.Signing = moduletype.EmbedKey
+	} else if f.Alg == "HS256" {
 		o.Signing = moduletype.Before
 	}
 	return o, nil
-}
-
-// checkAudience refuses an audience that would have no effect.
-func (f moduleFlags) checkAudience(xdrSigns bool) error {
-	if f.Audience != "" && !xdrSigns {
-		return errors.New("--audience is part of the token here: give it to \"relayctl token\"")
-	}
-	return nil
 }
 
 // moduleRenderCommand renders the module type that is registered in Cisco XDR.
@@ -91,41 +76,24 @@ type moduleRenderCommand struct {
 	Force    bool   `help:"Replace the file if it exists."`
 }
 
-// Help is the command's manual.
-func (moduleRenderCommand) Help() string {
-	return `The module type as JSON, to be looked at or posted by hand; "relayctl module push" registers it
-without a file. The next steps are printed to standard error.
-
-RS256 (recommended): users of XDR type their Qualys credentials into a form, XDR signs them into a
-configuration token with its own private key, and the relay checks it with XDR's public keys. No
-secret is shared.
-
-HS256: you sign one token with "relayctl token" and paste it into the form; XDR stores it and sends
-it as it is (auth-type bearer). The signing key stays with the relay and no secret is in the
-module type, which everybody who may read module types in XDR can see. That is why it is the default
-for HS256.
-
-HS256 with --embed-key: as RS256, but XDR signs with the relay's own key, which then is in the
-module type in clear (configuration-token-key). Whoever can read the type can make tokens. It goes
-to a file only, never to standard output.
-
-Examples:
-
-    relayctl module --url https://relay-abc-ew.a.run.app --region eu > module_type.json
-    relayctl module --url https://relay-abc-ew.a.run.app --alg HS256 --out module_type.json`
-}
-
 // Run renders the module type.
 func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
-	if err := c.check(); err != nil {
-		return err
+	switch {
+	case c.Force && c.Out == "":
+		return errors.New("--force belongs to --out")
+	case c.EmbedKey && c.Alg != "HS256":
+		return errors.New("--embed-key belongs to --alg HS256: RS256 shares no key")
+	case c.EmbedKey && c.Out == "":
+		return errors.New("--embed-key needs --out: the module type will hold the signing key, " +
+			"which must not end up on a screen or in a log")
+	case c.KeyFile != "" && !c.EmbedKey:
+		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
 	}
-	o, err := c.options(c.Region)
+	o, err := c.options(c.Region, c.EmbedKey)
 	if err != nil {
 		return err
 	}
 	if c.EmbedKey {
-		o.Signing = moduletype.EmbedKey
 		if o.Key, err = p.signingKey(ctx, c.KeyFile); err != nil {
 			return err
 		}
@@ -142,21 +110,9 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	p.Note("%s", o.NextSteps(cmp.Or(c.Out, "the JSON above")))
-	return nil
-}
-
-func (c *moduleRenderCommand) check() error {
-	switch {
-	case c.Force && c.Out == "":
-		return errors.New("--force belongs to --out")
-	case c.EmbedKey && c.Alg != "HS256":
-		return errors.New("--embed-key belongs to --alg HS256: RS256 shares no key")
-	case c.EmbedKey && c.Out == "":
-		return errors.New("--embed-key needs --out: the module type will hold the signing key, " +
-			"which must not end up on a screen or in a log")
-	case c.KeyFile != "" && !c.EmbedKey:
-		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
+	steps, err := o.NextSteps(cmp.Or(c.Out, "the JSON above"))
+	if err == nil {
+		p.Note("%s", steps)
 	}
-	return c.checkAudience(c.Alg == "RS256" || c.EmbedKey)
+	return err
 }

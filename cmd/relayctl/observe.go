@@ -31,25 +31,6 @@ type observeCommand struct {
 	Validate bool `help:"Check the answer against the CTIM schema."`
 }
 
-// Help is the command's manual.
-func (observeCommand) Help() string {
-	return "Types: " + strings.Join(ioc.Types(), ", ") + `.
-Values alone are recognised by their form, also defanged (hxxp, [.]). A token is never taken from
-standard input: that is for text. A hostname or domain is the remote name of a connection: what
-happened on an endpoint is not found by the endpoint's name. The verdict is about the observable
-itself; where Qualys judged a file instead, the table says which. "not known" means that something
-failed, 0 that Qualys has no such event. On a terminal the table fits its width; a pipe gets a line
-for each observable.
-Exit codes: 0 found, 1 nothing found, 2 errors (also an answer that is incomplete and found
-nothing).
-
-Examples:
-
-    relayctl observe --token-file relay.jwt ip:203.0.113.7 evil[.]example
-    relayctl observe --events --token-file relay.jwt sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-    relayctl observe --csv < report.txt > events.csv`
-}
-
 // Run looks the observables up and shows what is known.
 func (c *observeCommand) Run(ctx context.Context, p *program) error {
 	asked, left, err := c.observables(ctx, p)

@@ -24,21 +24,6 @@ type probeCommand struct {
 	Timeout time.Duration `help:"How long to wait for each answer (${default})." default:"60s" placeholder:"TIME"`
 }
 
-// Help is the command's manual.
-func (probeCommand) Help() string {
-	return `Tests what the relay takes for granted about Qualys: one line for each belief, whether it holds, and what follows for the
-relay where it does not. It reads only: one login and 60 calls at most, within Qualys's rate limit, which take about a minute.
-It searches for values of events that it finds, with your own account: QUALYS_USER and QUALYS_PASSWORD, else asked for on a
-terminal, else the first two lines of standard input.
-Neither the table nor the report holds a value of an event: only names of keys, types, lengths, numbers and statuses. Attach
-the report to a bug report.
-Exit codes: 0 every belief holds or could not be tested, 1 one does not hold, 2 errors.
-
-Example:
-
-    relayctl probe --gateway https://gateway.qg2.apps.qualys.com --report probe.json`
-}
-
 // Run probes the gateway and prints the table.
 func (c *probeCommand) Run(ctx context.Context, p *program) error {
 	gateway, err := relayclient.ParseURL("--gateway", c.Gateway)

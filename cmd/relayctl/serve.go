@@ -24,11 +24,8 @@ func serve(ctx context.Context, address string, handler http.Handler, ready func
 		return fmt.Errorf("%s is not an address of this machine's loopback interface", bound)
 	}
 	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -41,7 +38,7 @@ func serve(ctx context.Context, address string, handler http.Handler, ready func
 	// The context is over: its values go on, its end does not.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
+	if server.Shutdown(grace) != nil {
 		server.Close()
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {

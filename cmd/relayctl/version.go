@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"runtime/debug"
 
@@ -11,26 +10,20 @@ import (
 // versionCommand tells what this program is.
 type versionCommand struct{}
 
-// Run prints one line.
+// Run prints the version, the commit and the Go version. "go run" and "go test" record no commit.
 func (versionCommand) Run(p *program) error {
-	info, _ := debug.ReadBuildInfo()
-	_, err := fmt.Fprintln(p.Out, "relayctl "+relay.Version+", "+build(info))
+	commit, modified, goVersion := "unknown", "", "an unknown Go"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		goVersion = info.GoVersion
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				commit = s.Value
+			case s.Key == "vcs.modified" && s.Value == "true":
+				modified = " (modified)"
+			}
+		}
+	}
+	_, err := fmt.Fprintf(p.Out, "relayctl %s, commit %s%s, %s\n", relay.Version, commit, modified, goVersion)
 	return err
-}
-
-// build is the commit and the Go version that a program was built from. "go run" and "go test" record no
-// commit.
-func build(info *debug.BuildInfo) string {
-	if info == nil {
-		return "built without build information"
-	}
-	settings := make(map[string]string)
-	for _, s := range info.Settings {
-		settings[s.Key] = s.Value
-	}
-	commit := cmp.Or(settings["vcs.revision"], "unknown")
-	if settings["vcs.modified"] == "true" {
-		commit += " (modified)"
-	}
-	return fmt.Sprintf("commit %s, %s", commit, info.GoVersion)
 }

@@ -19,10 +19,11 @@ type xdrFlags struct {
 	Timeout    time.Duration `help:"How long to wait for each response (${default})." default:"60s" placeholder:"TIME"`
 }
 
-// typeFlags choose a module type in XDR.
+// typeFlags are the flags of the commands about a module type that is in XDR.
 type typeFlags struct {
 	Title string `help:"Title of the module type (${default})." default:"Qualys EDR" placeholder:"TEXT"`
 	ID    string `name:"id" help:"Id of the module type, instead of its title." placeholder:"ID"`
+	xdrFlags
 }
 
 // changeFlags are the flags of the commands that change something in XDR after they have asked.
@@ -31,46 +32,48 @@ type changeFlags struct {
 	Yes    bool `help:"Do not ask."`
 }
 
-// xdrHelp is the part of the manuals about the API client.
-const xdrHelp = `XDR is called as an API client with the scope "integration", made in the same region under
-Administration > API Clients.`
-
 // client is XDR in the region, with the API client that the environment or the file names.
 func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) {
 	if f.Timeout <= 0 {
-		return nil, errors.New("--timeout must be longer than 0")
+		return nil, errNoTime
 	}
-	id, password := p.getenv("XDR_CLIENT_ID"), secret.Value(strings.TrimSpace(p.getenv("XDR_CLIENT_SECRET")))
+	id, password := strings.TrimSpace(p.getenv("XDR_CLIENT_ID")), strings.TrimSpace(p.getenv("XDR_CLIENT_SECRET"))
 	if f.ClientFile != "" {
-		content, _, err := secret.ReadFile(f.ClientFile)
+		content, err := secret.ReadFile(f.ClientFile)
 		if err != nil {
 			return nil, err
 		}
 		lines := strings.Fields(string(content))
 		if len(lines) != 2 {
-			return nil, fmt.Errorf("%s must have two lines: the id and the secret of the API client",
-				f.ClientFile)
+			return nil, fmt.Errorf("%s must have two lines: the id and the secret of the API client", f.ClientFile)
 		}
-		id, password = lines[0], secret.Value(lines[1])
+		id, password = lines[0], lines[1]
 	}
-	if id = strings.TrimSpace(id); id == "" || password == "" {
-		return nil, errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, " +
-			"or give --client-file")
+	if id == "" || password == "" {
+		return nil, errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, or give --client-file")
 	}
 	return xdr.New(ctx, xdr.Options{
-		Host: moduletype.Regions()[f.Region].API, ID: id, Secret: password,
+		Host: moduletype.Regions()[f.Region].API, ID: id, Secret: secret.Value(password),
 		Timeout: f.Timeout, Transport: p.xdr,
 	}), nil
 }
 
-// find is the module type that the flags choose. It must be there.
-func (f *typeFlags) find(ctx context.Context, client *xdr.Client) (*xdr.ModuleType, error) {
-	t, err := client.FindModuleType(ctx, f.ID, f.Title)
-	if err == nil && t == nil {
-		err = fmt.Errorf("your organisation has no module type %q in this region (--region); \"relayctl "+
-			"module list\" shows those that there are, \"relayctl module push\" creates it", f.Title)
+// find is the module type that the flags choose, which must be there, with its integrations.
+func (f *typeFlags) find(ctx context.Context, p *program) (
+	client *xdr.Client, t *xdr.ModuleType, uses []xdr.Instance, err error,
+) {
+	if client, err = f.client(ctx, p); err != nil {
+		return nil, nil, nil, err
 	}
-	return t, err
+	if t, err = client.FindModuleType(ctx, f.ID, f.Title); err != nil {
+		return nil, nil, nil, err
+	}
+	if t == nil {
+		return nil, nil, nil, fmt.Errorf(`your organisation has no module type %q in this region (--region); `+
+			`"relayctl module list" shows those that there are, "relayctl module push" creates it`, f.Title)
+	}
+	uses, err = client.Instances(ctx, t)
+	return client, t, uses, err
 }
 
 // send shows the request where that is asked for; else it asks the question, and sends it. sent tells
@@ -83,8 +86,7 @@ func (f *changeFlags) send(
 		return false, client.Show(p.Out, request)
 	case f.Yes:
 	case !p.Interactive():
-		return false, errors.New("nothing was changed: there is no terminal to ask at; " +
-			"--yes goes ahead without")
+		return false, errors.New("nothing was changed: there is no terminal to ask at; --yes goes ahead without")
 	default:
 		answer, err := p.Ask(ctx, question+" [y/N] ")
 		if err != nil {

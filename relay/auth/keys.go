@@ -34,10 +34,10 @@ type secret struct {
 	version string // where the source counts versions
 }
 
-// newSecret checks a key as an operator may have stored it. One line end behind it is not part of it:
-// editors and echo put it there. Anything else around it is refused, since only one of those who read the
-// key would take it for part of the key, and all that anyone would see is a signature that does not fit.
-func newSecret(raw []byte, version string) (secret, error) {
+// ParseKey is the HS256 key in what an operator stored. One line end behind it is not part of it: editors
+// and echo put it there. Anything else around it is refused, since only one of those who read the key would
+// take it for part of the key, and all that anyone would see is a signature that does not fit.
+func ParseKey(raw []byte) ([]byte, error) {
 	key := bytes.TrimSuffix(bytes.TrimSuffix(raw, []byte("\n")), []byte("\r"))
 	starts := func(with string) bool { return bytes.HasPrefix(key, []byte(with)) }
 	fault := ""
@@ -54,9 +54,15 @@ func newSecret(raw []byte, version string) (secret, error) {
 		fault = fmt.Sprintf("has %d bytes and must have at least %d", len(key), MinKeyLength)
 	}
 	if fault != "" {
-		return secret{}, errors.New("the key " + fault)
+		return nil, errors.New("the key " + fault)
 	}
-	return secret{bytes.Clone(key), version}, nil
+	return bytes.Clone(key), nil
+}
+
+// newSecret is the key in what a source gave.
+func newSecret(raw []byte, version string) (secret, error) {
+	key, err := ParseKey(raw)
+	return secret{key, version}, err
 }
 
 // source is one place that an HS256 key is kept in.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -94,12 +93,7 @@ type Options struct {
 
 // checker takes the steps of a check.
 type checker struct {
-	raw      string                                  // the URL as it was given
-	connect  func(base *url.URL) *relayclient.Client // a function, as it holds the token
-	hasToken bool
-	timeout  time.Duration
-	now      func() time.Time
-	waiting  func(step string) (done func())
+	Options
 
 	// For tests, which have an authority and name servers of their own.
 	roots    *x509.CertPool
@@ -116,22 +110,10 @@ type datesSeen struct {
 }
 
 func newChecker(o Options) *checker {
-	c := &checker{
-		raw: o.URL,
-		connect: func(base *url.URL) *relayclient.Client {
-			return relayclient.New(base, o.Token,
-				o.Timeout)
-		},
-		hasToken: o.Token != "",
-		timeout:  o.Timeout,
-		now:      o.Now,
-		waiting:  o.Waiting,
-		resolver: net.DefaultResolver,
+	if o.Waiting == nil {
+		o.Waiting = func(string) func() { return func() {} }
 	}
-	if c.waiting == nil {
-		c.waiting = func(string) func() { return func() {} }
-	}
-	return c
+	return &checker{Options: o, resolver: net.DefaultResolver}
 }
 
 // Run takes the steps in their order and tells each result when it is there. A step that builds on one that
@@ -150,18 +132,19 @@ func (c *checker) run(ctx context.Context, tell func(Result) error) error {
 	for _, step := range []struct {
 		name, after string
 		take        func(context.Context) Result
+		withToken   bool
 	}{
-		{stepURL, "", c.checkForm},
-		{stepName, stepURL, c.checkName},
-		{stepConnection, stepName, c.checkConnection},
-		{stepVersion, stepConnection, c.checkVersion},
-		{stepWatchdog, stepVersion, c.checkWatchdog},
-		{stepClock, stepConnection, c.checkClock},
-		{stepRefusal, stepVersion, c.checkRefusal},
+		{stepURL, "", c.checkForm, false},
+		{stepName, stepURL, c.checkName, false},
+		{stepConnection, stepName, c.checkConnection, false},
+		{stepVersion, stepConnection, c.checkVersion, false},
+		{stepWatchdog, stepVersion, c.checkWatchdog, false},
+		{stepClock, stepConnection, c.checkClock, false},
+		{stepRefusal, stepVersion, c.checkRefusal, false},
 		// where nothing refuses a forged token, the good one is not shown
-		{stepHealth, stepRefusal, c.checkHealth},
-		{stepObserve, stepHealth, c.checkObserve},
-		{stepSlashes, stepVersion, c.checkSlashes},
+		{stepHealth, stepRefusal, c.checkHealth, true},
+		{stepObserve, stepHealth, c.checkObserve, true},
+		{stepSlashes, stepVersion, c.checkSlashes, false},
 	} {
 		var r Result
 		var took time.Duration
@@ -169,18 +152,19 @@ func (c *checker) run(ctx context.Context, tell func(Result) error) error {
 			blocked[step.name] = culprit
 			r = skipped(`because "` + culprit + `" failed`)
 			r.After = culprit
+		} else if step.withToken && c.Token == "" {
+			r = skipped(`no token: give --token-file, or set RELAY_TOKEN ("relayctl token" makes one)`)
+			r.NoToken = true
 		} else {
-			done := c.waiting(step.name)
-			begin := time.Now()
-			r = step.take(ctx)
+			done, begin := c.Waiting(step.name), time.Now()
+			if r = step.take(ctx); r.Mark == Failed {
+				blocked[step.name] = step.name
+			}
 			took = time.Since(begin)
 			done()
 		}
 		if err := ctx.Err(); err != nil {
 			return err
-		}
-		if r.Mark == Failed {
-			blocked[step.name] = step.name
 		}
 		r.Step = step.name
 		if err := tell(r.timed(took)); err != nil {
@@ -192,78 +176,72 @@ func (c *checker) run(ctx context.Context, tell func(Result) error) error {
 
 // send makes one call, and notes what the clock is judged by.
 func (c *checker) send(ctx context.Context, r relayclient.Request) (relayclient.Response, error) {
-	local := c.now()
+	local := c.Now()
 	got, err := c.client.Send(ctx, r)
 	if err == nil && c.dates == nil {
-		c.dates = &datesSeen{got.Header.Get("Date"), local, c.now()}
+		c.dates = &datesSeen{got.Header.Get("Date"), local, c.Now()}
 	}
 	return got, err
 }
 
 const (
-	// where lines of the report end, except commands, which are to be pasted
-	reportWidth = 120
-	margin      = "                     " // the indentation of a report's text
+	reportWidth = 120                    // where lines of the report end, except commands, which are to be pasted
+	margin      = "                    " // the indentation of a report's text
 )
 
 // Write prints a step for a person.
 func (r Result) Write(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-8s %-11s", r.Mark, r.Step) // all labels are as wide
-	seen := r.Seen
 	if r.Mark != Skipped {
-		seen += fmt.Sprintf(" (%.0f ms)", r.Milliseconds)
+		r.Seen += fmt.Sprintf(" (%.0f ms)", r.Milliseconds)
 	}
-	writeWrapped(&b, seen)
+	out := fmt.Sprintf("%-8s %-11s", r.Mark, r.Step) + wrapped(r.Seen)
 	if r.Means != "" {
-		b.WriteString("              means:")
-		writeWrapped(&b, r.Means)
+		out += fmt.Sprintf("%*s", len(margin), "means:") + wrapped(r.Means)
 	}
-	for i, line := range r.Fix {
-		if i == 0 {
-			b.WriteString("                fix:")
-		} else {
-			b.WriteString(margin[1:])
-		}
+	label := "fix:"
+	for _, line := range r.Fix {
+		out += fmt.Sprintf("%*s", len(margin), label)
 		if strings.HasPrefix(line, "$ ") {
-			b.WriteString(" " + line + "\n")
-			continue
+			out += " " + line + "\n"
+		} else {
+			out += wrapped(line)
 		}
-		writeWrapped(&b, line)
+		label = ""
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, out)
 	return err
 }
 
-// writeWrapped ends a line that is as wide as margin already but for its last space.
-func writeWrapped(b *strings.Builder, text string) {
-	column := len(margin) - 1
+// wrapped is text that begins behind the margin.
+func wrapped(text string) string {
+	var b strings.Builder
+	column := len(margin)
 	for i, word := range strings.Fields(text) {
-		if i > 0 && column+1+utf8.RuneCountInString(word) > reportWidth {
-			b.WriteString("\n" + margin[1:])
-			column = len(margin) - 1
+		length := 1 + utf8.RuneCountInString(word)
+		if i > 0 && column+length > reportWidth {
+			b.WriteString("\n" + margin)
+			column = len(margin)
 		}
 		b.WriteString(" " + word)
-		column += 1 + utf8.RuneCountInString(word)
+		column += length
 	}
-	b.WriteString("\n")
+	return b.String() + "\n"
 }
 
-// Summary is the last line of a report, and whether all that was to be checked is well. withoutToken says
-// that the steps that need a token were not wanted.
+// Summary is the last line of a report, and whether all that was to be checked is well. withoutToken says that
+// the steps that need a token were not wanted.
 func Summary(results []Result, withoutToken bool) (text string, well bool) {
 	marks := make(map[Mark]int)
 	var unchecked []string // for want of a token
 	for _, r := range results {
 		marks[r.Mark]++
-		if r.NoToken {
+		if r.NoToken && !withoutToken {
 			unchecked = append(unchecked, r.Step)
 		}
 	}
+	text = plain.Count(marks[OK], "step") + " ok"
 	if n := marks[Failed]; n > 0 {
 		text = fmt.Sprintf("%s of %d failed", plain.Count(n, "step"), len(results))
-	} else {
-		text = plain.Count(marks[OK], "step") + " ok"
 	}
 	if n := marks[Warning]; n > 0 {
 		text += ", " + plain.Count(n, "warning")
@@ -272,11 +250,9 @@ func Summary(results []Result, withoutToken bool) (text string, well bool) {
 		text += fmt.Sprintf(", %d skipped", n)
 	}
 	text += "."
-	well = marks[Failed] == 0
-	if len(unchecked) > 0 && !withoutToken {
-		well = false
+	if len(unchecked) > 0 {
 		text += " Not checked, for want of a token: " + strings.Join(unchecked, " and ") +
 			". --no-token leaves them out."
 	}
-	return text, well
+	return text, marks[Failed] == 0 && len(unchecked) == 0
 }

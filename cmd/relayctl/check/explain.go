@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"qualysrelay.example/cmd/relayctl/errorhelp"
-	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/relayclient"
 	"qualysrelay.example/cmd/relayctl/report"
 	"qualysrelay.example/relay"
@@ -41,24 +40,21 @@ var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 
 // described tells what a response is, in a line.
 func (c *checker) described(a relayclient.Response) string {
-	body := string(a.Body)
-	title := titleTag.FindStringSubmatch(body)
+	said, with := string(a.Body), "with"
 	var problem struct{ Message, Reason string }
-	what := `with "` + c.client.Quote(body, 100) + `"`
-	switch {
-	case body == "":
-		what = "without a body"
-	case title != nil:
-		what = `with the page "` + c.client.Quote(html.UnescapeString(title[1]), 100) + `"`
-	case a.Status != http.StatusOK && json.Unmarshal(a.Body, &problem) == nil && problem.Message != "":
-		what = `with "` + c.client.Quote(problem.Message+" "+problem.Reason, 200) + `"`
+	if title := titleTag.FindStringSubmatch(said); title != nil {
+		said, with = html.UnescapeString(title[1]), "with the page"
+	} else if a.Status != http.StatusOK && json.Unmarshal(a.Body, &problem) == nil && problem.Message != "" {
+		said = problem.Message + " " + problem.Reason
 	}
-	by := ""
+	text := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", a.Status, http.StatusText(a.Status)))
 	if server := a.Header.Get("Server"); server != "" {
-		by = " by " + c.client.Quote(server, 40)
+		text += " by " + c.client.Quote(server, 40)
 	}
-	return strings.TrimSpace(fmt.Sprintf("HTTP %d %s", a.Status, http.StatusText(a.Status))) + by + ", " +
-		what
+	if said == "" {
+		return text + ", without a body"
+	}
+	return fmt.Sprintf(`%s, %s "%s"`, text, with, c.client.Quote(said, 150))
 }
 
 // isRelayStatus tells whether the relay itself gave the status, as it does for paths and methods that it
@@ -72,40 +68,40 @@ func isRelayStatus(a relayclient.Response) bool {
 		own.Reason != ""
 }
 
-// stranger explains a response that the relay does not give. The relay answers 200 to all that it
-// understood, so that other statuses are of what is in front of it, or of what is there in its place.
+// stranger explains a response that the relay does not give. The relay answers 200 to all that it understood, so
+// that other statuses are of what is in front of it, or of what is there in its place.
 func (c *checker) stranger(a relayclient.Response) Result {
 	if a.Status >= 300 && a.Status < 400 {
 		return c.redirected(a)
 	}
-	return bad(c.described(a), strangerCause(a))
-}
-
-func strangerCause(a relayclient.Response) string {
 	google := strings.Contains(a.Header.Get("Server"), "Google")
+	cause := "odd status"
 	switch status := a.Status; {
 	case isRelayStatus(a) && status == http.StatusNotFound:
-		return "another path"
+		cause = "another path"
 	case isRelayStatus(a) && status == http.StatusServiceUnavailable:
-		return "stopping"
-	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && google:
-		return "IAM check"
+		cause = "stopping"
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return "login in front"
+		cause = either(google, "IAM check", "login in front")
 	case status == http.StatusNotFound && google:
-		return "no service"
+		cause = "no service"
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
-		return "no relay"
-	case status == http.StatusTooManyRequests && google:
-		return "no instance"
+		cause = "no relay"
 	case status == http.StatusTooManyRequests:
-		return "limit in front"
+		cause = either(google, "no instance", "limit in front")
 	case status >= 500:
-		return "no start"
+		cause = "no start"
 	case status == http.StatusOK:
-		return "web site"
+		cause = "web site"
 	}
-	return "odd status"
+	return bad(c.described(a), cause)
+}
+
+func either(condition bool, one, other string) string {
+	if condition {
+		return one
+	}
+	return other
 }
 
 // redirected explains a redirect. It is never followed, as XDR's POST may not be.
@@ -166,19 +162,19 @@ func (c *checker) unreachedCause(err error) string {
 
 // certificateFault explains why a certificate is not accepted.
 func (c *checker) certificateFault(err error, seen string, leaf *x509.Certificate) Result {
-	about := fmt.Sprintf(" (of %s, by %s, valid from %s until %s)", namesOf(leaf),
-		plain.Short(issuerOf(leaf), 60),
+	about := fmt.Sprintf(" (of %s, by %s, valid from %s until %s)", namesOf(leaf), issuerOf(leaf),
 		leaf.NotBefore.UTC().Format(time.DateOnly), leaf.NotAfter.UTC().Format(time.DateOnly))
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
+	_, otherName := errors.AsType[x509.HostnameError](err)
+	_, otherAuthority := errors.AsType[x509.UnknownAuthorityError](err)
+	switch {
+	case otherName:
 		return bad("the certificate is for another name"+about, "certificate of another name")
-	}
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		if c.now().Before(leaf.NotBefore) {
-			return bad("the certificate is not valid yet"+about, "early certificate")
-		}
+	case isInvalid && invalid.Reason == x509.Expired && c.Now().Before(leaf.NotBefore):
+		return bad("the certificate is not valid yet"+about, "early certificate")
+	case isInvalid && invalid.Reason == x509.Expired:
 		return bad("the certificate has expired"+about, "expired certificate")
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+	case otherAuthority:
 		return bad("the certificate is of an authority that is not known here"+about, "unknown authority")
 	}
 	return bad("the certificate is not accepted: "+seen+about, "bad certificate")
@@ -187,8 +183,7 @@ func (c *checker) certificateFault(err error, seen string, leaf *x509.Certificat
 // explain tells what an error of the relay means.
 func (c *checker) explain(e report.Error) Result {
 	help := errorhelp.For(e.Code, e.Message, relayclient.IsLoopback(c.client.Base.Hostname()))
-	r := Result{Mark: Failed, Seen: c.client.Quote(e.Code+": "+e.Message, 400), Means: help.Means,
-		Fix: help.Fix}
+	r := Result{Mark: Failed, Seen: c.client.Quote(e.Code+": "+e.Message, 400), Means: help.Means, Fix: help.Fix}
 	if relay.Code(e.Code) == relay.CodeTruncated {
 		r.Mark = Warning
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -11,9 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -49,25 +48,25 @@ const (
 
 // checkForm looks at the form of the URL.
 func (c *checker) checkForm(context.Context) Result {
-	u, err := relayclient.ParseURL("the URL", c.raw)
+	u, err := relayclient.ParseURL("the URL", c.URL)
 	if err != nil {
 		seen := plain.Text(err.Error())
-		if strings.Contains(c.raw, "@") { // a password may be in front of it
+		if strings.Contains(c.URL, "@") { // a password may be in front of it
 			seen = "the URL holds an @, as if there were credentials in it, or is none"
 		}
 		r := bad(seen, "bad url")
-		if suggestion := relayclient.Suggest(c.raw); suggestion != "" {
+		if suggestion := relayclient.Suggest(c.URL); suggestion != "" {
 			r.Fix[0] = "Did you mean " + plain.Text(suggestion) + "? On Cloud Run, the relay's URL is:"
 		}
 		return r
 	}
 	base := *u
 	base.Path, base.RawPath = strings.TrimRight(u.Path, "/"), ""
-	c.client = c.connect(&base)
+	c.client = relayclient.New(&base, c.Token, c.Timeout)
 	if c.roots != nil {
 		c.client.Transport.TLSClientConfig = &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}
 	}
-	switch seen := plain.Short(c.raw, 200); {
+	switch seen := plain.Short(c.URL, 200); {
 	case base.Path != "":
 		return warning(seen+": it has a path", "url with path")
 	case u.Path != "":
@@ -100,7 +99,7 @@ func (c *checker) checkName(ctx context.Context) Result {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return reachable(addr.String()+", no name", []netip.Addr{addr})
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(c.timeout, nameTimeout))
+	ctx, cancel := context.WithTimeout(ctx, min(c.Timeout, nameTimeout))
 	defer cancel()
 	addrs, err := c.resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
@@ -115,13 +114,12 @@ func (c *checker) checkName(ctx context.Context) Result {
 
 // reachable warns of addresses that exist inside of a network only.
 func reachable(seen string, addrs []netip.Addr) Result {
-	if !slices.ContainsFunc(addrs, func(a netip.Addr) bool {
-		return !a.Unmap().IsPrivate() &&
-			!a.Unmap().IsLinkLocalUnicast()
-	}) {
-		return warning(seen, "private address")
+	for _, a := range addrs {
+		if a = a.Unmap(); !a.IsPrivate() && !a.IsLinkLocalUnicast() {
+			return good("%s", seen)
+		}
 	}
-	return good("%s", seen)
+	return warning(seen, "private address")
 }
 
 // checkConnection connects and, for https, looks at the certificate.
@@ -130,11 +128,8 @@ func (c *checker) checkConnection(ctx context.Context) Result {
 	if proxy := c.proxy(); proxy != "" {
 		return skipped("the proxy " + proxy + ` makes it; "version" tells whether it can`)
 	}
-	port := base.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[base.Scheme]
-	}
-	ctx, cancel := context.WithTimeout(ctx, min(c.timeout, nameTimeout))
+	port := cmp.Or(base.Port(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
+	ctx, cancel := context.WithTimeout(ctx, min(c.Timeout, nameTimeout))
 	defer cancel()
 	conn, err := c.client.Transport.DialContext(ctx, "tcp", net.JoinHostPort(base.Hostname(), port))
 	if err != nil {
@@ -151,12 +146,10 @@ func (c *checker) checkConnection(ctx context.Context) Result {
 	}
 	state := secured.ConnectionState()
 	leaf := state.PeerCertificates[0]
-	left := leaf.NotAfter.Sub(c.now())
 	seen := fmt.Sprintf("%s with %s; the certificate of %s, by %s, is valid until %s",
-		tls.VersionName(state.Version),
-		conn.RemoteAddr(), namesOf(leaf), plain.Short(issuerOf(leaf), 60),
+		tls.VersionName(state.Version), conn.RemoteAddr(), namesOf(leaf), issuerOf(leaf),
 		leaf.NotAfter.UTC().Format(time.DateOnly))
-	if left < expiresSoon {
+	if left := leaf.NotAfter.Sub(c.Now()); left < expiresSoon {
 		seen += ", for " + plain.Count(max(0, int(left.Hours()/24)), "day") + " more"
 		return warning(seen, "certificate expires")
 	}
@@ -275,8 +268,8 @@ func (c *checker) checkRefusal(ctx context.Context) Result {
 		return bad("a request with an Authorization header was answered: "+c.client.Quote(refusal, 200),
 			"removed authorization")
 	case strings.Contains(refusal, saysNoKey):
-		return good("no token and a forged one were refused; the relay has no key for HS256, so that it " +
-			"accepts tokens of XDR (RS256) only")
+		return good("no token and a forged one were refused; the relay has no key for HS256, so that it accepts " +
+			"tokens of XDR (RS256) only")
 	}
 	return good("no token and a forged one were refused")
 }
@@ -308,19 +301,9 @@ func forgedToken() string {
 	return string(forged)
 }
 
-// noToken is the result of a step that was not taken for want of a token.
-func noToken() Result {
-	r := skipped(`no token: give --token-file, or set RELAY_TOKEN ("relayctl token" makes one)`)
-	r.NoToken = true
-	return r
-}
-
 // checkHealth shows the token: the relay verifies it, logs in to Qualys and makes the smallest search there
 // is.
 func (c *checker) checkHealth(ctx context.Context) Result {
-	if !c.hasToken {
-		return noToken()
-	}
 	got, e, wrong := c.envelope(ctx, relayclient.Request{Path: relayclient.PathHealth, Token: true})
 	if wrong != nil {
 		return *wrong
@@ -355,9 +338,6 @@ func (c *checker) checkHealth(ctx context.Context) Result {
 
 // checkObserve makes a search as XDR does, for an address that is in no network (RFC 5737).
 func (c *checker) checkObserve(ctx context.Context) Result {
-	if !c.hasToken {
-		return noToken()
-	}
 	const searched = "ip:192.0.2.1"
 	got, e, wrong := c.envelope(ctx, relayclient.Request{
 		Path: relayclient.PathObserve, Body: []byte(`[{"type":"ip","value":"192.0.2.1"}]`), Token: true,
@@ -393,24 +373,20 @@ func (c *checker) checkSlashes(ctx context.Context) Result {
 	case got.Status >= 300 && got.Status < 400:
 		seen = fmt.Sprintf("%s is redirected (%d) to %s", path, got.Status,
 			c.client.Quote(got.Header.Get("Location"), 100))
-		if strings.HasSuffix(c.raw, "/") {
+		if strings.HasSuffix(c.URL, "/") {
 			return warning(seen, "redirected slashes")
 		}
 	}
 	return good("%s: keep the module's URL without a slash at its end", seen)
 }
 
-// timings is the relay's Server-Timing header.
-var timings = regexp.MustCompile(`^total;dur=([0-9]{1,9})(?:\.[0-9]+)?, qualys;dur=([0-9]{1,9})(?:\.[0-9]+)?;desc="([0-9]{1,6}) calls"`)
-
 // timingOf is where the relay's time went, in words.
 func timingOf(a relayclient.Response) string {
-	found := timings.FindStringSubmatch(a.Header.Get("Server-Timing"))
-	if found == nil {
+	t, ok := a.Timing()
+	if !ok {
 		return ""
 	}
-	calls, _ := strconv.Atoi(found[3])
-	return fmt.Sprintf("; relay %s ms, Qualys %s ms in %s", found[1], found[2], plain.Count(calls, "call"))
+	return fmt.Sprintf("; relay %.0f ms, Qualys %.0f ms in %s", t.Total, t.Qualys, plain.Count(t.Calls, "call"))
 }
 
 func namesOf(certificate *x509.Certificate) string {
@@ -426,12 +402,9 @@ func namesOf(certificate *x509.Certificate) string {
 
 // issuerOf is the authority's name.
 func issuerOf(certificate *x509.Certificate) string {
-	switch issuer := certificate.Issuer; {
-	case issuer.CommonName != "" && len(issuer.Organization) > 0:
-		return issuer.CommonName + " (" + issuer.Organization[0] + ")"
-	case len(issuer.Organization) > 0:
-		return issuer.Organization[0]
-	default:
-		return issuer.CommonName
+	name := certificate.Issuer.CommonName
+	if organization := strings.Join(certificate.Issuer.Organization, ", "); organization != "" {
+		name = strings.TrimSpace(name + " (" + organization + ")")
 	}
+	return plain.Short(name, 60)
 }

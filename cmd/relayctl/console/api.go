@@ -15,7 +15,10 @@ import (
 
 	"qualysrelay.example/cmd/relayctl/errorhelp"
 	"qualysrelay.example/cmd/relayctl/ioc"
+	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/relayclient"
+	"qualysrelay.example/cmd/relayctl/report"
+	"qualysrelay.example/ctim"
 )
 
 const (
@@ -31,33 +34,15 @@ func (c *console) find(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	found, skipped := ioc.Extract(in.Text)
-	type observed struct {
-		observable
-		Note string `json:"note,omitempty"` // what to know before it is searched
-	}
-	type unsearched struct {
-		Text   string `json:"text"`
-		Reason string `json:"reason"`
-	}
-	out := struct {
-		Observables []observed   `json:"observables"`
-		Skipped     []unsearched `json:"skipped"`
-		More        int          `json:"more,omitempty"` // found, but too many for one investigation
-	}{[]observed{}, []unsearched{}, max(0, len(found)-maxObservables)}
-	for _, f := range found[:min(len(found), maxObservables)] {
-		out.Observables = append(out.Observables,
-			observed{observable{string(f.Observable.Type), f.Observable.Value}, f.Note})
-	}
-	for _, s := range skipped[:min(len(skipped), maxObservables)] {
-		out.Skipped = append(out.Skipped, unsearched(s))
-	}
-	respond(w, http.StatusOK, out)
-}
-
-// observable is what the relay takes.
-type observable struct {
-	Type  string `json:"type"`
-	Value string `json:"value"`
+	respond(w, http.StatusOK, struct {
+		Observables []ioc.Finding `json:"observables"`
+		Skipped     []ioc.Skipped `json:"skipped"`
+		More        int           `json:"more,omitempty"` // found, but too many for one investigation
+	}{
+		append([]ioc.Finding{}, found[:min(len(found), maxObservables)]...),
+		append([]ioc.Skipped{}, skipped[:min(len(skipped), maxObservables)]...),
+		max(0, len(found)-maxObservables),
+	})
 }
 
 // investigation is what the page gets: the relay's answers as they came, and what is wrong with them.
@@ -79,15 +64,14 @@ type problem struct {
 	Message   string   `json:"message"`
 }
 
-// cost is what an investigation took. The questions are asked side by side, so its time is that of the
-// slowest.
+// cost is what an investigation took. The requests are sent side by side: its time is that of the slowest.
 type cost struct {
 	Milliseconds float64 `json:"milliseconds"`
 	Calls        int     `json:"calls"` // to Qualys, as the relay counted them
 	Parts        []part  `json:"parts"`
 }
 
-// part is one question's share.
+// part is one request's share.
 type part struct {
 	Endpoint string  `json:"endpoint"`
 	Status   int     `json:"status"`          // of HTTP; 0: no answer
@@ -100,7 +84,7 @@ type part struct {
 
 func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Observables []observable `json:"observables"`
+		Observables []ctim.Observable `json:"observables"`
 	}
 	if !decode(w, r, &in) {
 		return
@@ -110,11 +94,9 @@ func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
 			fmt.Sprintf("An investigation takes 1 to %d observables, not %d.", maxObservables, n))
 		return
 	}
-	for _, o := range in.Observables {
-		if o.Type == "" || o.Value == "" {
-			refuse(w, http.StatusBadRequest, "An observable needs a type and a value.")
-			return
-		}
+	if slices.ContainsFunc(in.Observables, func(o ctim.Observable) bool { return o.Type == "" || o.Value == "" }) {
+		refuse(w, http.StatusBadRequest, "An observable needs a type and a value.")
+		return
 	}
 	body, err := json.Marshal(in.Observables)
 	if err != nil { // strings always encode
@@ -127,13 +109,11 @@ func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
 // query sends the three requests side by side. One that fails leaves the others' answers as they are.
 func (c *console) query(ctx context.Context, body []byte) investigation {
 	endpoints := [...]string{"observe", "deliberate", "refer"}
-	var (
-		out      investigation
-		answers  = [...]*json.RawMessage{&out.Observe, &out.Deliberate, &out.Refer}
-		problems [len(endpoints)][]*problem
-		parts    [len(endpoints)]part
-		group    sync.WaitGroup
-	)
+	out := investigation{Problems: []*problem{}}
+	answers := [...]*json.RawMessage{&out.Observe, &out.Deliberate, &out.Refer}
+	var problems [len(endpoints)][]*problem
+	parts := make([]part, len(endpoints))
+	var group sync.WaitGroup
 	for i, endpoint := range endpoints {
 		group.Go(func() {
 			path := "/" + endpoint + "/observables"
@@ -142,28 +122,22 @@ func (c *console) query(ctx context.Context, body []byte) investigation {
 			if reply.Duration == 0 {
 				reply.Duration = time.Since(started)
 			}
-			parts[i] = measure(path, reply)
+			timing, _ := reply.Timing()
+			parts[i] = part{path, reply.Status, float64(reply.Duration.Microseconds()) / 1000,
+				timing.Total, timing.Qualys, timing.Calls, len(reply.Body)}
 			*answers[i], problems[i] = c.read(endpoint, reply, err)
 		})
 	}
 	group.Wait()
-
-	out.Problems = []*problem{}
-	for i, list := range problems {
-		for _, p := range list {
-			out.add(p)
+	for i, p := range parts {
+		for _, problem := range problems[i] {
+			out.add(problem)
 		}
-		out.Cost.Milliseconds = max(out.Cost.Milliseconds, parts[i].Elapsed)
-		out.Cost.Calls += parts[i].Calls
+		out.Cost.Milliseconds = max(out.Cost.Milliseconds, p.Elapsed)
+		out.Cost.Calls += p.Calls
 	}
-	out.Cost.Parts = parts[:]
+	out.Cost.Parts = parts
 	return out
-}
-
-// local tells whether the relay runs on this machine.
-func (c *console) local() bool {
-	u, err := url.Parse(c.options.RelayURL)
-	return err == nil && relayclient.IsLoopback(u.Hostname())
 }
 
 // add reports a problem of several answers once.
@@ -181,14 +155,11 @@ func (v *investigation) add(p *problem) {
 
 // read takes the JSON object out of a reply and the problems that it tells of, or says in plain words why
 // there is none.
-func (c *console) read(endpoint string, reply Reply, err error) (json.RawMessage, []*problem) {
+func (c *console) read(endpoint string, reply relayclient.Response, err error) (json.RawMessage, []*problem) {
 	fail := func(format string, args ...any) (json.RawMessage, []*problem) {
-		lost := map[string]string{"observe": "No events", "deliberate": "No verdicts",
-			"refer": "No links to Qualys"}
-		return nil, []*problem{{
-			Endpoints: []string{endpoint}, Type: "error", Heading: lost[endpoint],
-			Message: fmt.Sprintf(format, args...),
-		}}
+		lost := map[string]string{"observe": "No events", "deliberate": "No verdicts", "refer": "No links to Qualys"}
+		return nil, []*problem{{Endpoints: []string{endpoint}, Type: "error", Heading: lost[endpoint],
+			Message: fmt.Sprintf(format, args...)}}
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -199,21 +170,22 @@ func (c *console) read(endpoint string, reply Reply, err error) (json.RawMessage
 		return fail("The relay has no such endpoint (HTTP %d). "+
 			"It may be older than this console, or its URL incomplete.", reply.Status)
 	case reply.Status != http.StatusOK:
-		return fail("The relay answered with HTTP %d instead of 200: %s", reply.Status,
-			line(string(reply.Body)))
+		return fail("The relay answered with HTTP %d instead of 200: %s", reply.Status, line(string(reply.Body)))
 	}
 	var object map[string]json.RawMessage
 	if json.Unmarshal(reply.Body, &object) != nil || object == nil {
 		return fail("The relay's answer is not a JSON object: %s", line(string(reply.Body)))
 	}
-	var errs []struct{ Type, Code, Message string }
+	var errs []report.Error
 	if raw, ok := object["errors"]; ok && json.Unmarshal(raw, &errs) != nil {
-		errs = append(errs[:0], struct{ Type, Code, Message string }{"error", "unknown", line(string(raw))})
+		errs = []report.Error{{Type: "error", Code: "unknown", Message: line(string(raw))}}
 	}
+	relay, _ := url.Parse(c.options.RelayURL)
+	local := relay != nil && relayclient.IsLoopback(relay.Hostname())
 	var problems []*problem
 	for _, e := range errs {
-		p := &problem{Endpoints: []string{endpoint}, Type: e.Type, Code: e.Code, Message: e.Message}
-		p.Heading, p.Help = heading(e.Code), errorhelp.For(e.Code, e.Message, c.local())
+		p := &problem{errorhelp.For(e.Code, e.Message, local), []string{endpoint}, e.Type, e.Code,
+			heading(e.Code), e.Message}
 		switch {
 		case endpoint == "refer" && strings.Contains(e.Message, "PLATFORM_URL"): // the search did not fail
 			p.Type, p.Heading, p.Help = "note", "No links to Qualys", errorhelp.Help{}
@@ -236,15 +208,10 @@ func heading(code string) string {
 	return strings.ToUpper(code[:1]) + code[1:]
 }
 
-// line makes text from elsewhere fit for a message: one line, 300 characters at most.
+// line makes text from elsewhere fit for a message.
 func line(s string) string {
-	const limit = 300
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s[:min(len(s), 8*limit)], "")), " ")
-	if s == "" {
+	if s = plain.OneLine(s, 301); s == "" {
 		return "(empty)"
-	}
-	if runes := []rune(s); len(runes) > limit {
-		s = string(runes[:limit]) + "…"
 	}
 	return s
 }
@@ -255,13 +222,12 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	dec.DisallowUnknownFields()
 	err := dec.Decode(into)
 	if err == nil {
-		_, err = dec.Token()
-		if errors.Is(err, io.EOF) {
+		if _, err = dec.Token(); errors.Is(err, io.EOF) {
 			return true
 		}
 		err = errors.Join(errors.New("more than one JSON value"), err)
 	}
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		refuse(w, http.StatusRequestEntityTooLarge, "The text is longer than 1 MiB.")
 		return false
 	}
@@ -281,7 +247,5 @@ func respond(w http.ResponseWriter, status int, payload any) {
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {
-	respond(w, status, struct {
-		Error string `json:"error"`
-	}{message})
+	respond(w, status, map[string]string{"error": message})
 }

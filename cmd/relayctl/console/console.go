@@ -10,26 +10,19 @@ import (
 	"net/http"
 	"path"
 	"strconv"
-	"time"
+
+	"qualysrelay.example/cmd/relayctl/relayclient"
 )
 
 //go:embed assets
 var assets embed.FS
-
-// Reply is the relay's answer to one request.
-type Reply struct {
-	Body     []byte
-	Header   http.Header
-	Duration time.Duration // from the request to the last byte of the answer
-	Status   int           // of HTTP
-}
 
 // Options is what a console needs to know.
 type Options struct {
 	// Ask posts body to path of the relay, with the token, which never leaves the process. It must bound the
 	// time and the size of the answer. Its errors are shown on the page, so they must not hold a secret. It
 	// is called from several goroutines at once.
-	Ask func(ctx context.Context, path string, body []byte) (Reply, error)
+	Ask func(ctx context.Context, path string, body []byte) (relayclient.Response, error)
 
 	RelayURL string    // shown on the page
 	Examples []Example // offered under the text field; may be empty

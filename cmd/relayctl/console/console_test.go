@@ -21,10 +21,11 @@ import (
 
 	"qualysrelay.example/cmd/relayctl/console"
 	"qualysrelay.example/cmd/relayctl/console/consoletest"
+	"qualysrelay.example/cmd/relayctl/relayclient"
 )
 
 // ask is the way to a relay.
-type ask = func(ctx context.Context, path string, body []byte) (console.Reply, error)
+type ask = func(ctx context.Context, path string, body []byte) (relayclient.Response, error)
 
 // page is a console that runs, and the token of its page.
 type page struct {
@@ -80,9 +81,9 @@ func (p page) send(t *testing.T, method, path, body string, header map[string]st
 
 // silent is a relay that must not be asked.
 func silent(t *testing.T) ask {
-	return func(context.Context, string, []byte) (console.Reply, error) {
+	return func(context.Context, string, []byte) (relayclient.Response, error) {
 		t.Error("the relay was asked")
-		return console.Reply{}, errors.New("asked")
+		return relayclient.Response{}, errors.New("asked")
 	}
 }
 
@@ -380,8 +381,8 @@ func TestErrorsOfTheRelayAreExplained(t *testing.T) {
 		assert.Equal(t, "No links to Qualys", got.Problems[0].Heading)
 	})
 	t.Run("an error of several answers is reported once", func(t *testing.T) {
-		got := open(t, func(context.Context, string, []byte) (console.Reply, error) {
-			return console.Reply{Status: http.StatusOK, Body: []byte(`{"errors":[
+		got := open(t, func(context.Context, string, []byte) (relayclient.Response, error) {
+			return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"errors":[
 				{"type":"fatal","code":"authorization error","message":"no"},{"type":"odd","code":"new","message":"x"}]}`)}, nil
 		}).investigate(t)
 		require.Len(t, got.Problems, 2)
@@ -390,8 +391,8 @@ func TestErrorsOfTheRelayAreExplained(t *testing.T) {
 		assert.Equal(t, "New", got.Problems[1].Heading)
 	})
 	t.Run("errors in another form are shown as they are", func(t *testing.T) {
-		got := open(t, func(context.Context, string, []byte) (console.Reply, error) {
-			return console.Reply{Status: http.StatusOK, Body: []byte(`{"errors":"out of order"}`)}, nil
+		got := open(t, func(context.Context, string, []byte) (relayclient.Response, error) {
+			return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"errors":"out of order"}`)}, nil
 		}).investigate(t)
 		require.Len(t, got.Problems, 1)
 		assert.Equal(t, `"out of order"`, got.Problems[0].Message)
@@ -401,7 +402,7 @@ func TestErrorsOfTheRelayAreExplained(t *testing.T) {
 func TestTheThreeQuestionsAreAskedSideBySide(t *testing.T) {
 	arrived := make(chan string, 3)
 	all := make(chan struct{})
-	p := open(t, func(ctx context.Context, path string, body []byte) (console.Reply, error) {
+	p := open(t, func(ctx context.Context, path string, body []byte) (relayclient.Response, error) {
 		assert.JSONEq(t, `[{"type":"ip","value":"198.51.100.23"}]`, string(body))
 		arrived <- path
 		select { // none is answered before all have come
@@ -410,7 +411,7 @@ func TestTheThreeQuestionsAreAskedSideBySide(t *testing.T) {
 		}
 		durations := map[string]time.Duration{"/observe/observables": 30, "/deliberate/observables": 40,
 			"/refer/observables": 10}
-		return console.Reply{Status: http.StatusOK, Body: []byte(`{"data":{}}`),
+		return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"data":{}}`),
 			Duration: durations[path] * time.Millisecond}, nil
 	})
 	go func() {
@@ -427,45 +428,45 @@ func TestTheThreeQuestionsAreAskedSideBySide(t *testing.T) {
 }
 
 func TestAFailedQuestionLeavesTheOthersStanding(t *testing.T) {
-	answers := func(path string, reply console.Reply, err error) ask {
-		return func(_ context.Context, asked string, _ []byte) (console.Reply, error) {
+	answers := func(path string, reply relayclient.Response, err error) ask {
+		return func(_ context.Context, asked string, _ []byte) (relayclient.Response, error) {
 			if asked == path {
 				return reply, err
 			}
-			return console.Reply{Status: http.StatusOK, Body: []byte(`{"data":{}}`)}, nil
+			return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"data":{}}`)}, nil
 		}
 	}
 	const observe, deliberate = "/observe/observables", "/deliberate/observables"
 	for name, c := range map[string]struct {
 		path    string
-		reply   console.Reply
+		reply   relayclient.Response
 		err     error
 		message string
 	}{
-		"an old relay knows no verdicts": {deliberate, console.Reply{Status: 404, Body: []byte("no")}, nil,
+		"an old relay knows no verdicts": {deliberate, relayclient.Response{Status: 404, Body: []byte("no")}, nil,
 			"The relay has no such endpoint (HTTP 404). It may be older than this console, or its URL incomplete."},
 		"the relay fails": {observe,
-			console.Reply{Status: 502, Body: []byte("<h1>Bad\nGateway</h1>")}, nil,
+			relayclient.Response{Status: 502, Body: []byte("<h1>Bad\nGateway</h1>")}, nil,
 			"The relay answered with HTTP 502 instead of 200: <h1>Bad Gateway</h1>"},
-		"the relay says nothing": {observe, console.Reply{Status: 500}, nil,
+		"the relay says nothing": {observe, relayclient.Response{Status: 500}, nil,
 			"The relay answered with HTTP 500 instead of 200: (empty)"},
-		"the answer is not JSON": {observe, console.Reply{Status: 200, Body: []byte("Sign in")}, nil,
+		"the answer is not JSON": {observe, relayclient.Response{Status: 200, Body: []byte("Sign in")}, nil,
 			"The relay's answer is not a JSON object: Sign in"},
-		"the answer is a list": {observe, console.Reply{Status: 200, Body: []byte("[]")}, nil,
+		"the answer is a list": {observe, relayclient.Response{Status: 200, Body: []byte("[]")}, nil,
 			"The relay's answer is not a JSON object: []"},
-		"the answer is null": {observe, console.Reply{Status: 200, Body: []byte("null")}, nil,
+		"the answer is null": {observe, relayclient.Response{Status: 200, Body: []byte("null")}, nil,
 			"The relay's answer is not a JSON object: null"},
-		"the answer is cut short": {observe, console.Reply{Status: 200, Body: []byte(`{"data":`)},
+		"the answer is cut short": {observe, relayclient.Response{Status: 200, Body: []byte(`{"data":`)},
 			nil, `The relay's answer is not a JSON object: {"data":`},
 		"a long failure is cut": {observe,
-			console.Reply{Status: 500, Body: []byte(strings.Repeat("ä", 5000))}, nil,
+			relayclient.Response{Status: 500, Body: []byte(strings.Repeat("ä", 5000))}, nil,
 			"The relay answered with HTTP 500 instead of 200: " + strings.Repeat("ä", 300) + "…"},
-		"the relay cannot be reached": {observe, console.Reply{},
+		"the relay cannot be reached": {observe, relayclient.Response{},
 			&url.Error{Op: "Post", URL: "https://relay.example", Err: errors.New("connection refused")},
 			`The request to the relay failed: Post "https://relay.example": connection refused`},
-		"the relay takes too long": {observe, console.Reply{},
+		"the relay takes too long": {observe, relayclient.Response{},
 			fmt.Errorf("post: %w", context.DeadlineExceeded), "The relay did not answer in time."},
-		"the verdicts take too long": {deliberate, console.Reply{}, context.DeadlineExceeded,
+		"the verdicts take too long": {deliberate, relayclient.Response{}, context.DeadlineExceeded,
 			"The relay did not answer in time."},
 	} {
 		t.Run(name, func(t *testing.T) {

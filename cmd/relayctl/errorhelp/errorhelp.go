@@ -4,7 +4,6 @@ package errorhelp
 
 import (
 	_ "embed" // help.txt
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -26,16 +25,16 @@ type Entry struct {
 	Message string // how the relay's message begins or reads
 	Help
 
-	match []string // any of them in the message selects the entry; none: every message
+	Match []string // any of them in the message selects the entry; none: every message
 }
 
-// entries are those of help.txt, in their order.
-var entries = sync.OnceValue(func() []Entry {
+// Entries are those of help.txt, in their order.
+var Entries = sync.OnceValue(func() []Entry {
 	var list []Entry
 	var last *string // that an indented line continues
 	for line := range strings.Lines(source) {
 		text := strings.TrimSpace(line)
-		if text == "" || strings.HasPrefix(text, "#") {
+		if text == "" || text[0] == '#' {
 			continue
 		}
 		if head, ok := strings.CutPrefix(text, "== "); ok {
@@ -50,7 +49,7 @@ var entries = sync.OnceValue(func() []Entry {
 		e := &list[len(list)-1]
 		switch key, value, _ := strings.Cut(text, ": "); key {
 		case "match":
-			e.match = append(e.match, value)
+			e.Match = append(e.Match, value)
 		case "means":
 			e.Means, last = value, &e.Means
 		case "fix":
@@ -67,15 +66,17 @@ var entries = sync.OnceValue(func() []Entry {
 // with one on Cloud Run only is left out.
 func For(code, message string, local bool) Help {
 	help := Cause("unknown error")
-	for _, e := range entries() {
-		if e.Code == code && e.Type != "" && (len(e.match) == 0 || e.matches(message)) {
-			help = e.copy()
-			break
-		}
+	said := func(part string) bool { return strings.Contains(message, part) }
+	i := slices.IndexFunc(Entries(), func(e Entry) bool {
+		return e.Code == code && e.Type != "" && (len(e.Match) == 0 || slices.ContainsFunc(e.Match, said))
+	})
+	if i >= 0 {
+		help = Entries()[i].Help
 	}
 	if local {
 		help.Fix = withoutCloud(help.Fix)
 	}
+	help.Fix = slices.Clone(help.Fix)
 	return help
 }
 
@@ -96,61 +97,13 @@ func withoutCloud(fix []string) []string {
 	return here
 }
 
-// copy lets a caller append to the steps.
-func (e Entry) copy() Help { return Help{Means: e.Means, Fix: slices.Clone(e.Fix)} }
-
-func (e Entry) matches(message string) bool {
-	return slices.ContainsFunc(e.match, func(part string) bool { return strings.Contains(message, part) })
-}
-
 // Cause explains what "relayctl check" sees. A name that help.txt does not have is a mistake in the program.
 func Cause(name string) Help {
-	i := slices.IndexFunc(entries(), func(e Entry) bool { return e.Code == name && e.Type == "" })
+	i := slices.IndexFunc(Entries(), func(e Entry) bool { return e.Code == name && e.Type == "" })
 	if i < 0 {
 		panic("errorhelp: no cause " + name)
 	}
-	return entries()[i].copy()
-}
-
-// tokenError tells the errors that lie in the token from those that Qualys answers with.
-func tokenError(e Entry) bool { return e.Code == "authorization error" && len(e.match) > 0 }
-
-// Table is the Markdown table of the relay's errors, for the documents; those that lie in the token are in
-// TokenTable.
-func Table() string {
-	var b strings.Builder
-	b.WriteString("| code | type | message | meaning | what to do |\n|---|---|---|---|---|\n")
-	for _, e := range entries() {
-		if e.Type != "" && !tokenError(e) {
-			fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %s |\n", e.Code, e.Type, e.Message, e.Means,
-				markdown(e.Fix))
-		}
-	}
-	return b.String()
-}
-
-// TokenTable is the Markdown table of the errors that lie in a token, whose messages begin with
-// "Authorization failed: ".
-func TokenTable() string {
-	var b strings.Builder
-	b.WriteString("| message | cause | what to do |\n|---|---|---|\n")
-	for _, e := range entries() {
-		if tokenError(e) {
-			_, cause, _ := strings.Cut(e.Means, ": ")
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", e.Message, cause, markdown(e.Fix))
-		}
-	}
-	return b.String()
-}
-
-// markdown puts the steps of a fix on one line.
-func markdown(fix []string) string {
-	var parts []string
-	for _, step := range fix {
-		if command, ok := strings.CutPrefix(step, "$ "); ok {
-			step = "`" + command + "`"
-		}
-		parts = append(parts, step)
-	}
-	return strings.Join(parts, " ")
+	help := Entries()[i].Help
+	help.Fix = slices.Clone(help.Fix) // callers append to it
+	return help
 }

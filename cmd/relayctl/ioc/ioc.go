@@ -14,15 +14,15 @@ import (
 
 // Finding is an observable that a text names.
 type Finding struct {
-	Observable ctim.Observable
-	Text       string // as it stood in the text
-	Note       string // empty, or what to know before it is searched, such as NoteMixedScripts
+	ctim.Observable
+	Text string `json:"-"`              // as it stood in the text
+	Note string `json:"note,omitempty"` // what to know before it is searched, such as NoteMixedScripts
 }
 
 // Skipped is a part of a text that reads like an observable and cannot be searched.
 type Skipped struct {
-	Text   string // as it stood in the text
-	Reason string
+	Text   string `json:"text"` // as it stood in the text
+	Reason string `json:"reason"`
 }
 
 // Notes of findings.
@@ -73,7 +73,8 @@ func Extract(text string) (found []Finding, skipped []Skipped) {
 			}
 		}
 	}
-	return inOrder(s.found), inOrder(s.skipped)
+	return inOrder(s.found, func(f Finding) ctim.Observable { return f.Observable }),
+		inOrder(s.skipped, func(skipped Skipped) Skipped { return skipped })
 }
 
 // Parse reads one value as a person typed it on a command line: like Extract, but all of it may be one name
@@ -97,7 +98,6 @@ func Parse(value string) (found []Finding, skipped []Skipped) {
 
 // kind is one way in which observables are written.
 type kind struct {
-	name    string
 	pattern *regexp.Regexp
 
 	// notAfter are the characters that may not stand directly before a match, beside those of words. Where
@@ -112,23 +112,23 @@ type kind struct {
 // kinds lists the kinds, the most certain first.
 func kinds() []kind {
 	return []kind{
-		{"TYPE:VALUE", typedPattern, `\/.`, (*scan).typed},
-		{"URL", urlPattern, ``, (*scan).url},
-		{"registry key", registryPattern, `\/`, (*scan).registryKey},
-		{"Windows path", windowsPattern, `.`, (*scan).windowsPath},
-		{"connection of a shell", shellPattern, `.\/~*%}`, (*scan).shellConnection},
-		{"Unix path", unixPattern, `.\/~*%}>`, (*scan).unixPath},
-		{"mutex with a label", mutexPattern, `\/.`, (*scan).labelledMutex},
-		{"kernel object", kernelPattern, `\/.`, (*scan).kernelObject},
-		{"relative path", relativePattern, `\/`, (*scan).relativePath},
-		{"version number", versionPattern, `\/`, skipAs(reasonVersion)},
-		{"mail address", mailPattern, `.`, (*scan).mail},
-		{"hash", hashPattern, ``, (*scan).hash},
-		{"IPv6 address", ipv6Pattern, `.:`, (*scan).ipv6},
-		{"IPv4 network", netPattern, `.`, skipAs(reasonNetwork)},
-		{"IPv4 address", ipv4Pattern, `.`, (*scan).ipv4},
-		{"quoted file name", quotedPattern, ``, (*scan).quotedName},
-		{"name", tokenPattern, ``, (*scan).name},
+		{typedPattern, `\/.`, (*scan).typed},
+		{urlPattern, ``, (*scan).url},
+		{registryPattern, `\/`, (*scan).registryKey},
+		{windowsPattern, `.`, (*scan).windowsPath},
+		{shellPattern, `.\/~*%}`, (*scan).shellConnection},
+		{unixPattern, `.\/~*%}>`, (*scan).unixPath},
+		{mutexPattern, `\/.`, (*scan).labelledMutex},
+		{kernelPattern, `\/.`, (*scan).kernelObject},
+		{relativePattern, `\/`, (*scan).relativePath},
+		{versionPattern, `\/`, skipAs(reasonVersion)},
+		{mailPattern, `.`, (*scan).mail},
+		{hashPattern, ``, (*scan).hash},
+		{ipv6Pattern, `.:`, (*scan).ipv6},
+		{netPattern, `.`, skipAs(reasonNetwork)},
+		{ipv4Pattern, `.`, (*scan).ipv4},
+		{quotedPattern, ``, (*scan).quotedName},
+		{tokenPattern, ``, (*scan).name},
 	}
 }
 
@@ -141,23 +141,19 @@ type scan struct {
 }
 
 // hit is a result and where it began.
-type hit[T comparable] struct {
+type hit[T any] struct {
 	at    int
 	value T
 }
 
-// inOrder sorts hits and drops what was there before.
-func inOrder[T comparable](hits []hit[T]) []T {
+// inOrder sorts hits and drops those whose key was there before.
+func inOrder[T any, K comparable](hits []hit[T], key func(T) K) []T {
 	slices.SortStableFunc(hits, func(a, b hit[T]) int { return cmp.Compare(a.at, b.at) })
-	seen := make(map[any]bool, len(hits))
+	seen := make(map[K]bool, len(hits))
 	var list []T
 	for _, h := range hits {
-		key := any(h.value)
-		if f, ok := key.(Finding); ok {
-			key = f.Observable
-		}
-		if !seen[key] {
-			seen[key] = true
+		if !seen[key(h.value)] {
+			seen[key(h.value)] = true
 			list = append(list, h.value)
 		}
 	}
@@ -174,13 +170,12 @@ func (s *scan) add(from, to int, t ctim.ObservableType, value, note string) {
 	switch {
 	case to-from > maxLength:
 		s.skip(from, to, reasonTooLong)
-		return
 	case cut && !hasFileEnding(s.text[from:to]):
 		s.skip(from, to+3, reasonCut)
-		return
+	default:
+		f := Finding{ctim.Observable{Type: t, Value: value}, s.stood(from, to), note}
+		s.found = append(s.found, hit[Finding]{from, f})
 	}
-	f := Finding{ctim.Observable{Type: t, Value: value}, s.stood(from, to), note}
-	s.found = append(s.found, hit[Finding]{from, f})
 }
 
 func (s *scan) skip(from, to int, reason string) {

@@ -80,28 +80,6 @@ func TestOneValueOnACommandLine(t *testing.T) {
 	}
 }
 
-func TestTextIsReadInTheEncodingsOfWindows(t *testing.T) {
-	for name, c := range map[string]struct {
-		in   string
-		want string
-		fail bool
-	}{
-		"UTF-8":                       {in: "Ana María", want: "Ana María"},
-		"UTF-8 with a mark":           {in: "\xef\xbb\xbfAna María", want: "Ana María"},
-		"UTF-16, little end first":    {in: "\xff\xfeA\x00n\x00\xed\x00", want: "Aní"},
-		"UTF-16, big end first":       {in: "\xfe\xff\x00A\x00n\x00\xed", want: "Aní"},
-		"nothing":                     {},
-		"a byte that is not UTF-8":    {in: "a\xffb", want: "a\ufffdb"},
-		"UTF-16 without a mark":       {in: "A\x00n\x00a\x00", fail: true},
-		"UTF-16 that ends in a half":  {in: "\xff\xfeA\x00n", want: "A\ufffd"},
-		"a program instead of a text": {in: "MZ\x90\x00\x03", fail: true},
-	} {
-		got, err := ioc.DecodeText([]byte(c.in))
-		assert.Equal(t, c.fail, err != nil, name)
-		assert.Equal(t, c.want, got, name)
-	}
-}
-
 func FuzzExtract(f *testing.F) {
 	f.Add("hxxps://evil[.]example/x?y mutex:G\\F \"C:\\My Tools\\a b.exe\" 203.0.113.7:80 2001:db8::1 a@b.example")
 	f.Add("C:\\Users\\<user>\\x.exe, %APPDATA%\\a b.exe C:\\\\a\\\\b.exe\\n \\\\srv\\x\\y /tmp/x/\nz.sh " +

@@ -2,6 +2,7 @@ package ioc
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -37,10 +38,9 @@ func (s *scan) quotedName(m []int) int {
 func (s *scan) name(m []int) int {
 	from, to := s.unwrapped(m[0], m[1])
 	token := string(s.text[from:to])
-	if before, size := utf8.DecodeLastRune(s.text[:m[0]]); before == '–' || before == '\'' {
-		if r, _ := utf8.DecodeLastRune(s.text[:m[0]-size]); isWord(r) {
-			return 0 // more of "report–final.exe" or "O'Brien.exe"
-		}
+	before, size := utf8.DecodeLastRune(s.text[:m[0]])
+	if beyond, _ := utf8.DecodeLastRune(s.text[:m[0]-size]); (before == '–' || before == '\'') && isWord(beyond) {
+		return 0 // more of "report–final.exe" or "O'Brien.exe"
 	}
 	switch {
 	case !strings.Contains(token, "."):
@@ -48,53 +48,48 @@ func (s *scan) name(m []int) int {
 	case strings.HasPrefix(token, "./") && !strings.Contains(token[2:], "/"):
 		from, token = from+2, token[2:]
 	case strings.Contains(token, "&&"):
-		for part := range strings.SplitSeq(token, "&&") {
-			s.single(from, from+len(part))
-			from += len(part) + 2
-		}
+		s.each(from, token, "&&")
 		return m[1]
 	}
 	if host, _, ok := strings.Cut(token, "/"); ok {
 		return s.slashed(from, to, host, m[1])
 	}
-	if i := strings.IndexAny(token, "?#"); i > 0 { // a URL's query, unless it is a wildcard
-		if _, _, ok := s.domainName(from, from+i, false); ok && !isFileName(token[:i]) {
-			to, token = from+i, token[:i]
-		}
+	if i := strings.IndexAny(token, "?#"); i > 0 && s.isDomain(from, from+i) { // a URL's query, or a wildcard
+		to, token = from+i, token[:i]
 	}
-	if placeholder.MatchString(token) && hasFileEnding([]byte(token)) {
+	head, _, inner := strings.Cut(token, "(")
+	switch {
+	case placeholder.MatchString(token) && hasFileEnding([]byte(token)):
 		s.skip(from, to, reasonPlaceholder)
 		return m[1]
-	}
-	switch before, _, inner := strings.Cut(token, "("); {
-	case inner && hasFileEnding([]byte(before)): // bad.exe(malicious)
-		to = from + len(before)
-	case inner && !strings.Contains(before, ".") && strings.HasSuffix(token, ")"): // C2(evil.example)
-		from, to = s.unwrapped(from+len(before), to)
+	case inner && hasFileEnding([]byte(head)): // bad.exe(malicious)
+		to = from + len(head)
+	case inner && !strings.Contains(head, ".") && strings.HasSuffix(token, ")"): // C2(evil.example)
+		from, to = s.unwrapped(from+len(head), to)
 	}
 	s.single(from, to)
 	return s.urlRest(m[1])
+}
+
+// each adds the names in the token at position from, which the separator joins.
+func (s *scan) each(from int, token, separator string) {
+	for part := range strings.SplitSeq(token, separator) {
+		s.single(from, from+len(part))
+		from += len(part) + len(separator)
+	}
 }
 
 // slashed reads a URL without a scheme, names joined by slashes, or a relative path.
 func (s *scan) slashed(from, to int, host string, claim int) int {
 	if s.isDomain(from, from+len(host)) {
 		s.domain(from, from+len(host), false)
-		if rest := from + len(host) + 1; s.isDomain(rest, to) {
-			s.domain(rest, to, false)
-		}
 		return s.until(to, "\"<>`|")
 	}
-	parts, all := strings.Split(string(s.text[from:to]), "/"), true
-	for _, part := range parts {
-		all = all && isFileName(part)
-	}
-	if all {
-		for _, part := range parts {
-			s.single(from, from+len(part))
-			from += len(part) + 1
-		}
-	} else if hasFileEnding([]byte(parts[len(parts)-1])) {
+	token := string(s.text[from:to])
+	parts := strings.Split(token, "/")
+	if !slices.ContainsFunc(parts, func(part string) bool { return !isFileName(part) }) {
+		s.each(from, token, "/")
+	} else if hasFileEnding([]byte(token)) {
 		s.skip(from, to, reasonRelative)
 	}
 	return claim
@@ -112,17 +107,14 @@ func (s *scan) single(from, to int) {
 	name := string(s.text[from:to])
 	switch {
 	case product.MatchString(name) || !strings.Contains(name, "."):
-	case isFileName(name) && (in(fileEndings, ending(name)) || !s.defanged(from, to)):
-		switch {
-		case placeholder.MatchString(name):
-			s.skip(from, to, reasonPlaceholder)
-		case name[0] == '(': // "invoice (1).exe"
-			s.skip(from, to, reasonCut)
-		default:
-			s.add(from, to, ctim.ObservableFileName, name, "")
-		}
-	default:
+	case !isFileName(name), !listed["file endings"][ending(name)] && s.defanged(from, to):
 		s.domain(from, to, false)
+	case placeholder.MatchString(name):
+		s.skip(from, to, reasonPlaceholder)
+	case name[0] == '(': // "invoice (1).exe"
+		s.skip(from, to, reasonCut)
+	default:
+		s.add(from, to, ctim.ObservableFileName, name, "")
 	}
 }
 
@@ -163,68 +155,38 @@ func (s *scan) domainName(from, to int, certain bool) (value, note string, ok bo
 	return value, note, ok
 }
 
-// asciiName is a name of one or more labels in its A-label form, marked where a label mixes scripts.
+var (
+	// hostName matches a name as it is asked of the DNS.
+	hostName = regexp.MustCompile(`^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$`)
+	lookup   = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false))
+)
+
+// asciiName is a name of one or more labels in its A-label form, marked where a label mixes Latin letters with
+// those of another script.
 func asciiName(name string) (value, note string, ok bool) {
-	if plain, err := idna.Punycode.ToUnicode(name); err == nil && mixesScripts(plain) {
-		note = NoteMixedScripts
-	}
 	value = name
 	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		lookup := idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false))
-		ascii, err := lookup.ToASCII(name)
-		if err != nil {
-			return "", "", false
-		}
-		value = ascii
-	}
-	if len(value) > 253 {
-		return "", "", false
-	}
-	for label := range strings.SplitSeq(value, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		var err error
+		if value, err = lookup.ToASCII(name); err != nil {
 			return "", "", false
 		}
 	}
-	return value, note, true
-}
-
-// mixesScripts reports whether a label of a name holds letters of more than one script.
-func mixesScripts(name string) bool {
-	for label := range strings.SplitSeq(name, ".") {
-		script := ""
-		for _, r := range label {
-			if now := scriptOf(r); now != "" && script != "" && now != script {
-				return true
-			} else if now != "" {
-				script = now
-			}
+	unicodeName, _ := idna.Punycode.ToUnicode(name)
+	for label := range strings.SplitSeq(unicodeName, ".") {
+		latin := strings.ContainsFunc(label, func(r rune) bool { return unicode.Is(unicode.Latin, r) })
+		other := strings.ContainsFunc(label, func(r rune) bool {
+			return unicode.IsLetter(r) && !unicode.In(r, unicode.Latin, unicode.Common)
+		})
+		if latin && other {
+			note = NoteMixedScripts
 		}
 	}
-	return false
-}
-
-// scriptOf names the script of a letter; those that are written together count as one.
-func scriptOf(r rune) string {
-	switch {
-	case !unicode.IsLetter(r):
-		return ""
-	case unicode.Is(unicode.Latin, r):
-		return "Latin"
-	case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Bopomofo):
-		return "CJK"
-	}
-	for name, table := range unicode.Scripts {
-		if name != "Common" && name != "Inherited" && unicode.Is(table, r) {
-			return name
-		}
-	}
-	return ""
+	return value, note, len(value) <= 253 && hostName.MatchString(value)
 }
 
 // knownEnding reports whether a name ends in a public suffix or in a special ending.
 func knownEnding(name string) bool {
-	if in(specialEndings, ending(name)) {
+	if listed["special endings"][ending(name)] {
 		return true
 	}
 	if ascii, err := idna.Punycode.ToASCII(name); err == nil {
@@ -299,4 +261,11 @@ func (s *scan) unwrapped(from, to int) (int, int) {
 		}
 	}
 	return from, from
+}
+
+// isMailProvider reports whether anybody can have a mail address at a domain.
+func isMailProvider(domain string) bool {
+	name, suffix, _ := strings.Cut(domain, ".")
+	public, _ := publicsuffix.PublicSuffix(domain)
+	return listed["mail providers"][domain] || listed["mail providers of many countries"][name] && suffix == public
 }

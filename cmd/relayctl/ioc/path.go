@@ -22,6 +22,22 @@ var (
 	doubled         = regexp.MustCompile(`\\{2,}`)
 )
 
+// What may end a path. Group 1 is a placeholder, which does not where it is part of a name; group 2 an ending,
+// which does where files have it.
+const (
+	pathStops = `(<[^/<>][^<>]{0,61}>)|["|<>:` + "`" + `•‣▪●—→]|\x{fffd}|&&`
+	// of a path that is not in quotation marks
+	openStops = pathStops + `|(\.[A-Za-z0-9]{1,8})[ *?,;–'()\]}]|[ ,;&][A-Za-z]:| & |[,;]/|` +
+		`[?,;.!'](?:[ "')\]}` + "`" + `]|$)`
+)
+
+var (
+	quotedStops = regexp.MustCompile(pathStops + `|(\.[A-Za-z0-9]{1,8})(?:[*?,;–]| [/%$~\\]| -[^ ])`)
+	unixStops   = regexp.MustCompile(openStops + `| `)
+	// On Windows, names with spaces go on up to an option, another path or a bracket that is not closed.
+	windowsStops = regexp.MustCompile(openStops + `|  | [/%$~\\]| -[^ ]| \([^)]{31}| \([^)]*$`)
+)
+
 func (s *scan) windowsPath(m []int) int {
 	from, start, folder, note := m[0], m[1], "", ""
 	switch {
@@ -31,7 +47,7 @@ func (s *scan) windowsPath(m []int) int {
 		}
 	case m[4] >= 0:
 		variable := string(s.text[m[4]:m[5]])
-		if folder = fixedFolder(variable); folder == "" {
+		if folder = fixedFolders()[strings.ToLower(variable)]; folder == "" {
 			return s.skipPath(from, start, reasonVariable)
 		}
 		note = variable + " is read as " + folder
@@ -64,9 +80,12 @@ func (s *scan) unixPath(m []int) int {
 	return s.takePath(m[0], end, claim, strings.TrimRight(value, "/"), "", reason)
 }
 
-// relativePath claims what is no whole path, so that its last name is not asked alone; .\x.exe is no more
-// than that.
+// relativePath claims what is no whole path, so that its last name is not asked alone; .\x.exe is no more than
+// that.
 func (s *scan) relativePath(m []int) int {
+	if near := s.text[m[1]:min(len(s.text), m[1]+260)]; bytes.IndexByte(near, '.') < 0 { // names end sooner
+		return 0
+	}
 	end, claim, _ := s.pathEnd(m[0], m[1], true)
 	switch {
 	case !hasFileEnding(s.text[m[0]:end]): // CORP\jdoe
@@ -94,12 +113,10 @@ func (s *scan) skipPath(from, start int, reason string) int {
 	return claim
 }
 
-// takePath adds the path at [from, end), or skips it for the reason, and returns the end of what is
-// claimed.
+// takePath adds the path at [from, end), or skips it for the reason, and returns the end of what is claimed.
 func (s *scan) takePath(from, end, claim int, value, note, reason string) int {
-	if end < len(s.text) && s.text[end] == '*' && !hasFileEnding(s.text[from:end]) &&
-		(from == 0 || s.text[from-1] != '*') {
-		claim = end + 1 // a wildcard, not the end of Markdown's *path*
+	if end < len(s.text) && s.text[end] == '*' && !hasFileEnding(s.text[from:end]) {
+		claim = end + 1 // a wildcard
 	}
 	switch {
 	case placeholder.MatchString(value) || placeholder.Match(s.text[end:claim]):
@@ -111,17 +128,16 @@ func (s *scan) takePath(from, end, claim int, value, note, reason string) int {
 		s.skip(from, claim, reason)
 	case commonFolder.MatchString(value):
 		s.skip(from, end, reasonCommon)
-	case !strings.ContainsAny(value[min(2, len(value)):], `\/`): // a root alone
-	default:
+	case strings.ContainsAny(value[min(2, len(value)):], `\/`): // more than a root
 		s.add(from, end, ctim.ObservableFilePath, value, note)
 	}
 	return claim
 }
 
-// pathEnd finds where the path that begins at from ends, and the end of what must not be looked at again.
-// Its names begin at start, after the root. The reason, if any, is why the path cannot be asked.
+// pathEnd finds where the path that begins at from ends, and the end of what must not be looked at again. Its
+// names begin at start, after the root. The reason, if any, is why the path cannot be asked.
 func (s *scan) pathEnd(from, start int, windows bool) (end, claim int, reason string) {
-	limit, closed := s.pathRegion(from, start, windows)
+	limit, closed := s.pathLimit(from, start, windows)
 	region := s.text[start:limit]
 	switch {
 	case limit-from >= maxLength:
@@ -129,34 +145,29 @@ func (s *scan) pathEnd(from, start int, windows bool) (end, claim int, reason st
 	case closed:
 		return start + len(bytes.TrimRight(region, " ")), limit, ""
 	}
-	name := 0 // where the name that is looked at begins
-	for i := range len(region) + 1 {
-		switch {
-		case i < len(region) && (region[i] == '\\' || region[i] == '/') && windows:
-			if proseIn(region[name:i]) != -1 && bytes.IndexByte(region[name:i], '<') < 0 {
+	separators := "/"
+	if windows {
+		separators = `\/`
+		for name := range bytes.FieldsFuncSeq(region[:bytes.LastIndexAny(region, separators)+1],
+			func(r rune) bool { return strings.ContainsRune(separators, r) }) {
+			if proseIn(name) != -1 && bytes.IndexByte(name, '<') < 0 {
 				return limit, limit, reasonUnclear
 			}
-			name = i + 1
-		case i < len(region) && region[i] == '/':
-			name = i + 1
-		case (i == len(region) || region[i] == ' ') && hasFileEnding(trimEnd(region[name:i])):
-			if at := proseIn(region[name:i]); at >= 0 {
-				i = name + at
-			} else if at == unclear {
-				reason = reasonUnclear
-			}
-			end = s.trimmed(from, start+i)
-			return end, end, reason
 		}
 	}
-	// The last name has no ending: it is a folder, or a file without one.
-	last := region[name:]
+	last := region[bytes.LastIndexAny(region, separators)+1:]
+	length := len(last)
 	first, rest, more := bytes.Cut(last, []byte(" "))
-	length := len(first)
-	switch at := proseIn(last); {
-	case at >= 0:
-		length = at
+	prose := proseIn(last)
+	switch {
+	case prose >= 0:
+		length = prose
+	case hasFileEnding(trimEnd(last)):
+		if prose == unclear {
+			reason = reasonUnclear
+		}
 	case bytes.HasSuffix(first, []byte("'s")):
+		length = len(first)
 	case more: // say it with the next word
 		next, _, _ := bytes.Cut(rest, []byte(" "))
 		length, reason = len(first)+1+len(next), reasonUnclear
@@ -164,82 +175,50 @@ func (s *scan) pathEnd(from, start int, windows bool) (end, claim int, reason st
 		limit = s.until(limit+1, "")
 		return limit, limit, reasonUnclear
 	}
-	end = s.trimmed(from, start+name+length)
+	end = s.trimmed(from, limit-len(last)+length)
 	return end, end, reason
 }
 
-// pathRegion finds how far a path could reach at most. One in quotation marks on a line is closed: it is
-// whole.
-func (s *scan) pathRegion(from, start int, windows bool) (limit int, closed bool) {
-	line := s.text[:min(len(s.text), from+maxLength)]
-	if end := bytes.IndexAny(line[start:], "\r\n\t\x00"); end >= 0 {
-		line = line[:start+end]
+// pathLimit finds how far a path could reach at most. One in quotation marks on a line is closed: it is whole.
+func (s *scan) pathLimit(from, start int, windows bool) (limit int, closed bool) {
+	line := s.text[start:min(len(s.text), from+maxLength)]
+	if end := bytes.IndexAny(line, "\r\n\t\x00"); end >= 0 {
+		line = line[:end]
+	}
+	stops := unixStops
+	if windows {
+		stops = windowsStops
 	}
 	if from > 0 && strings.IndexByte("\"'`", s.text[from-1]) >= 0 {
-		n := bytes.IndexByte(line[start:], s.text[from-1])
-		if n >= 0 && (start+n+1 == len(line) || !isWord(rune(line[start+n+1]))) {
-			line, closed = line[:start+n], true
+		n := bytes.IndexByte(line, s.text[from-1])
+		if n >= 0 && (n+1 == len(line) || !isWord(rune(line[n+1]))) {
+			line, closed, stops = line[:n], true, quotedStops
 		}
 	}
-	for i := start; i < len(line); {
-		c, size := utf8.DecodeRune(line[i:])
-		if c == '<' && !bytes.HasPrefix(line[i:], []byte("</")) && !hasFileEnding(line[start:i]) {
-			if n := bytes.IndexByte(line[i:min(len(line), i+64)], '>'); n > 1 { // <user name>
-				i += n + 1
-				continue
-			}
+	for i := 0; i < len(line); {
+		m := stops.FindSubmatchIndex(line[i:])
+		if m == nil {
+			break
 		}
-		if s.stopsPath(line, from, i, c, windows, closed) {
-			if c == ':' && i-2 >= start && strings.IndexByte(" ,;&", line[i-2]) >= 0 {
-				i -= 2 // the drive of the next path
-			}
-			return i, false
+		at := i + m[0]
+		switch {
+		case m[2] >= 0 && !hasFileEnding(line[:at]): // a placeholder in a name
+			i += m[3]
+		case m[4] >= 0 && hasFileEnding(line[:i+m[5]]):
+			return start + i + m[5], false
+		case m[4] >= 0, line[at] == ' ' && !windows && inUnixName(line, at):
+			i = at + 1
+		default:
+			return start + at, false
 		}
-		i += size
 	}
-	return len(line), closed
+	return start + len(line), closed
 }
 
-// stopsPath reports whether the character c at line[i] cannot belong to the path that begins at from.
-func (s *scan) stopsPath(line []byte, from, i int, c rune, windows, quoted bool) bool {
-	rest := line[i+utf8.RuneLen(c):]
-	next, _ := utf8.DecodeRune(rest)
-	ends := len(rest) == 0 || strings.ContainsRune(" \"'`)]}", next) // a value ends here, or a clause
-	isFile := func() bool { return hasFileEnding(line[from:i]) }
-	switch c {
-	case '"', '|', '<', '>', ':', '`', '\ufffd', '•', '‣', '▪', '●', '—', '→':
-		return true
-	case '*': // not where it is Markdown
-		return next == '*' || ends && from > 0 && s.text[from-1] == '*' || isFile() && !isWord(next)
-	case '?': // not at the end of a question
-		return ends || isFile() && !isWord(next)
-	case ',', ';':
-		return !quoted && (ends || next == '/') || isFile()
-	case '.', '!':
-		return !quoted && ends
-	case '–':
-		return isFile()
-	case '&':
-		return next == '&' || !quoted && line[i-1] == ' ' && next == ' '
-	case '\'':
-		return !quoted && (ends || isFile())
-	case '(':
-		return !quoted && isFile() || !windows && next != ' ' && bytes.IndexByte(rest, ')') < 0
-	case '\\':
-		return windows && next == '\\' && line[i-1] == ' '
-	case ' ':
-		option := strings.ContainsRune("/%$\\~", next) || next == '-' && len(rest) > 1 && rest[1] != ' '
-		switch {
-		case quoted:
-			return option && isFile()
-		case !windows:
-			const mac = "/Application Support/"
-			before, after := min(len("/Application"), i), min(len(" Support/"), len(line)-i)
-			return line[i-1] != '\\' && string(line[i-before:i+after]) != mac
-		}
-		return option || next == ' ' || next == '(' && bytes.IndexByte(rest[:min(len(rest), 32)], ')') < 0
-	}
-	return false
+// inUnixName reports whether a space does not end a Unix path: it is escaped, or in a folder that every Mac has.
+func inUnixName(line []byte, at int) bool {
+	const folder, space = "/Application Support/", len("/Application")
+	return at > 0 && line[at-1] == '\\' || at >= space && bytes.HasPrefix(line[at-space:], []byte(folder))
 }
 
 // goesOn reports whether a path goes on behind end in a way that cannot be read: with text that is claimed
@@ -272,6 +251,6 @@ func (s *scan) goesOnAfterSpace(at int) bool {
 		return false
 	}
 	name, _, ok := bytes.Cut(s.text[at+1:min(s.until(at+1, "\"':"), at+1+maxLength)], []byte("/"))
-	return ok && len(name) > 0 && !isProse(string(name)) && !in(joining, string(name)) &&
+	return ok && len(name) > 0 && !isProse(string(name)) && !listed["joining"][string(name)] &&
 		!s.isDomain(at+1, at+1+len(name))
 }

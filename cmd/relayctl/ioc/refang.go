@@ -1,7 +1,6 @@
 package ioc
 
 import (
-	"bytes"
 	"regexp"
 	"strings"
 	"unicode"
@@ -20,21 +19,51 @@ type edit struct {
 	with     string
 }
 
-// refang undoes what reports, editors and encodings do to observables. Its passes build on each other: a
-// zero-width space may stand in "[.]".
+// fang is a way in which reports, editors and encodings change observables. The edits undo it in a match, as
+// FindSubmatchIndex gives it; they are in order and do not overlap.
+type fang struct {
+	pattern *regexp.Regexp
+	edits   func(text []byte, m []int) []edit
+}
+
+// fangs are in the order in which they are undone.
+func fangs() []fang {
+	return []fang{
+		{dotPattern, dot}, {slashPattern, slash}, {jsonPattern, jsonBackslashes}, {escapePattern, escapes},
+	}
+}
+
+var (
+	// [.], (dot), [ . ], \[.\], [at] and their kind, with the blanks around them; or evil[.example, evil.]example
+	// and evil[,]example.
+	dotPattern = regexp.MustCompile(`(?i)([ \t]?)\\?[\[({]{1,2}[ \t]?(\.|dot|@|at)[ \t]?\\?[\])}]{1,2}([ \t]?)|` +
+		`\[\.|\.\]|\[,\]`)
+	// [:], [/], [//] and [://].
+	slashPattern = regexp.MustCompile(`\\?\[[ \t]?(://|:|//?)[ \t]?\\?\]`)
+	// Paths and names with the doubled backslashes of JSON and source code, and the escape that ends them.
+	jsonPattern = regexp.MustCompile(`(?i)(?:\b[a-z]:|%[a-z0-9_()]+%|\b(?:Global|Local|HK[A-Z_]+)|` +
+		`\\\\\\\\[^\\/\s"]+)(?:\\\\[^\\"\r\n]*)+(\\[nrtu"])?`)
+	// Words with evil\.example or http:\/\/evil.example in them, out of regular expressions and JSON.
+	escapePattern = regexp.MustCompile("[^\\s\"'`<>|]*\\\\[./:-][^\\s\"'`<>|]*")
+)
+
+// refang undoes the fangs. The passes build on each other: a zero-width space may stand in "[.]".
 func refang(s string) *refanged {
 	r := &refanged{text: []byte(s), origin: make([]int, len(s)+1)}
 	for i := range r.origin {
 		r.origin[i] = i
 	}
 	r.apply(plainCharacters(s))
-	for _, edits := range []func([]byte) []edit{dots, halfDots, slashes, jsonBackslashes, escapes} {
-		r.apply(edits(r.text))
+	for _, f := range fangs() {
+		var edits []edit
+		for _, m := range f.pattern.FindAllSubmatchIndex(r.text, -1) {
+			edits = append(edits, f.edits(r.text, m)...)
+		}
+		r.apply(edits)
 	}
 	return r
 }
 
-// apply makes the edits, which are in order and do not overlap.
 func (r *refanged) apply(edits []edit) {
 	if len(edits) == 0 {
 		return
@@ -50,8 +79,8 @@ func (r *refanged) apply(edits []edit) {
 	r.text, r.origin = append(text, r.text[last:]...), append(origin, r.origin[last:]...)
 }
 
-// plainCharacters replaces the characters that only look like others, and those that are not seen. U+FFFD
-// stands for what no value holds.
+// plainCharacters replaces the characters that only look like others, and those that are not seen. U+FFFD stands
+// for what no value holds.
 func plainCharacters(s string) []edit {
 	var edits []edit
 	for i, c := range s {
@@ -81,108 +110,71 @@ func plainCharacters(s string) []edit {
 	return edits
 }
 
-// dotBetween reports whether an ideographic full stop is the dot of a name. Between Latin and other letters
-// it rather ends a sentence.
+// dotBetween reports whether an ideographic full stop is the dot of a name. Between Latin and other letters it
+// rather ends a sentence.
 func dotBetween(before, after string) bool {
 	l, _ := utf8.DecodeLastRuneInString(before)
 	r, _ := utf8.DecodeRuneInString(after)
 	return isWord(l) && isWord(r) && (l < utf8.RuneSelf) == (r < utf8.RuneSelf)
 }
 
-var (
-	dotPattern     = regexp.MustCompile(`(?i)([ \t]?)\\?[\[({]{1,2}[ \t]?(\.|dot|@|at)[ \t]?\\?[\])}]{1,2}([ \t]?)`)
-	halfDotPattern = regexp.MustCompile(`\[\.|\.\]|\[,\]`)
-	slashPattern   = regexp.MustCompile(`\\?\[[ \t]?(://|:|//?)[ \t]?\\?\]`)
-	escapedPattern = regexp.MustCompile(`(?i)(?:\b[a-z]:|%[a-z0-9_()]+%|\b(?:Global|Local|HK[A-Z_]+)|` +
-		`\\\\\\\\[^\\/\s"]+)(?:\\\\[^\\"\r\n]*)+`)
-	regexPattern = regexp.MustCompile("[^\\s\"'`<>|]*\\\\[./:-][^\\s\"'`<>|]*")
-)
-
-// dots finds [.], (dot), [ . ], \[.\], [at] and their kind. They may stand alone between blanks only where
-// words stand around them.
-func dots(text []byte) []edit {
-	var edits []edit
-	for _, m := range dotPattern.FindAllSubmatchIndex(text, -1) {
-		e := edit{m[0], m[1], "."}
+// dot undoes a defanged dot or at sign. It may stand alone between blanks only where words stand around it.
+func dot(text []byte, m []int) []edit {
+	e := edit{m[0], m[1], "."}
+	if m[2] >= 0 { // more than evil[.example
 		if c := text[m[4]]; c == '@' || c|0x20 == 'a' {
 			e.with = "@"
 		}
-		spaced := m[3] > m[2] && m[7] > m[6]
-		if !spaced { // a blank on one side is not part of it
+		if m[3] == m[2] || m[7] == m[6] { // a blank on one side is not part of it
 			e.from, e.to = m[3], m[6]
+			return []edit{e}
 		}
-		left, right := text[max(0, e.from-64):e.from], text[e.to:min(len(text), e.to+64)]
-		before, _ := utf8.DecodeLastRune(left)
-		after, _ := utf8.DecodeRune(right)
-		if spaced && (!isWord(before) || !isWord(after) || inSentence(left, -1) || inSentence(right, 0)) {
-			continue // the text speaks of [.] itself
+		if inSentence(text[max(0, m[0]-64):m[0]], -1) || inSentence(text[m[1]:min(len(text), m[1]+64)], 0) {
+			return nil // the text speaks of [.] itself
 		}
-		edits = append(edits, e)
+	}
+	before, _ := utf8.DecodeLastRune(text[:e.from])
+	after, _ := utf8.DecodeRune(text[e.to:])
+	if !isWord(before) || !isWord(after) {
+		return nil
+	}
+	return []edit{e}
+}
+
+func slash(text []byte, m []int) []edit { return []edit{{m[0], m[1], string(text[m[2]:m[3]])}} }
+
+// jsonBackslashes makes one backslash of two. A single one after them begins the next escape, such as \n or \",
+// which ends the value.
+func jsonBackslashes(text []byte, m []int) []edit {
+	var edits []edit
+	end := m[1]
+	if m[2] >= 0 {
+		end = m[2]
+	}
+	for i := m[0]; i < end; i++ {
+		if text[i] == '\\' {
+			edits = append(edits, edit{i, i + 2, `\`})
+			i++
+		}
+	}
+	if m[2] >= 0 {
+		edits = append(edits, edit{end, end + 1, "\n"})
 	}
 	return edits
 }
 
-// halfDots finds evil[.example, evil.]example and evil[,]example.
-func halfDots(text []byte) []edit {
+// escapes takes the backslashes out. A word with another backslash is a path.
+func escapes(text []byte, m []int) []edit {
 	var edits []edit
-	for _, m := range halfDotPattern.FindAllIndex(text, -1) {
-		before, _ := utf8.DecodeLastRune(text[:m[0]])
-		after, _ := utf8.DecodeRune(text[m[1]:])
-		if isWord(before) && isWord(after) {
-			edits = append(edits, edit{m[0], m[1], "."})
+	for i := m[0]; i < m[1]; i++ {
+		if text[i] != '\\' {
+			continue
 		}
-	}
-	return edits
-}
-
-// slashes finds [:], [/], [//] and [://].
-func slashes(text []byte) []edit {
-	var edits []edit
-	for _, m := range slashPattern.FindAllSubmatchIndex(text, -1) {
-		edits = append(edits, edit{m[0], m[1], string(text[m[2]:m[3]])})
-	}
-	return edits
-}
-
-// jsonBackslashes finds the doubled backslashes of paths and names that were copied out of JSON or source
-// code. A single backslash after them is the next escape, such as \n or \", which ends the value.
-func jsonBackslashes(text []byte) []edit {
-	var edits []edit
-	for _, m := range escapedPattern.FindAllIndex(text, -1) {
-		for i := m[0]; i < m[1]; i++ {
-			if text[i] == '\\' && (i > m[0] || !bytes.HasPrefix(text[i:], []byte(`\\\\`))) {
-				edits = append(edits, edit{i, i + 2, `\`})
-				i++
-			} else if text[i] == '\\' { // the four of a UNC path are two
-				edits = append(edits, edit{i, i + 4, `\\`})
-				i += 3
-			}
+		if i == m[0] || i+1 == m[1] || strings.IndexByte(`./:-[]()`, text[i+1]) < 0 ||
+			text[i+1] == '.' && strings.IndexByte(`:%~\.`, text[i-1]) >= 0 {
+			return nil
 		}
-		if m[1]+1 < len(text) && text[m[1]] == '\\' && strings.IndexByte(`nrtu"`, text[m[1]+1]) >= 0 {
-			edits = append(edits, edit{m[1], m[1] + 1, "\n"})
-		}
-	}
-	return edits
-}
-
-// escapes finds evil\.example and http:\/\/evil.example, which come from regular expressions and JSON. A
-// word with another backslash is a path.
-func escapes(text []byte) []edit {
-	var edits []edit
-	for _, m := range regexPattern.FindAllIndex(text, -1) {
-		var found []edit
-		for i := m[0]; i < m[1]; i++ {
-			if text[i] != '\\' {
-				continue
-			}
-			if i == m[0] || i+1 == m[1] || strings.IndexByte(`./:-[]()`, text[i+1]) < 0 ||
-				text[i+1] == '.' && strings.IndexByte(`:%~\.`, text[i-1]) >= 0 {
-				found = nil
-				break
-			}
-			found = append(found, edit{i, i + 1, ""})
-		}
-		edits = append(edits, found...)
+		edits = append(edits, edit{i, i + 1, ""})
 	}
 	return edits
 }
@@ -194,7 +186,7 @@ func inSentence(text []byte, i int) bool {
 		return false
 	}
 	word := words[(i+len(words))%len(words)]
-	return isProse(word) || in(joining, word)
+	return isProse(word) || listed["joining"][word]
 }
 
 func isWord(r rune) bool {

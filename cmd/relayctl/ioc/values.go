@@ -18,7 +18,7 @@ var (
 		`mutex):(?:"([^"\r\n]+)"|'([^'\r\n]+)'|([^\s"'\x00]+))`)
 	mutexPattern = regexp.MustCompile(`(?i)mut(?:ex|ant)(?:es)?(?:[ _-]?names?)?` +
 		`([ \t]*[:=][ \t]*|[ \t]+(?:named|called)[ \t]+|[ \t]+)` +
-		"(?:\"([^\"\\r\\n]+)\"|'([^'\\r\\n]+)'|`([^`\\r\\n]+)`|([^\\s\"'`,;]+))([ \\t]*(?:[\\r\\n,;.]|$))?")
+		"(?:\"([^\"\\r\\n]+)\"|'([^'\\r\\n]+)'|`([^`\\r\\n]+)`|([^\\s\"'`,;]+))")
 	kernelPattern = regexp.MustCompile(`(?i)(?:\\Sessions\\\d+)?\\BaseNamedObjects\\` +
 		`((?:Global\\|Local\\)?[^\s"'|,;\x00]+)|((?:Global|Local)\\[^\s"'|,;\x00]+)`)
 	versionPattern = regexp.MustCompile(`(?i)(?:v|(?:versions?|ver\.?|v\.?|release|build|firmware|revision|rev\.?|` +
@@ -100,25 +100,20 @@ func (s *scan) typed(m []int) int {
 	return m[1]
 }
 
-// labelledMutex reads "Mutex: NAME" and "a mutex named NAME". A bare word must look like a name, or stand
-// alone.
+// labelledMutex reads "Mutex: NAME" and "a mutex named NAME". A bare word must look like a name.
 func (s *scan) labelledMutex(m []int) int {
 	from, to := group(m, 2, 3, 4, 5)
-	if m[10] >= 0 { // not in quotation marks
-		if end := s.trimmed(from, to); end < to && s.text[end] == '!' { // of the name: MSFTHISTORY!
-			to = end + 1
-		} else {
-			to = end
-		}
-		name, labelled := string(s.text[from:to]), strings.TrimSpace(string(s.text[m[2]:m[3]])) != ""
-		labelled = labelled || len(name) > 3 && strings.ContainsAny(name, "_{0123456789")
-		special := strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }) ||
-			strings.IndexFunc(name, unicode.IsUpper) > 0
-		alone := m[12] >= 0 && !isProse(name)
-		if !labelled || !special && !alone || strings.ContainsAny(name, `/\`) ||
-			in(" none unknown ", strings.ToLower(name)) { // Global\NAME is read as such
-			return 0
-		}
+	if m[10] < 0 { // in quotation marks
+		return s.mutex(from, to)
+	}
+	if to = s.trimmed(from, to); to < m[11] && s.text[to] == '!' { // of the name: MSFTHISTORY!
+		to++
+	}
+	name, labelled := string(s.text[from:to]), strings.TrimSpace(string(s.text[m[2]:m[3]])) != ""
+	special := strings.ContainsAny(name, "_{0123456789") && (labelled || len(name) > 3) ||
+		labelled && (strings.HasSuffix(name, "!") || strings.IndexFunc(name, unicode.IsUpper) > 0)
+	if !special || strings.ContainsAny(name, `/\`) { // Global\NAME is read as such
+		return 0
 	}
 	return s.mutex(from, to)
 }
@@ -196,28 +191,26 @@ func (s *scan) hash(m []int) int {
 	before, _ := utf8.DecodeLastRune(s.text[:from])
 	after, size := utf8.DecodeRune(s.text[to:])
 	next, _ := utf8.DecodeRune(s.text[to+size:])
-	alnum := func(r rune) bool { return r != '_' && isWord(r) }
 	joined := before == '-' && !s.startsWord(from, "-") || after == '-' && isWord(next)
-	if joined || alnum(before) || alnum(after) {
+	if joined || before != '_' && isWord(before) || after != '_' && isWord(after) {
 		return 0
 	}
 	value, note := strings.ToLower(string(s.text[from:to])), ""
-	if otherHash.Match(s.text[max(0, from-32):from]) {
-		s.skip(from, to, reasonOtherHash)
-		return to
-	}
-	switch value {
-	case "d41d8cd98f00b204e9800998ecf8427e", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855":
+	if value == "d41d8cd98f00b204e9800998ecf8427e" ||
+		value == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" {
 		note = NoteEmptyFile
 	}
-	switch len(value) {
-	case 32:
+	switch length := len(value); {
+	case otherHash.Match(s.text[max(0, from-32):from]):
+		s.skip(from, to, reasonOtherHash)
+		return to
+	case length == 32:
 		s.add(from, to, ctim.ObservableMD5, value, note)
-	case 64:
+	case length == 64:
 		s.add(from, to, ctim.ObservableSHA256, value, note)
-	case 40:
+	case length == 40:
 		s.skip(from, to, reasonSHA1)
-	case 56, 96, 128: // SHA-224, SHA-384, SHA-512
+	case length == 56, length == 96, length == 128: // SHA-224, SHA-384, SHA-512
 		s.skip(from, to, reasonLongHash)
 	default:
 		return 0
@@ -253,8 +246,9 @@ func (s *scan) ipv4(m []int) int {
 	if !port && !s.endsWord(m[1]) {
 		return 0
 	}
-	more := s.text[max(m[2], 0):max(m[3], 0)]
-	if len(more) > 1 && more[0] == '/' && isPrefixLength(string(more[1:])) {
+	more := string(s.text[max(m[2], 0):max(m[3], 0)])
+	slash := strings.HasPrefix(more, "/")
+	if bits, err := strconv.Atoi(strings.TrimPrefix(more, "/")); err == nil && slash && bits < 32 { // else a port
 		s.skip(m[0], m[1], reasonNetwork)
 		return m[1]
 	}
@@ -263,17 +257,10 @@ func (s *scan) ipv4(m []int) int {
 			s.address(m[0]+q[0], m[0]+q[1], a)
 		}
 	}
-	if len(more) > 0 && more[0] != '/' {
+	if more != "" && !slash {
 		s.skip(m[0], m[1], reasonRange)
 	}
 	return s.urlRest(m[1])
-}
-
-// isPrefixLength reports whether the number behind an address and a slash makes it a network. Larger
-// numbers are ports.
-func isPrefixLength(digits string) bool {
-	n, err := strconv.Atoi(digits)
-	return err == nil && n < 32
 }
 
 // urlRest is the end of the port and path that stand behind a host at position at.

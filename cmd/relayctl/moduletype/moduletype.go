@@ -4,10 +4,9 @@ package moduletype
 
 import (
 	"bytes"
-	_ "embed" // the template and the logo
+	_ "embed" // the templates and the logo
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"text/template"
 
@@ -18,6 +17,8 @@ import (
 var (
 	//go:embed moduletype.tmpl
 	source string
+	//go:embed nextsteps.tmpl
+	nextSteps string
 	//go:embed logo.svg
 	logo []byte
 )
@@ -54,8 +55,19 @@ type Options struct {
 	Key      secret.Value // with EmbedKey only
 }
 
-// Render renders the module type as indented JSON.
-func (o Options) Render() ([]byte, error) {
+// document is what the templates are filled with.
+type document struct {
+	Options
+	Key        string // in clear
+	ByXDR      bool
+	ReadyToken bool
+	Platforms  []qualys.Platform
+	Logo       string
+	Place      string
+}
+
+// execute fills a template in.
+func (o Options) execute(source, place string) ([]byte, error) {
 	t := template.New("module type")
 	t.Funcs(template.FuncMap{
 		"json": encode,
@@ -68,22 +80,30 @@ func (o Options) Render() ([]byte, error) {
 	if _, err := t.Parse(source); err != nil {
 		return nil, err
 	}
-	var out, pretty bytes.Buffer
-	err := t.Execute(&out, struct {
-		Options
-		Key        string // in clear
-		ReadyToken bool
-		Platforms  []qualys.Platform
-		Logo       string
-	}{o, string(o.Key), o.Signing == Before, qualys.Platforms(), "data:image/svg+xml;base64," +
-		base64.StdEncoding.EncodeToString(logo)})
+	var out bytes.Buffer
+	err := t.Execute(&out, document{
+		Options: o, Key: string(o.Key), ByXDR: o.Signing == ByXDR, ReadyToken: o.Signing == Before,
+		Platforms: qualys.Platforms(), Place: place,
+		Logo: "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(logo),
+	})
+	return out.Bytes(), err
+}
+
+// Render renders the module type as indented JSON.
+func (o Options) Render() ([]byte, error) {
+	doc, err := o.execute(source, "")
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Indent(&pretty, out.Bytes(), "", "  "); err != nil {
-		return nil, err
-	}
-	return pretty.Bytes(), nil
+	var pretty bytes.Buffer
+	err = json.Indent(&pretty, doc, "", "  ")
+	return pretty.Bytes(), err
+}
+
+// NextSteps says what to do with the module type, which is in the named place.
+func (o Options) NextSteps(place string) (string, error) {
+	steps, err := o.execute(nextSteps, place)
+	return string(bytes.TrimSpace(steps)), err
 }
 
 // encode is a value as JSON, with < and > as they are.
@@ -93,31 +113,4 @@ func encode(v any) (string, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
 	return strings.TrimSpace(b.String()), err
-}
-
-// NextSteps says what to do with the module type, which is in the named place.
-func (o Options) NextSteps(place string) string {
-	var setting, form string
-	switch o.Signing {
-	case ByXDR:
-		setting = fmt.Sprintf("JWT_AUDIENCE=%s and JWKS_HOSTS=%s", o.Audience, o.Region.API)
-		form = "fill in the Qualys user, password, gateway and console"
-	case Before:
-		setting = "the signing key (SECRET_KEY_FILE, or SECRET_KEY_SECRET for Secret Manager)"
-		form = `paste what "relayctl token" prints into Configuration token`
-	case EmbedKey:
-		setting = fmt.Sprintf("the same signing key (SECRET_KEY_FILE or SECRET_KEY_SECRET) and "+
-			"JWT_AUDIENCE=%s", o.Audience)
-		form = "fill in the Qualys user, password, gateway and console"
-	}
-	steps := fmt.Sprintf(`Next steps:
-  1. The relay has %s.
-  2. Make an API client with the scope "integration" in https://%s (Administration > API Clients).
-  3. Register the module type: https://%s/iroh/iroh-int/index.html, POST /iroh/iroh-int/module-type, body: %s.
-  4. Add the integration in https://%s (Administration > Integrations > %s): %s.`,
-		setting, o.Region.UI, o.Region.API, place, o.Region.UI, o.Title, form)
-	if o.Signing == EmbedKey {
-		steps += fmt.Sprintf("\n  5. Delete %s: it holds the signing key.", place)
-	}
-	return steps
 }

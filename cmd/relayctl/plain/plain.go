@@ -6,7 +6,6 @@
 package plain
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"unicode"
@@ -63,6 +62,12 @@ func Short(s string, n int) string {
 	return string(runes[:n-1]) + "…"
 }
 
+// OneLine is Short for text that may have several lines, of which it makes one.
+func OneLine(s string, n int) string {
+	s = s[:min(len(s), 8*n)] // enough, however it is indented
+	return Short(strings.Join(strings.Fields(s), " "), n)
+}
+
 // JSON makes a JSON document safe for a terminal without changing what it means: the hidden characters are
 // all inside of strings, where \u escapes stand for them.
 func JSON(doc []byte) []byte {
@@ -83,15 +88,14 @@ func JSON(doc []byte) []byte {
 	return out
 }
 
-// Decode returns the content of a file or pipe as UTF-8: without a byte order mark, and converted from
-// UTF-16 where the mark says so, as Windows PowerShell redirects output. marked tells whether there was a
-// mark.
-func Decode(content []byte) (text []byte, marked bool) {
+// Decode returns the content of a file or pipe as UTF-8: without a byte order mark, and converted from UTF-16
+// where the mark says so, as Windows PowerShell redirects output.
+func Decode(content []byte) []byte {
 	text, _, err := transform.Bytes(encodingunicode.BOMOverride(transform.Nop), content)
 	if err != nil { // neither decoder has errors; what is not text stays as it is
-		return content, false
+		return content
 	}
-	return text, !bytes.Equal(text, content)
+	return text
 }
 
 // Count is a number of things in words: "1 event", "3 events".

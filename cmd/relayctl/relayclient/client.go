@@ -12,7 +12,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -125,10 +127,7 @@ func (c *Client) Quote(text string, n int) string {
 	if c.repeats(text) {
 		return "(not shown: it repeats the token)"
 	}
-	if len(text) > 8*n { // enough, however it is indented
-		text = text[:8*n]
-	}
-	return plain.Short(strings.Join(strings.Fields(text), " "), n)
+	return plain.OneLine(text, n)
 }
 
 // Request is one call.
@@ -146,6 +145,29 @@ type Response struct {
 	Header   http.Header
 	Body     []byte
 	Duration time.Duration // from the request to the last byte
+}
+
+// Timing is how long the relay took and what Qualys had of that, in milliseconds.
+type Timing struct {
+	Total, Qualys float64
+	Calls         int // to Qualys
+}
+
+var metrics = regexp.MustCompile(`\b(total|qualys);dur=(\d{1,9}(?:\.\d{1,9})?)(?:;desc="(\d{1,6}) calls?")?`)
+
+// Timing is what the relay says about its time in Server-Timing headers; false where it says nothing.
+func (r Response) Timing() (t Timing, ok bool) {
+	for _, m := range metrics.FindAllStringSubmatch(strings.Join(r.Header.Values("Server-Timing"), ", "), -1) {
+		ok = true
+		milliseconds, _ := strconv.ParseFloat(m[2], 64)
+		if m[1] == "total" {
+			t.Total = milliseconds
+		} else {
+			t.Qualys = milliseconds
+			t.Calls, _ = strconv.Atoi(m[3])
+		}
+	}
+	return t, ok
 }
 
 // Send makes one call and reads the whole response, whatever its status. Redirects are not followed.

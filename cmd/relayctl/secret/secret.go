@@ -24,12 +24,7 @@ const redacted = "[redacted]"
 // Value is a secret. It shows itself only where it is converted to a string on purpose.
 type Value string
 
-func (Value) String() string { return redacted }
-
-// GoString redacts the value under %#v.
-func (Value) GoString() string { return redacted }
-
-// Format redacts the value under every verb.
+// Format redacts the value under every verb of fmt.
 func (Value) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalText redacts the value in JSON.
@@ -45,32 +40,36 @@ func NewKey() Value {
 	return Value(hex.EncodeToString(key))
 }
 
-// ReadFile reads a secret from a small file. White space around it, such as the newline that editors add,
-// and a byte order mark are not part of it; marked tells whether there was such a mark.
-func ReadFile(path string) (value Value, marked bool, err error) {
+// ReadFile reads a token from a small file, in an encoding of Windows too. White space around it, such as the
+// newline that editors add, and a byte order mark are not part of it.
+func ReadFile(path string) (Value, error) {
+	content, err := ReadRaw(path)
+	text := bytes.TrimSpace(plain.Decode([]byte(content)))
+	switch {
+	case err != nil:
+		return "", err
+	case len(text) > MaxSize:
+		return "", fmt.Errorf("%s is too large for a secret", path)
+	case len(text) == 0:
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return Value(text), nil
+}
+
+// ReadRaw reads a small file as it is; only the beginning of a larger one.
+func ReadRaw(path string) (Value, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, 2*MaxSize+2)) // UTF-16 takes two bytes for each character
-	if err != nil {
-		return "", false, err
-	}
-	content, marked = plain.Decode(content)
-	content = bytes.TrimSpace(content)
-	switch {
-	case len(content) > MaxSize:
-		return "", false, fmt.Errorf("%s is too large for a secret", path)
-	case len(content) == 0:
-		return "", false, fmt.Errorf("%s is empty", path)
-	}
-	return Value(content), marked, nil
+	return Value(content), err
 }
 
 // WriteFile writes a file that only its owner can read. It appears whole or not at all, and an existing one
 // is replaced only with force.
-func WriteFile(path string, content []byte, force bool) (err error) {
+func WriteFile(path string, content []byte, force bool) error {
 	if !force {
 		// Taking the name first decides the race with another process that wants the same file.
 		reserved, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -84,25 +83,15 @@ func WriteFile(path string, content []byte, force bool) (err error) {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".relayctl-*") // made with mode 0600
 	if err == nil {
-		err = writeAndRename(f, content, path)
+		defer os.Remove(f.Name()) // where it was not renamed
+		_, err = f.Write(content)
+		err = errors.Join(err, f.Sync(), f.Close())
 	}
-	if err != nil && !force {
-		os.Remove(path)
-	}
-	return err
-}
-
-func writeAndRename(f *os.File, content []byte, path string) error {
-	_, err := f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err != nil && !force {
+		os.Remove(path)
 	}
 	return err
 }

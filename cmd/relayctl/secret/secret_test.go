@@ -54,20 +54,15 @@ func TestASecretFile(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 		return path
 	}
-	got, err := readFile(write(" \tkey\r\n\n"))
+	got, err := ReadFile(write(" \tkey\r\n\n"))
 	require.NoError(t, err)
 	assert.Equal(t, "key", string(got))
-	_, err = readFile(write("\n"))
+	_, err = ReadFile(write("\n"))
 	require.ErrorContains(t, err, "is empty")
-	_, err = readFile(write(strings.Repeat("a", MaxSize+1)))
+	_, err = ReadFile(write(strings.Repeat("a", MaxSize+1)))
 	require.ErrorContains(t, err, "too large")
-	_, err = readFile(t.TempDir())
+	_, err = ReadFile(t.TempDir())
 	require.Error(t, err)
-}
-
-func readFile(path string) (Value, error) {
-	value, _, err := ReadFile(path)
-	return value, err
 }
 
 func TestASecretFileOfWindows(t *testing.T) {
@@ -81,10 +76,9 @@ func TestASecretFileOfWindows(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "f")
 			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-			got, marked, err := ReadFile(path)
+			got, err := ReadFile(path)
 			require.NoError(t, err)
 			assert.Equal(t, "key", string(got))
-			assert.True(t, marked)
 		})
 	}
 }

@@ -134,8 +134,7 @@ func (s Streams) ReadText(ctx context.Context, limit int64) ([]byte, error) {
 	if int64(len(content)) > limit {
 		return nil, fmt.Errorf("standard input is larger than %d bytes", limit)
 	}
-	text, _ := plain.Decode(content)
-	return text, nil
+	return plain.Decode(content), nil
 }
 
 // Progress shows on a terminal what is waited for, and for how long already. The function that it returns

@@ -11,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,12 +114,12 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	if err != nil {
 		return c.loginError(err)
 	}
-	var body io.Reader
-	if r.Body != nil {
-		sent := r.Body
-		if r.secretBody != nil {
-			sent = r.secretBody
-		}
+	sent := r.Body
+	if r.secretBody != nil {
+		sent = r.secretBody
+	}
+	var body io.Reader = http.NoBody
+	if sent != nil {
 		doc, err := json.Marshal(sent)
 		if err != nil {
 			return err
@@ -132,7 +134,7 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	if err != nil {
 		return err
 	}
-	if body != nil {
+	if sent != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	token.SetAuthHeader(request)
@@ -142,16 +144,14 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
-	if err != nil {
+	switch {
+	case err != nil:
 		return c.unreachable(r, err)
-	}
-	if len(content) > maxBody {
+	case len(content) > maxBody:
 		return fmt.Errorf("cannot %s: XDR's response is larger than %d MiB", r.Purpose, maxBody>>20)
-	}
-	if response.StatusCode/100 != 2 {
+	case response.StatusCode/100 != 2:
 		return c.refusal(r, response, words(r, content, token.AccessToken))
-	}
-	if into == nil {
+	case into == nil:
 		return nil
 	}
 	if err := json.Unmarshal(content, into); err != nil {
@@ -161,33 +161,31 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	return nil
 }
 
-// list reads all pages of a list. How many elements a page has at most, and whether the API takes an offset
-// at all, is not documented: the list has ended when a page brings nothing new.
+// list reads all pages of a list. How many elements a page has at most, and whether the API takes an offset at
+// all, is not documented: the list has ended when a page brings nothing new.
 func list[T any](ctx context.Context, c *Client, r Request, id func(T) string) ([]T, error) {
 	var all []T
 	seen := make(map[string]bool)
-	if r.Query == nil {
-		r.Query = make(url.Values)
-	}
-	r.Query.Set("limit", strconv.Itoa(pageSize))
+	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
+	maps.Copy(query, r.Query)
+	r.Query = query
 	offset := 0
 	for range maxPages {
-		r.Query.Set("offset", strconv.Itoa(offset))
+		query.Set("offset", strconv.Itoa(offset))
 		var page []T
 		if err := c.Send(ctx, r, &page); err != nil {
 			return nil, err
 		}
-		before := len(all)
-		for _, element := range page {
-			if !seen[id(element)] {
-				seen[id(element)] = true
-				all = append(all, element)
-			}
-		}
-		if len(all) == before {
+		offset += len(page)
+		fresh := slices.DeleteFunc(page, func(element T) bool {
+			known := seen[id(element)]
+			seen[id(element)] = true
+			return known
+		})
+		if len(fresh) == 0 {
 			return all, nil
 		}
-		offset += len(page)
+		all = append(all, fresh...)
 	}
 	return nil, fmt.Errorf("cannot %s: there are more than %d pages of them", r.Purpose, maxPages)
 }
@@ -205,7 +203,7 @@ func words(r Request, content []byte, token string) string {
 	}
 	for _, text := range []string{said.Description, said.Message, said.Error} {
 		if text != "" {
-			return " (" + plain.Short(strings.Join(strings.Fields(text), " "), 300) + ")"
+			return " (" + plain.OneLine(text, 300) + ")"
 		}
 	}
 	return ""
@@ -213,31 +211,27 @@ func words(r Request, content []byte, token string) string {
 
 // refusal is the error of a response that is not a success.
 func (c *Client) refusal(r Request, response *http.Response, words string) error {
-	hint := ""
-	switch status := response.StatusCode; {
+	status := response.StatusCode
+	hint := map[int]string{
+		400: "The API does not accept the contents of the request; --dry-run prints them",
+		422: "The API does not accept the contents of the request; --dry-run prints them",
+		401: "The API client needs the scope " + r.Scope + `, which "integration" has`,
+		403: "The API client must belong to an administrator and needs the scope " + r.Scope +
+			"; what is Cisco's own cannot be changed",
+		404: "It is not there, or it is in another region (--region) or another organisation's",
+		409: `It conflicts with what XDR has already; "relayctl module list" and "relayctl instance health" show that`,
+		429: "Your organisation has used up its calls of this hour",
+	}[status]
+	seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16)
+	switch {
 	case status/100 == 3:
 		hint = "It redirects; nothing is sent there"
-	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
-		hint = "The API does not accept the contents of the request; --dry-run prints them"
-	case status == http.StatusUnauthorized:
-		hint = "The API client needs the scope " + r.Scope + `, which "integration" has`
-	case status == http.StatusForbidden:
-		hint = "The API client must belong to an administrator and needs the scope " + r.Scope +
-			"; what is Cisco's own cannot be changed"
-	case status == http.StatusNotFound:
-		hint = "It is not there, or it is in another region (--region) or another organisation's"
-	case status == http.StatusConflict:
-		hint = `It conflicts with what XDR has already; "relayctl module list" and "relayctl instance health" show that`
-	case status == http.StatusTooManyRequests:
-		hint = "Your organisation has used up its calls of this hour"
-		if seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16); err == nil {
-			hint += fmt.Sprintf("; try again in %d s", seconds)
-		}
+	case status == http.StatusTooManyRequests && err == nil:
+		hint += fmt.Sprintf("; try again in %d s", seconds)
 	case status >= 500:
 		hint = "XDR failed. " + r.uncertain()
 	}
-	return fmt.Errorf("cannot %s: XDR answered %d %s%s. %s", r.Purpose,
-		response.StatusCode, http.StatusText(response.StatusCode), words, strings.TrimSpace(hint))
+	return fmt.Errorf("cannot %s: XDR answered %d %s%s. %s", r.Purpose, status, http.StatusText(status), words, hint)
 }
 
 // uncertain is what to do after a failure that leaves open whether something was changed.

@@ -106,14 +106,16 @@ type Change struct {
 	Gone, New []string
 }
 
-// Write writes the change for people.
-func (c Change) Write(w io.Writer) {
-	fmt.Fprintf(w, "  %s\n", plain.Text(c.Field))
-	for _, line := range c.Gone {
-		fmt.Fprintf(w, "    - %s\n", plain.Short(line, 500))
-	}
-	for _, line := range c.New {
-		fmt.Fprintf(w, "    + %s\n", plain.Short(line, 500))
+// WriteChanges writes changes for people.
+func WriteChanges(w io.Writer, changes []Change) {
+	for _, c := range changes {
+		fmt.Fprintf(w, "  %s\n", plain.Text(c.Field))
+		for _, line := range c.Gone {
+			fmt.Fprintf(w, "    - %s\n", plain.Short(line, 500))
+		}
+		for _, line := range c.New {
+			fmt.Fprintf(w, "    + %s\n", plain.Short(line, 500))
+		}
 	}
 }
 

@@ -138,9 +138,7 @@ func TestChangesAreLinesAndElements(t *testing.T) {
 			_, changes, err := xdr.Push(doc(c.are), []byte(c.wanted))
 			require.NoError(t, err)
 			var shown strings.Builder
-			for _, change := range changes {
-				change.Write(&shown)
-			}
+			xdr.WriteChanges(&shown, changes)
 			assert.Equal(t, c.shown, shown.String())
 		})
 	}

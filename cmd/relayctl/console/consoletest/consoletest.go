@@ -20,7 +20,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"qualysrelay.example/cmd/relayctl/console"
+	"qualysrelay.example/cmd/relayctl/relayclient"
 	"qualysrelay.example/qualys/qualystest"
 	"qualysrelay.example/relay"
 )
@@ -148,7 +148,7 @@ func Many(n int) Relay {
 // Start starts the relay until the test ends, and returns a console's way to ask it. What the relay sends to
 // Qualys must be what Qualys takes, or the test fails.
 func (r Relay) Start(tb qualystest.TB) (ask func(ctx context.Context, path string,
-	body []byte) (console.Reply, error)) {
+	body []byte) (relayclient.Response, error)) {
 	tb.Helper()
 	gateway := qualystest.New(tb, qualystest.Config{Events: qualystest.Story()})
 	const key = "a key of at least thirty-two bytes, for tests"
@@ -179,20 +179,20 @@ func (r Relay) Start(tb qualystest.TB) (ask func(ctx context.Context, path strin
 	if r.gateway != nil {
 		r.gateway(gateway)
 	}
-	return func(ctx context.Context, path string, body []byte) (console.Reply, error) {
+	return func(ctx context.Context, path string, body []byte) (relayclient.Response, error) {
 		started := time.Now()
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+path,
 			bytes.NewReader(body))
 		if err != nil {
-			return console.Reply{}, err
+			return relayclient.Response{}, err
 		}
 		request.Header.Set("Authorization", "Bearer "+token)
 		response, err := server.Client().Do(request)
 		if err != nil {
-			return console.Reply{}, err
+			return relayclient.Response{}, err
 		}
 		answer, err := io.ReadAll(response.Body)
-		return console.Reply{
+		return relayclient.Response{
 			Body: answer, Header: response.Header, Duration: time.Since(started),
 			Status: response.StatusCode,
 		}, errors.Join(err, response.Body.Close())
