@@ -139,21 +139,6 @@ func (c *Client) Events(ctx context.Context, t Tenant, q EventQuery) (Page, erro
 	return page, nil
 }
 
-// Count returns how many events the query finds, without page size and number. Its errors are those of
-// Events.
-//
-// GET {prefix}/events/count with the parameters of a search is what Qualys's own Splunk add-on uses; its
-// answer is {"count": N}. That it takes state=true as a search does is assumed from there: the add-on
-// sends state=false.
-func (c *Client) Count(ctx context.Context, t Tenant, q EventQuery) (n int64, limits RateLimits, err error) {
-	const path = "/events/count?sort=" + sortNewestFirst
-	limits, err = c.search(ctx, t, q, OpCount, path, func(a *answer) (err error) {
-		n, err = a.count()
-		return err
-	})
-	return n, limits, err
-}
-
 // sortNewestFirst is [{"event.datetime":"desc"}], encoded. The default order is not documented, so it is
 // always sent.
 const sortNewestFirst = "%5B%7B%22event.datetime%22%3A%22desc%22%7D%5D"

@@ -252,23 +252,6 @@ func (a *answer) object(d *jsontext.Decoder, size int, p *Page) error {
 	return nil
 }
 
-// count reads {"count": N}, where N may be in a string.
-func (a *answer) count() (int64, error) {
-	body, err := readShort(a)
-	if err != nil {
-		return 0, err
-	}
-	var v struct {
-		Count string `json:"count"`
-	}
-	err = json.Unmarshal(body, &v, lenient)
-	n, ok := integer(v.Count)
-	if err != nil || !ok || n < 0 {
-		return 0, &refusal{"the answer is not a count", body}
-	}
-	return n, nil
-}
-
 // readShort reads what is enough of a text for people.
 func readShort(r io.Reader) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, maxErrorBody))

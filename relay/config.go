@@ -33,6 +33,9 @@ type Config struct {
 	LogLevel       slog.Level    // LOG_LEVEL
 	ProjectID      string        // GOOGLE_CLOUD_PROJECT: names the traces in log lines
 	Telemetry      bool          // OTEL_EXPORTER_OTLP_ENDPOINT is set, and OTEL_SDK_DISABLED is not true
+
+	// Now is the clock of the dashboard's periods; nil: time.Now. No variable sets it.
+	Now func() time.Time `json:"-"`
 }
 
 const (

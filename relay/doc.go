@@ -14,6 +14,9 @@
 //	write               writes the envelope, once
 //	accesslog.Line      is written, once
 //
+// The tiles of XDR's dashboard (tiles.go: the contract; tiledata.go: what they show) go the same way, with
+// counts in place of events.
+//
 // Each step is a call that returns. Handlers return data, an error, or both; only serve writes to the
 // connection.
 //

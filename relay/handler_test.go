@@ -101,7 +101,7 @@ func TestASingleFunctionAnswersAtEveryPath(t *testing.T) {
 	t.Parallel()
 	s, _ := quiet(t)
 	functions := s.Functions()
-	require.Len(t, functions, 7)
+	require.Len(t, functions, 10)
 	for _, path := range []string{"/", "/version", "/anything/else"} {
 		assert.Equal(t, 200, call(t, functions["version"], "POST", path, "").Code, path)
 	}

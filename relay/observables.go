@@ -93,16 +93,24 @@ func decodeObservables(r io.Reader, most int) ([]ctim.Observable, error) {
 	if _, err := body.Token(); err != nil { // the end of the list
 		return nil, unreadableBody(err)
 	}
-	switch _, err := body.Token(); {
-	case err == nil:
-		return nil, invalidBody(bodyProblem("is not JSON: there is text after the list"))
-	case !errors.Is(err, io.EOF):
-		return nil, unreadableBody(err)
+	if err := endOfBody(body); err != nil {
+		return nil, err
 	}
 	if len(problems) > 0 {
 		return nil, invalidBody(problems)
 	}
 	return observables, nil
+}
+
+// endOfBody fails where anything follows what was read.
+func endOfBody(body *json.Decoder) error {
+	switch _, err := body.Token(); {
+	case err == nil:
+		return invalidBody(bodyProblem("is not JSON: there is text after its end"))
+	case !errors.Is(err, io.EOF):
+		return unreadableBody(err)
+	}
+	return nil
 }
 
 // kindOf is what a JSON text begins with, as an error names it.
@@ -145,25 +153,31 @@ func decodeObservable(entry json.RawMessage) (ctim.Observable, any) {
 		return ctim.Observable{}, "must be an object with a type and a value"
 	}
 	problems := make(map[string]string)
-	text := func(name string) string {
-		raw, ok := fields[name]
-		if !ok {
-			problems[name] = "is missing"
-			return ""
-		}
-		var value *string
-		if json.Unmarshal(raw, &value) != nil || value == nil {
-			problems[name] = "must be a string"
-			return ""
-		}
-		if strings.TrimSpace(*value) == "" {
-			problems[name] = "must not be blank"
-		}
-		return *value
+	o := ctim.Observable{
+		Type:  ctim.ObservableType(textField(fields, "type", problems)),
+		Value: textField(fields, "value", problems),
 	}
-	o := ctim.Observable{Type: ctim.ObservableType(text("type")), Value: text("value")}
 	if len(problems) > 0 {
 		return ctim.Observable{}, problems
 	}
 	return o, nil
+}
+
+// textField is a field that must be a string and not blank. What is wrong with it becomes the problem of its
+// name.
+func textField(fields map[string]json.RawMessage, name string, problems map[string]string) string {
+	raw, ok := fields[name]
+	if !ok {
+		problems[name] = "is missing"
+		return ""
+	}
+	var value *string
+	if json.Unmarshal(raw, &value) != nil || value == nil {
+		problems[name] = "must be a string"
+		return ""
+	}
+	if strings.TrimSpace(*value) == "" {
+		problems[name] = "must not be blank"
+	}
+	return *value
 }

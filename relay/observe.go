@@ -54,8 +54,12 @@ func (s *Service) search(
 // cost notes in the log line what the request cost at Qualys.
 func (r *request) cost(stats search.Stats) {
 	u := &r.line.Upstream
-	u.Calls, u.Logins, u.Waits, u.CacheHits = stats.Calls, stats.Logins, stats.Waits, stats.CacheHits
-	u.Time, u.Batches = stats.Upstream, stats.Batches
+	u.Calls += stats.Calls
+	u.Logins += stats.Logins
+	u.Waits += stats.Waits
+	u.CacheHits += stats.CacheHits
+	u.Time += stats.Upstream
+	u.Batches = append(u.Batches, stats.Batches...)
 }
 
 // entities is the data of observe or deliberate while it grows, and what failed.

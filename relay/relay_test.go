@@ -56,6 +56,11 @@ func newRelayAt(t *testing.T, fake *qualystest.Server, pairs ...string) *testRel
 	t.Helper()
 	c, err := ConfigFromEnv(env(pairs...))
 	require.NoError(t, err)
+	return newRelayOf(t, fake, c)
+}
+
+func newRelayOf(t *testing.T, fake *qualystest.Server, c Config) *testRelay {
+	t.Helper()
 	log := new(syncedLog)
 	s, err := New(c, accesslog.New(log, c.LogLevel, "some-project"))
 	require.NoError(t, err)
@@ -147,6 +152,7 @@ func (r *testRelay) post(path, token, body string) answer {
 	require.Equal(r.t, http.StatusOK, response.StatusCode, "%s", got)
 	definition := map[string]string{
 		"/observe/observables": "ObserveResponse", "/deliberate/observables": "DeliberateResponse", "/refer/observables": "ReferResponse", "/health": "HealthResponse",
+		"/tiles": "TilesResponse", "/tiles/tile": "TileResponse", "/tiles/tile-data": "TileDataResponse",
 	}[path]
 	require.NoError(r.t, ctimschema.Validate(definition, got))
 	a := answer{body: string(got), took: time.Since(began)}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -44,6 +45,9 @@ func endpoints() []endpoint {
 		{"observeObservables", "/observe/observables", http.MethodPost, (*Service).observe},
 		{"deliberateObservables", "/deliberate/observables", http.MethodPost, (*Service).deliberate},
 		{"referObservables", "/refer/observables", http.MethodPost, (*Service).refer},
+		{"tiles", "/tiles", http.MethodPost, (*Service).tiles},
+		{"tile", "/tiles/tile", http.MethodPost, (*Service).tile},
+		{"tileData", "/tiles/tile-data", http.MethodPost, (*Service).tileData},
 		{"version", "/version", http.MethodPost, (*Service).version},
 		{"watchdog", "/watchdog", http.MethodGet, (*Service).watchdog},
 	}
@@ -53,6 +57,9 @@ func endpoints() []endpoint {
 // The errors are those of the configuration.
 func New(c Config, log *slog.Logger) (*Service, error) {
 	c.Auth.Logger = log
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	verifier, err := auth.New(c.Auth)
 	if err != nil {
 		return nil, err

@@ -39,9 +39,9 @@ func TestTheDemosLinesCanBePasted(t *testing.T) {
 	token := regexp.MustCompile(`(?m)^TOKEN=.+$`).FindString(said)
 	require.NotEmpty(t, token)
 	lines := regexp.MustCompile(`(?m)^curl .+$`).FindAllString(said, -1)
-	require.Len(t, lines, 6)
+	require.Len(t, lines, 9)
 	wants := []string{`"status": "ok"`, `"count": 7`, `"verdicts": {`, `/ioc/#/hunting?search=`,
-		`"version": "`, `"data": "hello"`}
+		`"type": "markdown"`, `"type": "metric_group"`, `"label": "Malicious"`, `"version": "`, `"data": "hello"`}
 	for i, line := range lines {
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", token+"\n"+line).CombinedOutput()
 		require.NoError(t, err, line)

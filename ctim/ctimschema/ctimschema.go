@@ -1,9 +1,11 @@
-// Package ctimschema checks documents against the JSON Schema of CTIM. It stands apart from package ctim
-// so that the schema library is linked into tests and tools only, never into the deployed function.
+// Package ctimschema checks documents against the JSON Schemas of the relay's answers: of CTIM, and of the
+// tiles of XDR's dashboard. It stands apart from package ctim so that the schema library is linked into tests
+// and tools only, never into the deployed function.
 package ctimschema
 
 import (
 	"bytes"
+	_ "embed" // the schema of the tiles
 	"errors"
 	"fmt"
 	"strings"
@@ -16,38 +18,49 @@ import (
 	"qualysrelay.example/ctim"
 )
 
+//go:embed tiles.schema.json
+var tiles string
+
 const (
-	url      = "urn:ctim:relay-observe-response" // the schema's own $id
-	maxLines = 10                                // of an error: a broken answer repeats itself
-	maxValue = 300                               // characters of one such line
+	maxLines = 10  // of an error: a broken answer repeats itself
+	maxValue = 300 // characters of one such line
 )
 
-// compiled is every definition of the schema by name, compiled at the first call.
+// compiled is every definition of the schemas by name, compiled at the first call. Of two of one name, that
+// of the tiles is kept, which refers to the other one.
 var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(ctim.Schema()))
-	if err != nil {
-		return nil, err
-	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(jsonschema.SchemeURLLoader{}) // nothing is ever fetched
 	c.AssertFormat()
-	if err := c.AddResource(url, doc); err != nil {
-		return nil, err
+	places := make(map[string]string)
+	for _, schema := range [...]string{ctim.Schema(), tiles} {
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
+		if err != nil {
+			return nil, err
+		}
+		root, _ := doc.(map[string]any)
+		id, _ := root["$id"].(string)
+		if err := c.AddResource(id, doc); err != nil {
+			return nil, err
+		}
+		defs, _ := root["$defs"].(map[string]any)
+		for name := range defs {
+			places[name] = id + "#/$defs/" + name
+		}
 	}
-	root, _ := doc.(map[string]any)
-	defs, _ := root["$defs"].(map[string]any)
-	all := make(map[string]*jsonschema.Schema, len(defs))
-	for name := range defs {
-		if all[name], err = c.Compile(url + "#/$defs/" + name); err != nil {
+	all := make(map[string]*jsonschema.Schema, len(places))
+	for name, place := range places {
+		var err error
+		if all[name], err = c.Compile(place); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 })
 
-// Validate checks a JSON document against a definition of the schema, such as "ObserveResponse",
-// "DeliberateResponse", "HealthResponse" or "ReferResponse". Formats are asserted. The error has one line
-// for each violation, a JSON pointer and what is wrong there, and names ten at most.
+// Validate checks a JSON document against a definition of the schemas, such as "ObserveResponse",
+// "DeliberateResponse", "HealthResponse", "ReferResponse" or "TileDataResponse". Formats are asserted. The
+// error has one line for each violation, a JSON pointer and what is wrong there, and names ten at most.
 func Validate(def string, doc []byte) error {
 	all, err := compiled()
 	if err != nil {

@@ -57,6 +57,9 @@ type Config struct {
 	PagesFromOne bool     // the first page has number 1, and number 0 is the same
 	OldestFirst  bool     // whatever sort asks for
 	OneDataset   bool     // every search goes over the current state and the history, whatever state says
+
+	BucketsIgnoreFilter bool // of a filter of time-buckets only the times are heeded, as Qualys documents
+	IgnoreGroupBy       bool // a count that is to be grouped is one number
 }
 
 // Server is a fake gateway. Its methods are safe for concurrent use, while it serves as well.
@@ -91,7 +94,7 @@ type Stats struct {
 	Calls       int // requests of any kind
 	Logins      int
 	Searches    int
-	Counts      int // calls of /events/count
+	Counts      int // calls of /events/count and /events/count/time-buckets
 	Current     int // searches with state=true
 	History     int // searches without
 	InFlight    int // searches that have come and are not answered yet
@@ -111,6 +114,7 @@ type Request struct {
 	PageSize   int
 	PageNumber int
 	After      string // searchAfterValues: where the page begins
+	split      split
 }
 
 type issued struct {
@@ -423,7 +427,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case "/auth":
 		s.count(func(c *Stats) { c.Logins++ })
 		s.serveLogin(w, r)
-	case "/events/count":
+	case "/events/count", "/events/count/time-buckets":
 		s.count(func(c *Stats) { c.Counts++ })
 		s.serveSearch(w, r, Count)
 	case "/events/searchAfter":
@@ -577,6 +581,12 @@ func searchRequest(r *http.Request, op Op) (Request, error) {
 	if r.ContentLength != 0 {
 		return q, errors.New("a body")
 	}
+	buckets := strings.HasSuffix(q.Path, "/time-buckets")
+	if op == Count {
+		if q.split, err = splitOf(params, buckets); err != nil {
+			return q, err
+		}
+	}
 	for name, values := range params {
 		if len(values) != 1 {
 			return q, fmt.Errorf("%d values of %s", len(values), name)
@@ -616,7 +626,7 @@ func searchRequest(r *http.Request, op Op) (Request, error) {
 			return q, fmt.Errorf("an unknown parameter %q", name)
 		}
 	}
-	if op != SearchAfter && (!params.Has("pageSize") && op == Search || !params.Has("sort")) {
+	if op != SearchAfter && (!params.Has("pageSize") && op == Search || !buckets && !params.Has("sort")) {
 		return q, errors.New("no pageSize or no sort")
 	}
 	return q, nil
@@ -635,6 +645,13 @@ func (s *Server) search(r Request) (body []byte, next string, err error) {
 				return nil, "", fmt.Errorf("query has an unknown token %q", t.Field)
 			}
 		}
+	}
+	if r.split.buckets > 0 && s.config.BucketsIgnoreFilter {
+		query = query.times()
+	}
+	counted := tally{split: r.split}
+	if s.config.IgnoreGroupBy {
+		counted.split.byType = false
 	}
 	s.mu.Lock()
 	d := s.events[r.User]
@@ -672,7 +689,11 @@ func (s *Server) search(r Request) (body []byte, next string, err error) {
 		if r.Filter != "" && !query.matches(e.fields, &s.config) {
 			continue
 		}
-		if found++; r.Op == Count || found <= first {
+		if r.Op == Count {
+			counted.add(e)
+			continue
+		}
+		if found++; found <= first {
 			continue
 		}
 		if found > first+size {
@@ -685,7 +706,7 @@ func (s *Server) search(r Request) (body []byte, next string, err error) {
 		body = append(body, e.json...)
 	}
 	if r.Op == Count {
-		return fmt.Appendf(nil, `{"count":%d}`, found), "", nil
+		return counted.json(), "", nil
 	}
 	return append(body, ']'), next, nil
 }

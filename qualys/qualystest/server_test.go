@@ -86,6 +86,7 @@ func TestTheServerIsStrict(t *testing.T) {
 	bearer := "Bearer " + s.IssueToken(qualystest.User)
 	good := form + url.QueryEscape(qualystest.Password)
 	const sort = "&sort=" + "%5B%7B%22event.datetime%22%3A%22desc%22%7D%5D"
+	const buckets = "/ioc/events/count/time-buckets?fromDate=1773705600&toDate=1773788399&bucketCount=24"
 	search := func(rest string) string { return "/ioc/events?pageSize=10" + sort + rest }
 	query := func(qql string) string { return search("&filter=" + url.QueryEscape(qql)) }
 	tests := []struct {
@@ -130,6 +131,12 @@ func TestTheServerIsStrict(t *testing.T) {
 		{"a parameter twice", "GET", search("&pageSize=10"), "", []string{"Authorization", bearer}, 400, "2 values of pageSize"},
 		{"a query that is not encoded", "GET", search("&filter=%zz"), "", []string{"Authorization", bearer}, 400, "not encoded"},
 		{"a URL that is too long", "GET", query(`file.name: "` + strings.Repeat("x", 9000) + `"`), "", []string{"Authorization", bearer}, 414, "a URL of"},
+		{"time buckets", "GET", buckets, "", []string{"Authorization", bearer}, 200, ""},
+		{"time buckets in an order", "GET", buckets + sort, "", []string{"Authorization", bearer}, 400, "other parameters"},
+		{"time buckets without an end", "GET", strings.Replace(buckets, "&toDate=1773788399", "", 1), "", []string{"Authorization", bearer}, 400, "other parameters"},
+		{"a search by time", "GET", search("&fromDate=1773705600"), "", []string{"Authorization", bearer}, 400, `unknown parameter "fromDate"`},
+		{"a count by time", "GET", "/ioc/events/count?fromDate=1773705600" + sort, "", []string{"Authorization", bearer}, 400, "fromDate outside of time-buckets"},
+		{"a count by host", "GET", "/ioc/events/count?groupBy=host" + sort, "", []string{"Authorization", bearer}, 400, `groupBy "host"`},
 		{"an empty filter", "GET", search("&filter="), "", []string{"Authorization", bearer}, 400, "an empty filter"},
 		{"a good filter", "GET", query(`file.name: "x"`), "", []string{"Authorization", bearer}, 200, ""},
 		{"a malformed filter", "GET", query(`file.name: "x`), "", []string{"Authorization", bearer}, 400, "no closing quote"},

@@ -1,5 +1,7 @@
 package qualystest
 
+import "time"
+
 // Observable is something that an investigation asks about.
 type Observable struct {
 	Type  string // as CTIM names it: "ip", "domain", "file_name", "file_path", "mutex", "md5", "sha256", …
@@ -107,9 +109,9 @@ func Story() []Event {
 	// The miner: two opinions, then removed.
 	past(File(miner, minerSHA256, minerMD5).On(ws).At("2026-03-17T08:44:10Z").Actor(loader).
 		Verdict("MALICIOUS", 8, "Win32.Coinminer.Glasswing").Verdict("UNKNOWN", -1, ""))
-	now(File(miner, minerSHA256, minerMD5).On(ws).At("2026-03-17T10:05:33Z").Action("DELETED").
+	both(File(miner, minerSHA256, minerMD5).On(ws).At("2026-03-17T10:05:33Z").Action("DELETED").
 		Verdict("REMEDIATED", 1, "Win32.Coinminer.Glasswing"))
-	now(Process(miner, miner+` -o pool.glasswing.example:3333`, minerSHA256).On(ws).
+	both(Process(miner, miner+` -o pool.glasswing.example:3333`, minerSHA256).On(ws).
 		At("2026-03-17T10:05:31Z").Action("TERMINATED").
 		Verdict("REMEDIATED", 1, "Win32.Coinminer.Glasswing"))
 	past(Network("winsvchelper.exe", "192.0.2.17", "2001:db8:bad::3333", "pool.glasswing.example").On(ws).
@@ -150,6 +152,9 @@ func Story() []Event {
 		Verdict("UNKNOWN", -1, ""))
 	return story
 }
+
+// StoryEnd is when the story is over: the evening after its last event.
+func StoryEnd() time.Time { return time.Date(2026, 3, 18, 18, 0, 0, 0, time.UTC) }
 
 // StoryObservables returns what an analyst would ask about the story: each kind that Qualys can be asked
 // for, found and not.

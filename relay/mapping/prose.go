@@ -88,10 +88,30 @@ func first(values ...string) string {
 }
 
 // title is what happened, where and to what: "File created on WS-07: invoice.exe".
-func (m *mapper) title() string {
+func (m *mapper) title() string { return title(m.event, hostOf(m.event)) }
+
+// Row is the event as cells of a Markdown table: the host ("" where it is not named), and what happened to
+// what. Both are code spans, in which nothing is markup but the backtick that would end them; that and the
+// bar, which would end the cell, are shown as ' and ¦.
+func Row(e *qualys.Event) (host, what string) {
+	cell := func(s string) string {
+		var p prose
+		p.code(strings.ReplaceAll(s, "|", "¦"))
+		return p.String()
+	}
+	if host = hostOf(e); host != "" {
+		host = cell(host)
+	}
+	return host, cell(title(e, ""))
+}
+
+// hostOf is the host's name, "" where there is none.
+func hostOf(e *qualys.Event) string { return first(e.Asset.NetBIOSName, e.Asset.HostName) }
+
+// title is what happened and to what, and where if host is not empty.
+func title(e *qualys.Event, host string) string {
 	var p, object prose
 	p.Grow(128)
-	e := m.event
 	action := first(strings.ReplaceAll(e.Action, "_", " "))
 	switch {
 	case strings.Contains(action, " "): // the name of what detected it, such as "Anti-Exploit protection"
@@ -106,7 +126,7 @@ func (m *mapper) title() string {
 			p.say(" event")
 		}
 	}
-	if host := first(e.Asset.NetBIOSName, e.Asset.HostName); host != "" {
+	if host != "" {
 		p.say(" on ")
 		p.text(host, maxWord)
 	}

@@ -5,8 +5,8 @@
 // A lookup is one normalised observable in one state (current or history), for one tenant and limit. It
 // belongs to nobody: requests only wait for lookups, several for the same one where they want the same. A
 // request that gives up stops waiting and changes nothing else; a lookup that nobody waits for is not sent.
-// Counting events and checking an account are lookups too, so that they share the tenant's login,
-// concurrency and rate limit.
+// Counting events, reading the newest ones of a query and checking an account are lookups too, so that they
+// share the tenant's login, concurrency and rate limit.
 //
 // Queue. Each tenant has its own two queues, one for each state. A queue takes one lookup from each waiting
 // request in turn, so that a request with a thousand observables does not delay a small one for long. There

@@ -42,6 +42,25 @@ func TestARequestHoldsItsShareAtMost(t *testing.T) {
 	assert.True(t, pool.TryAcquire(64<<20), "all of it was given back")
 }
 
+func TestNewestGivesItsMemoryBack(t *testing.T) {
+	t.Parallel()
+	pool := semaphore.NewWeighted(64 << 20)
+	r := newRig(t, Options{Memory: pool}, active(heavy(100, 5000))...)
+	r.searcher.Newest(withDeadline(t), r.fake.Tenant(), qualys.Filter{}, 100, func(result Result) {
+		require.Empty(t, result.Errs)
+		require.Len(t, result.Events, 100)
+		assert.False(t, pool.TryAcquire(64<<20), "it is held while it is visited")
+	})
+	require.Eventually(t, func() bool { return pool.TryAcquire(64 << 20) }, patience, tick)
+}
+
+func active(events []qualystest.Event) []qualystest.Event {
+	for i := range events {
+		events[i] = events[i].Current()
+	}
+	return events
+}
+
 func TestVisitedResultsGiveTheirMemoryBack(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 20

@@ -206,24 +206,31 @@ func (t *tenant) searchAlone(q *query, l *lookup) error {
 	}
 }
 
-// ask counts events, or checks the account.
+// ask counts events, reads the newest ones of a query, or checks the account.
 func (t *tenant) ask(q *query, l *lookup) error {
 	var a answer
-	client := t.searcher.client
-	query := qualys.EventQuery{Filter: l.target.filter, Active: q.state == current, PageSize: 1}
+	var page qualys.Page
+	client, f, active := t.searcher.client, l.target.filter, q.state == current
 	err := t.call(q, func(ctx context.Context) (_ qualys.RateLimits, err error) {
 		if l.key.op == qualys.OpCount {
+			query := qualys.CountQuery{Filter: f, Active: active, Split: l.key.split}
 			a.count, a.limits, err = client.Count(ctx, t.account, query)
-		} else if err = client.Check(ctx, t.account); err == nil {
-			var page qualys.Page
-			page, err = client.Events(ctx, t.account, query)
-			page.Release()
-			a.limits = page.Limits
+			return a.limits, err
 		}
+		if l.key.op == opCheck {
+			err = client.Check(ctx, t.account)
+		}
+		if err == nil {
+			query := qualys.EventQuery{Filter: f, Active: active, PageSize: l.key.limit}
+			page, err = client.Events(ctx, t.account, query)
+		}
+		a.events, a.truncated, a.unreadable = page.Events, page.Full, page.Unreadable
+		a.limits = page.Limits
 		return a.limits, err
 	})
+	defer page.Release() // by then, who waits is charged
 	if err == nil {
-		t.deliver(l, a, time.Time{})
+		t.deliver(l, a, time.Now().Add(memoryWait))
 	}
 	return err
 }

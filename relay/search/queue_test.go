@@ -301,7 +301,7 @@ func TestRateLimits(t *testing.T) {
 		}
 		_, _, err := r.searcher.Check(withDeadline(t), r.fake.Tenant())
 		require.Error(t, err)
-		counts, _ := r.searcher.Count(withDeadline(t), r.fake.Tenant(), []qualys.EventQuery{{}})
+		counts, _ := r.searcher.Count(withDeadline(t), r.fake.Tenant(), []qualys.CountQuery{{}})
 		require.Error(t, counts[0].Err)
 		assert.Equal(t, calls, r.fake.Calls())
 	})

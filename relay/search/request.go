@@ -42,15 +42,18 @@ const (
 // lookupKey identifies a lookup. Lookups of one key have the same answer.
 type lookupKey struct {
 	tenant qualys.TenantKey
-	op     string       // qualys.OpEvents, qualys.OpCount, or opCheck
+	op     string       // qualys.OpEvents, qualys.OpCount, opNewest or opCheck
 	field  qualys.Field // of the target's kind
 	value  string       // the target's key
 	state  state
-	limit  int // the most events that are wanted
+	limit  int          // the most events that are wanted
+	split  qualys.Split // of a count
 }
 
-// opCheck is the smallest search there is.
-const opCheck = "check"
+const (
+	opCheck  = "check"  // the smallest search there is
+	opNewest = "newest" // one page of a query, whatever it is about
+)
 
 // lookup is one search in one state. See the package comment. The fields below target are under tenant.mu.
 type lookup struct {
@@ -100,7 +103,7 @@ type answer struct {
 	truncated  bool
 	examined   int
 	unreadable int
-	count      int64
+	count      qualys.Count
 	limits     qualys.RateLimits
 	err        error
 }
@@ -121,7 +124,7 @@ func (a answer) size() (bytes int64) {
 	return bytes
 }
 
-// request is one call of Search, Count or Check. The fields below order are under tenant.mu.
+// request is one call of Search, Newest, Count or Check. The fields below order are under tenant.mu.
 type request struct {
 	ctx     context.Context //nolint:containedctx // a request is one call of Search
 	tenant  *tenant

@@ -100,7 +100,10 @@ func (s *Searcher) Search(
 			result.Errs = []error{err}
 		} else {
 			for state := range states {
-				key := lookupKey{r.tenant.key, qualys.OpEvents, target.fields[0], target.key, state, limit}
+				key := lookupKey{
+					tenant: r.tenant.key, op: qualys.OpEvents, field: target.fields[0], value: target.key,
+					state: state, limit: limit,
+				}
 				waiters[o] = append(waiters[o], r.want(key, target))
 			}
 		}
@@ -124,46 +127,74 @@ func (s *Searcher) Search(
 
 // Check logs in where needed and makes the smallest search there is. It returns the rate limits that Qualys
 // told.
-func (s *Searcher) Check(ctx context.Context, account qualys.Tenant) (qualys.RateLimits, Stats, error) {
-	answers, stats := s.ask(ctx, account, opCheck, qualys.EventQuery{Active: true})
-	return answers[0].limits, stats, answers[0].err
+func (s *Searcher) Check(
+	ctx context.Context, account qualys.Tenant,
+) (limits qualys.RateLimits, stats Stats, err error) {
+	stats = s.ask(ctx, account, func(answers []answer) {
+		limits, err = answers[0].limits, answers[0].err
+	}, question{key: lookupKey{op: opCheck, limit: 1}})
+	return limits, stats, err
+}
+
+// Newest finds the newest events of the query in the current state, 1 to 1000, and calls visit with them
+// once. visit must not keep the events.
+func (s *Searcher) Newest(
+	ctx context.Context, account qualys.Tenant, f qualys.Filter, limit int, visit func(Result),
+) Stats {
+	return s.ask(ctx, account, func(answers []answer) {
+		result := Result{Filter: f}
+		result.merge(answers[0], answer{}, limit)
+		visit(result)
+	}, question{f, lookupKey{op: opNewest, limit: limit}})
 }
 
 // CountResult is the answer to one query of Count.
 type CountResult struct {
-	N   int64
+	qualys.Count
 	Err error
 }
 
 // Count counts the events of each query, in the order of the queries.
 func (s *Searcher) Count(
-	ctx context.Context, account qualys.Tenant, queries []qualys.EventQuery,
+	ctx context.Context, account qualys.Tenant, queries []qualys.CountQuery,
 ) ([]CountResult, Stats) {
-	answers, stats := s.ask(ctx, account, qualys.OpCount, queries...)
-	results := make([]CountResult, len(queries))
-	for i, a := range answers {
-		results[i] = CountResult{N: a.count, Err: a.err}
+	questions, results := make([]question, len(queries)), make([]CountResult, len(queries))
+	for i, q := range queries {
+		questions[i] = question{q.Filter, lookupKey{op: qualys.OpCount, state: history, split: q.Split}}
+		if q.Active {
+			questions[i].key.state = current
+		}
 	}
+	stats := s.ask(ctx, account, func(answers []answer) {
+		for i, a := range answers {
+			results[i] = CountResult{a.count, a.err}
+		}
+	}, questions...)
 	return results, stats
 }
 
+// question is what a lookup that is joined with no others is about. Its key lacks the tenant and the value.
+type question struct {
+	filter qualys.Filter
+	key    lookupKey
+}
+
+// ask calls visit with the answers, in the order of the questions. They are charged for until it returns.
 func (s *Searcher) ask(
-	ctx context.Context, account qualys.Tenant, op string, queries ...qualys.EventQuery,
-) ([]answer, Stats) {
+	ctx context.Context, account qualys.Tenant, visit func([]answer), questions ...question,
+) Stats {
 	r := s.request(ctx, account)
-	waiters, answers := make([]*waiter, len(queries)), make([]answer, len(queries))
-	for i, q := range queries {
-		key := lookupKey{tenant: r.tenant.key, op: op, value: q.Filter.String(), state: history}
-		if q.Active {
-			key.state = current
-		}
-		waiters[i] = r.want(key, target{filter: q.Filter, alone: true})
+	waiters, answers := make([]*waiter, len(questions)), make([]answer, len(questions))
+	for i, q := range questions {
+		q.key.tenant, q.key.value = r.tenant.key, q.filter.String()
+		waiters[i] = r.want(q.key, target{filter: q.filter, alone: true})
 	}
 	r.tenant.submit(r, r.order...)
 	for i, w := range waiters {
 		answers[i] = r.wait(w)
 	}
-	return answers, r.end()
+	visit(answers)
+	return r.end()
 }
 
 // merge joins the answers of both states. An event of history that is the same occurrence as one of the
@@ -225,8 +256,8 @@ func (c *cache) get(key lookupKey) (answer, bool) {
 
 // put keeps an answer without an error, unless it has more than a quarter of the cache's bytes.
 func (c *cache) put(key lookupKey, a answer) {
-	const overhead = 512 // bytes of an entry without events
-	size := overhead + int64(len(key.value)) + a.size()
+	const overhead, partSize = 512, 96 // bytes of an entry without events, and of a part of a count
+	size := overhead + int64(len(key.value)) + a.size() + partSize*int64(len(a.count.Parts))
 	if c.ttl <= 0 || a.err != nil || key.op == opCheck || size > c.most/4 {
 		return
 	}

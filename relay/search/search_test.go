@@ -372,9 +372,9 @@ func TestCount(t *testing.T) {
 	require.NoError(t, err)
 	two, err := Filter(ctim.Observable{Type: "sha256", Value: sha(2)})
 	require.NoError(t, err)
-	queries := []qualys.EventQuery{{}, {Filter: one}, {Filter: two, Active: true}, {Filter: one, Active: true}, {Filter: one}}
+	queries := []qualys.CountQuery{{}, {Filter: one}, {Filter: two, Active: true}, {Filter: one, Active: true}, {Filter: one}}
 	results, stats := r.searcher.Count(withDeadline(t), r.fake.Tenant(), queries)
-	assert.Equal(t, []CountResult{{N: 3}, {N: 1}, {N: 1}, {N: 0}, {N: 1}}, results)
+	assert.Equal(t, []int64{3, 1, 1, 0, 1}, []int64{results[0].N, results[1].N, results[2].N, results[3].N, results[4].N})
 	assert.Equal(t, 4, r.fake.Stats().Counts, "an equal query is made once")
 	assert.Equal(t, 1, stats.Logins)
 	_, stats = r.searcher.Count(withDeadline(t), r.fake.Tenant(), queries)
@@ -388,6 +388,56 @@ func TestCount(t *testing.T) {
 	e, ok := asError(results[2].Err)
 	require.True(t, ok)
 	assert.Equal(t, "not yours", e.Message)
+}
+
+func TestCountInParts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{CacheTTL: time.Minute}, qualystest.Story()...)
+	from, to := time.Date(2026, 3, 16, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 18, 0, 0, 0, 0, time.UTC)
+	malicious := qualys.CountQuery{Filter: qualys.And(qualys.Between(from, to), qualys.ScoreRange(8, 10))}
+	byType, byDay, byHour := malicious, malicious, malicious
+	byType.Split, byDay.Split, byHour.Split = qualys.ByType(), qualys.ByTime(from, to, 24*time.Hour), qualys.ByTime(from, to, time.Hour)
+	queries := []qualys.CountQuery{malicious, byType, byDay, byHour}
+	results, _ := r.searcher.Count(withDeadline(t), r.fake.Tenant(), queries)
+	for i, parts := range []int{0, 4, 1, 2} {
+		require.NoError(t, results[i].Err)
+		assert.EqualValues(t, 8, results[i].N)
+		assert.Len(t, results[i].Parts, parts, "each split is a lookup of its own")
+	}
+	again, stats := r.searcher.Count(withDeadline(t), r.fake.Tenant(), queries)
+	assert.Equal(t, results, again)
+	assert.Equal(t, 4, stats.CacheHits)
+	assert.Zero(t, stats.Calls)
+}
+
+func TestNewest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{CacheTTL: time.Minute}, qualystest.Story()...)
+	newest := func(limit int) (times []string, result Result, stats Stats) {
+		stats = r.searcher.Newest(withDeadline(t), r.fake.Tenant(), qualys.ScoreRange(8, 10), limit, func(found Result) {
+			result = found
+			for _, e := range found.Events {
+				times = append(times, e.Time.Format(time.TimeOnly))
+			}
+		})
+		return times, result, stats
+	}
+	times, result, stats := newest(3)
+	assert.Equal(t, []string{"09:15:47", "08:43:01", "08:42:45"}, times)
+	assert.True(t, result.Truncated)
+	assert.Equal(t, qualys.ScoreRange(8, 10), result.Filter)
+	assert.Equal(t, 2, stats.Calls, "a login and a page")
+	times, _, stats = newest(3)
+	assert.Len(t, times, 3)
+	assert.Zero(t, stats.Calls)
+	_, result, _ = newest(10)
+	assert.False(t, result.Truncated)
+	assert.Zero(t, r.fake.Stats().History, "in the current state only")
+
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusForbidden, "not yours")})
+	_, result, _ = newest(4)
+	require.Len(t, result.Errs, 1)
+	assert.Empty(t, result.Events)
 }
 
 func TestAPanicOfASearchIsAnError(t *testing.T) {

@@ -57,7 +57,7 @@ type investigation struct {
 // problem is an error in the relay's answers, or a request that got no usable answer.
 type problem struct {
 	errorhelp.Help
-	Endpoints []string `json:"endpoints"` // observe, deliberate, refer: those whose answers say so
+	Endpoints []string `json:"endpoints"` // observe, deliberate, refer, tiles or tile
 	Type      string   `json:"type"`      // fatal, error, warning; note: only links are missing
 	Code      string   `json:"code"`      // the relay's; empty: no usable answer
 	Heading   string   `json:"heading"`
@@ -116,16 +116,7 @@ func (c *console) query(ctx context.Context, body []byte) investigation {
 	var group sync.WaitGroup
 	for i, endpoint := range endpoints {
 		group.Go(func() {
-			path := "/" + endpoint + "/observables"
-			started := time.Now()
-			reply, err := c.options.Ask(ctx, path, body)
-			if reply.Duration == 0 {
-				reply.Duration = time.Since(started)
-			}
-			timing, _ := reply.Timing()
-			parts[i] = part{path, reply.Status, float64(reply.Duration.Microseconds()) / 1000,
-				timing.Total, timing.Qualys, timing.Calls, len(reply.Body)}
-			*answers[i], problems[i] = c.read(endpoint, reply, err)
+			*answers[i], problems[i], parts[i] = c.ask(ctx, endpoint, "/"+endpoint+"/observables", body)
 		})
 	}
 	group.Wait()
@@ -138,6 +129,21 @@ func (c *console) query(ctx context.Context, body []byte) investigation {
 	}
 	out.Cost.Parts = parts
 	return out
+}
+
+// ask sends one request, and reads its answer.
+func (c *console) ask(
+	ctx context.Context, endpoint, path string, body []byte,
+) (json.RawMessage, []*problem, part) {
+	started := time.Now()
+	reply, err := c.options.Ask(ctx, path, body)
+	if reply.Duration == 0 {
+		reply.Duration = time.Since(started)
+	}
+	timing, _ := reply.Timing()
+	answer, problems := c.read(endpoint, reply, err)
+	return answer, problems, part{path, reply.Status, float64(reply.Duration.Microseconds()) / 1000,
+		timing.Total, timing.Qualys, timing.Calls, len(reply.Body)}
 }
 
 // add reports a problem of several answers once.
@@ -157,7 +163,8 @@ func (v *investigation) add(p *problem) {
 // there is none.
 func (c *console) read(endpoint string, reply relayclient.Response, err error) (json.RawMessage, []*problem) {
 	fail := func(format string, args ...any) (json.RawMessage, []*problem) {
-		lost := map[string]string{"observe": "No events", "deliberate": "No verdicts", "refer": "No links to Qualys"}
+		lost := map[string]string{"observe": "No events", "deliberate": "No verdicts",
+			"refer": "No links to Qualys", "tiles": "No tiles", "tile": "No data"}
 		return nil, []*problem{{Endpoints: []string{endpoint}, Type: "error", Heading: lost[endpoint],
 			Message: fmt.Sprintf(format, args...)}}
 	}

@@ -50,6 +50,7 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", c.servePage)
 	mux.HandleFunc("POST /api/find", c.find)
 	mux.HandleFunc("POST /api/investigate", c.investigate)
+	mux.HandleFunc("POST /api/tiles", c.tiles)
 	if err := serveAssets(mux); err != nil {
 		return nil, err
 	}

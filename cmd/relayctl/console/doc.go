@@ -1,5 +1,6 @@
 // Package console is the page on which an analyst sees what the relay's answers mean: the observables in a
-// pasted text, the events about them, what those touched, the verdicts, and what all that cost.
+// pasted text, the events about them, what those touched, the verdicts, and what all that cost. It draws the
+// relay's tiles, too, as XDR's dashboard would.
 //
 // It is a page for one person on one machine. The handler answers only on a loopback address, only under a
 // loopback name, only to its own page, and only with the token that the page was given; what authenticates to

@@ -90,6 +90,7 @@ func newRelay(gateway string, key secret.Value) (*relay.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	config.Now = qualystest.StoryEnd // the dashboard shows the days until then
 	return relay.New(config, accesslog.New(os.Stderr, config.LogLevel, ""))
 }
 
@@ -104,7 +105,8 @@ func (d *Demo) Handler(page http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", page)
 	for _, path := range []string{relayclient.PathHealth, relayclient.PathObserve, relayclient.PathDeliberate,
-		relayclient.PathRefer, relayclient.PathVersion, relayclient.PathWatchdog} {
+		relayclient.PathRefer, relayclient.PathTiles, relayclient.PathTile, relayclient.PathTileData,
+		relayclient.PathVersion, relayclient.PathWatchdog} {
 		mux.Handle(path, d.service)
 	}
 	return mux
@@ -159,6 +161,9 @@ func (d *Demo) WriteCommands(w io.Writer) {
 	post(relayclient.PathObserve, body)
 	post(relayclient.PathDeliberate, body)
 	post(relayclient.PathRefer, body)
+	post(relayclient.PathTiles, "")
+	post(relayclient.PathTile, `{"tile_id":"qualys-detections"}`)
+	post(relayclient.PathTileData, `{"tile_id":"qualys-detections","period":"last_7_days"}`)
 	fmt.Fprintf(w, "curl -sX POST %s%s%s\n", base, relayclient.PathVersion, readable)
 	fmt.Fprintf(w, "curl -s %s%s -H 'Health-Check: hello'%s\n", base, relayclient.PathWatchdog, readable)
 }

@@ -36,6 +36,9 @@ const (
 	PathObserve    = "/observe/observables"
 	PathDeliberate = "/deliberate/observables"
 	PathRefer      = "/refer/observables"
+	PathTiles      = "/tiles"
+	PathTile       = "/tiles/tile"
+	PathTileData   = "/tiles/tile-data"
 	PathVersion    = "/version"
 	PathWatchdog   = "/watchdog"
 )

@@ -1,4 +1,4 @@
-// The console's own two requests. The relay's token is not here: it never leaves the console's process.
+// The console's own three requests. The relay's token is not here: it never leaves the console's process.
 
 const token = document.querySelector('meta[name="console-token"]').content;
 
@@ -31,3 +31,6 @@ export const find = (text, signal) => post('/api/find', { text }, signal);
 
 // investigate answers {observe, deliberate, refer, problems, cost}; see api.go.
 export const investigate = (observables, signal) => post('/api/investigate', { observables }, signal);
+
+// tiles answers {tiles: [{head, answer, problems, cost}], problems}; see tiles.go.
+export const tiles = (period, signal) => post('/api/tiles', { period }, signal);

@@ -9,6 +9,7 @@ import { buildModel, keyOf, narrow, typeName, unique } from './model.js';
 import { createQuestion, decode, encode } from './question.js';
 import { drawCost, drawRaw, drawReferences, milliseconds } from './sources.js';
 import { createTable, eventColumns, indicatorColumns, judgementColumns } from './tables.js';
+import { createTiles } from './tiles.js';
 import { createTimeline } from './timeline.js';
 
 const $ = (id) => document.getElementById(id);
@@ -64,6 +65,7 @@ const tables = {
     open: (i) => openEntity('indicator', i.id),
   }),
 };
+createTiles({ panel: $('dashboard'), period: $('period'), box: $('tiles'), status: $('tiles-status') });
 const question = createQuestion({
   field: $('text'), chips: $('chips'), empty: $('chips-empty'), omitted: $('skipped'), counter: $('chips-count'),
   changed(asked) {

@@ -31,7 +31,8 @@ type Relay struct {
 	gateway  func(s *qualystest.Server)  // what happens at Qualys
 	change   func(answer map[string]any) // of observe
 	refer    []byte                      // in place of the relay's own answer
-	old      bool                        // it has no verdicts
+	tile     []byte                      // in place of each tile's data
+	old      bool                        // it has no verdicts and no tiles
 }
 
 // Story is a relay that works.
@@ -109,7 +110,17 @@ func Hostile() Relay {
 		map[string]any{"id": "2", "title": Script, "description": Script, "url": "https://qualys.example/?" +
 			strings.Repeat("x", 1500)},
 	}})
-	return Relay{change: change, refer: refer}
+	tile := encode(map[string]any{
+		"data": map[string]any{
+			"keys": Script, "labels": []any{Script}, "data": []any{
+				"| " + Script + " | `" + Script + turned + "` | [x](javascript:globalThis.hostile=1) | [" +
+					Script + "](https://qualys.example/) |",
+				"**" + Script + "** [x](javascript:globalThis.hostile=1)", 7, nil,
+			},
+		},
+		"errors": []any{map[string]any{"type": "error", "code": Script, "message": Script}},
+	})
+	return Relay{change: change, refer: refer, tile: tile}
 }
 
 // Many answers with the story told until there are n events, on 200 hosts and along 30 days.
@@ -162,6 +173,7 @@ func (r Relay) Start(tb qualystest.TB) (ask func(ctx context.Context, path strin
 	if err != nil {
 		tb.Fatalf("consoletest: %v", err)
 	}
+	config.Now = qualystest.StoryEnd
 	service, err := relay.New(config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatalf("consoletest: %v", err)
@@ -205,10 +217,15 @@ func (r Relay) disturb(service http.Handler) http.Handler {
 	mux.Handle("/", service)
 	if r.old {
 		mux.Handle("/deliberate/observables", http.NotFoundHandler())
+		mux.Handle("/tiles", http.NotFoundHandler())
 	}
 	if r.refer != nil {
 		mux.HandleFunc("/refer/observables",
 			func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(r.refer) })
+	}
+	if r.tile != nil {
+		mux.HandleFunc("/tiles/tile-data",
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(r.tile) })
 	}
 	if r.change != nil {
 		mux.HandleFunc("/observe/observables", func(w http.ResponseWriter, request *http.Request) {
