@@ -139,7 +139,7 @@ func (s *Service) respond(r *request, e endpoint) (status int, parts [][]byte) {
 	}()
 	if r.Method != e.method {
 		return envelope(r, nil, &statusError{http.StatusMethodNotAllowed,
-			"This endpoint takes " + e.method + " requests only.", r.Method + " is not allowed."})
+			"This endpoint takes " + e.method + " requests only.", "The request has another method."})
 	}
 	data, err := e.handle(s, r)
 	return envelope(r, data, err)

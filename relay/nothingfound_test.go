@@ -209,7 +209,7 @@ func TestLookAlikesHideNothing(t *testing.T) {
 		"a domain, 101":       {[]string{"domain", "c2.example"}, crowd(101, domain), toDomain("c2.example")},
 		"a domain, 100":       {[]string{"domain", "c2.example"}, crowd(100, domain), toDomain("c2.example")},
 		"a domain, 1,000":     {[]string{"domain", "c2.example"}, crowd(1000, domain), toDomain("c2.example")},
-		"a domain, 3,500":     {[]string{"domain", "c2.example"}, crowd(3500, domain), toDomain("c2.example")},
+		"a domain, 2,500":     {[]string{"domain", "c2.example"}, crowd(2500, domain), toDomain("c2.example")},
 		"an address":          {[]string{"ip", "198.51.100.2"}, crowd(1500, address), qualystest.Network("b.exe", "192.0.2.17", "198.51.100.2", "")},
 		"a name":              {[]string{"file_name", "update.exe"}, crowd(1500, func(i int) qualystest.Event { return qualystest.File(fmt.Sprintf(`C:\a\my-update.exe-%d`, i), "", "") }), qualystest.File(`C:\b\update.exe`, sha(1), "")},
 		"beside other values": {[]string{"sha256", sha(5), "domain", "c2.example", "file_name", "x.exe"}, crowd(1500, domain), toDomain("c2.example")},

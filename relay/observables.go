@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"qualysrelay.example/ctim"
+	"qualysrelay.example/relay/accesslog"
 	"qualysrelay.example/relay/search"
 )
 
@@ -54,7 +55,9 @@ func (s *Service) observables(r *request, maxBytes int64, most int) ([]ctim.Obse
 		}
 		r.line.Observables[name]++
 		if s.log.Enabled(r.Context(), slog.LevelDebug) {
-			r.line.Values = append(r.line.Values, string(o.Type)+":"+o.Value)
+			if len(r.line.Values) < accesslog.MaxValues {
+				r.line.Values = append(r.line.Values, string(o.Type)+":"+o.Value)
+			}
 		}
 	}
 	return observables, nil

@@ -275,3 +275,65 @@ func TestATraceOfTheCallers(t *testing.T) {
 		assert.Equal(t, valid, there, header)
 	}
 }
+
+// TestLargeHeadersAreNotEchoed: what a stranger sends is not held several times over.
+func TestLargeHeadersAreNotEchoed(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("\xff", 1_000_000)
+	r := newRelay(t, nil)
+	const connection = "Host: x\r\nConnection: close\r\n"
+	for name, text := range map[string]string{
+		"Health-Check": "GET /watchdog HTTP/1.1\r\n" + connection + "Health-Check: " + large + "\r\n\r\n",
+		"User-Agent":   "POST /health HTTP/1.1\r\n" + connection + "User-Agent: " + large + "\r\nX-Module-Instance-Id: x\r\n\r\n",
+		"a token":      "POST /health HTTP/1.1\r\n" + connection + "Authorization: Bearer " + large + "\r\n\r\n",
+		"a scheme":     "POST /health HTTP/1.1\r\n" + connection + "Authorization: " + large + " x\r\n\r\n",
+		"a method":     strings.Repeat("X", 1_000_000) + " /version HTTP/1.1\r\n" + connection + "\r\n",
+		"a path":       "POST /" + strings.Repeat("x", 1_000_000) + " HTTP/1.1\r\n" + connection + "\r\n",
+		"a query":      "POST /version?" + strings.Repeat("x", 1_000_000) + " HTTP/1.1\r\n" + connection + "\r\n",
+	} {
+		assert.Less(t, len(exchange(t, r.url, text)), 2048, name)
+	}
+	r.waitInFlight(0)
+	for line := range strings.Lines(r.log.String()) {
+		assert.Less(t, len(line), 4096)
+	}
+	assert.JSONEq(t, `{"errors":[{"type":"fatal","code":"health check failed","message":"Invalid Health Check: the Health-Check header is larger than 1024 bytes."}]}`,
+		call(t, r.relay, "GET", "/watchdog", "", "Health-Check", strings.Repeat("x", maxHealthCheck+1)).Body.String())
+}
+
+// TestManyLargeHeaders come at once, to a relay in a process of its own.
+func TestManyLargeHeaders(t *testing.T) {
+	t.Parallel()
+	if testing.Short() || raceDetectorOn() {
+		t.Skip("the race detector multiplies the memory")
+	}
+	c := startChild(t, "GOMEMLIMIT", memoryLimit)
+	large := strings.Repeat("\xff", 1_000_000)
+	var group, arrived sync.WaitGroup
+	const requests = 100
+	arrived.Add(requests)
+	for range requests {
+		group.Go(func() {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+			if !assert.NoError(t, err) {
+				arrived.Done()
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			_, err = io.WriteString(conn, "GET /watchdog HTTP/1.1\r\nHost: x\r\nHealth-Check: "+large+"\r\n")
+			arrived.Done()
+			arrived.Wait()
+			assert.NoError(t, err)
+			_, err = io.WriteString(conn, "\r\n")
+			assert.NoError(t, err)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if assert.NoError(t, err) {
+				assert.NoError(t, response.Body.Close())
+			}
+		})
+	}
+	group.Wait()
+	peak := c.peak(t)
+	t.Logf("peak %d MiB", peak>>20)
+	assert.Less(t, peak, instanceMemory)
+}

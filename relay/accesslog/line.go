@@ -61,10 +61,12 @@ type Panic struct {
 	Stack []byte
 }
 
+// MaxValues is how many observables a line has at most.
+const MaxValues = 100
+
 const (
 	maxText   = 300 // bytes of a text from outside
 	maxCauses = 10
-	maxValues = 100
 
 	labelsKey = "logging.googleapis.com/labels"
 )
@@ -167,8 +169,8 @@ func (l *Line) message() string {
 }
 
 func (l *Line) values() []string {
-	values := make([]string, 0, min(maxValues, len(l.Values)))
-	for _, value := range l.Values[:min(maxValues, len(l.Values))] {
+	values := make([]string, 0, min(MaxValues, len(l.Values)))
+	for _, value := range l.Values[:min(MaxValues, len(l.Values))] {
 		values = append(values, shortened(value))
 	}
 	return values

@@ -20,7 +20,7 @@ const corpus = "testdata/corpus.txt"
 func render(found []ioc.Finding, skipped []ioc.Skipped) string {
 	var b strings.Builder
 	for _, f := range found {
-		b.WriteString("  " + string(f.Observable.Type) + ":" + visible(f.Observable.Value))
+		b.WriteString("  " + string(f.Type) + ":" + visible(f.Value))
 		if f.Note != "" {
 			b.WriteString("   (" + f.Note + ")")
 		}

@@ -93,9 +93,9 @@ func FuzzExtract(f *testing.F) {
 		for _, f := range found {
 			require.False(t, seen[f.Observable], "twice: %v", f)
 			seen[f.Observable] = true
-			require.Contains(t, ioc.Types(), string(f.Observable.Type))
+			require.Contains(t, ioc.Types(), string(f.Type))
 			require.True(t, stands(refanged, f), "%+v is not in %q", f, refanged)
-			if f.Observable.Type == ctim.ObservableFilePath {
+			if f.Type == ctim.ObservableFilePath {
 				whole := func(text string) bool { return ends(text, f) }
 				require.True(t, slices.ContainsFunc(spellings(refanged), whole), "%+v is cut off in %q", f, refanged)
 			}
@@ -109,8 +109,8 @@ func FuzzExtract(f *testing.F) {
 
 // stands reports whether a finding's value is in the text that it was found in.
 func stands(text string, f ioc.Finding) bool {
-	value := strings.ToLower(f.Observable.Value)
-	switch f.Observable.Type {
+	value := strings.ToLower(f.Value)
+	switch f.Type {
 	case ctim.ObservableIP, ctim.ObservableIPv6: // its usual form, and as it is written in the text
 		_, err := netip.ParseAddr(value)
 		return err == nil && f.Text != ""
@@ -127,7 +127,7 @@ func stands(text string, f ioc.Finding) bool {
 // pathTail is a path without the folder that a variable was read as.
 func pathTail(f ioc.Finding) string {
 	_, folder, _ := strings.Cut(f.Note, " is read as ")
-	tail := strings.ToLower(strings.TrimPrefix(f.Observable.Value, folder))
+	tail := strings.ToLower(strings.TrimPrefix(f.Value, folder))
 	return doubled.ReplaceAllLiteralString(tail, `\`)
 }
 
