@@ -116,5 +116,6 @@ func TestShutdownWritesPartialAnswers(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
-	assert.Contains(t, r.log.String(), "version 503", "what is turned away is logged")
+	require.Eventually(t, func() bool { return strings.Contains(r.log.String(), "version 503") }, testPatience, testTick,
+		"what is turned away is logged, after its answer")
 }

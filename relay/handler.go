@@ -72,7 +72,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	body := &timedBody{ReadCloser: r.Body, conn: conn}
 	ctx, span := s.telemetry.Request(ctx, e.name)
 	req.Request = r.WithContext(ctx)
-	req.Body = body
+	req.Body = http.MaxBytesReader(w, body, maxBody)
 	req.memory.pool = s.answers
 	defer req.memory.release()
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"time"
 
@@ -105,7 +106,7 @@ func (s *Service) tile(r *request) (any, error) {
 	if _, err := s.authorize(r); err != nil {
 		return nil, err
 	}
-	t, _, err := decodeTile(r.Body, false)
+	t, _, err := decodeTile(r, false)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (s *Service) tileData(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, period, err := decodeTile(r.Body, true)
+	t, period, err := decodeTile(r, true)
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +141,9 @@ func (s *Service) tileData(r *request) (any, error) {
 
 // decodeTile reads {"tile_id": "…"}, with a "period" where withPeriod says so. The error names each key that
 // is wrong.
-func decodeTile(r io.Reader, withPeriod bool) (t tile, p tilePeriod, err error) {
+func decodeTile(r *request, withPeriod bool) (t tile, p tilePeriod, err error) {
 	var fields map[string]json.RawMessage
-	body := json.NewDecoder(r)
+	body := json.NewDecoder(http.MaxBytesReader(nil, r.Body, freeBody))
 	err = body.Decode(&fields)
 	_, isOther := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {

@@ -27,12 +27,12 @@ var (
 const (
 	pathStops = `(<[^/<>][^<>]{0,61}>)|["|<>:` + "`" + `•‣▪●—→]|\x{fffd}|&&`
 	// of a path that is not in quotation marks
-	openStops = pathStops + `|(\.[A-Za-z0-9]{1,8})[ *?,;–'()\]}]|[ ,;&][A-Za-z]:| & |[,;]/|` +
+	openStops = pathStops + `|(\.[A-Za-z0-9]{1,8})(?:[ ,;–'()\]}]|[*?](?:[^\pL\pN_]|$))|[ ,;&][A-Za-z]:| & |[,;]/|` +
 		`[?,;.!'](?:[ "')\]}` + "`" + `]|$)`
 )
 
 var (
-	quotedStops = regexp.MustCompile(pathStops + `|(\.[A-Za-z0-9]{1,8})(?:[*?,;–]| [/%$~\\]| -[^ ])`)
+	quotedStops = regexp.MustCompile(pathStops + `|(\.[A-Za-z0-9]{1,8})(?:[,;–]|[*?](?:[^\pL\pN_]|$)| [/%$~\\]| -[^ ])`)
 	unixStops   = regexp.MustCompile(openStops + `| `)
 	// On Windows, names with spaces go on up to an option, another path or a bracket that is not closed.
 	windowsStops = regexp.MustCompile(openStops + `|  | [/%$~\\]| -[^ ]| \([^)]{31}| \([^)]*$`)
@@ -206,6 +206,8 @@ func (s *scan) pathLimit(from, start int, windows bool) (limit int, closed bool)
 			i += m[3]
 		case m[4] >= 0 && hasFileEnding(line[:i+m[5]]):
 			return start + i + m[5], false
+		case bytes.HasPrefix(line[at:], []byte(" & ")): // two commands, or more of a name: not clear without an ending
+			return start + at + 1, false
 		case m[4] >= 0, line[at] == ' ' && !windows && inUnixName(line, at):
 			i = at + 1
 		default:

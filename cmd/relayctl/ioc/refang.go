@@ -42,7 +42,7 @@ var (
 	slashPattern = regexp.MustCompile(`\\?\[[ \t]?(://|:|//?)[ \t]?\\?\]`)
 	// Paths and names with the doubled backslashes of JSON and source code, and the escape that ends them.
 	jsonPattern = regexp.MustCompile(`(?i)(?:\b[a-z]:|%[a-z0-9_()]+%|\b(?:Global|Local|HK[A-Z_]+)|` +
-		`\\\\\\\\[^\\/\s"]+)(?:\\\\[^\\"\r\n]*)+(\\[nrtu"])?`)
+		`\\\\\\\\[^\\/\s"]+)(?:\\\\[^\\"\r\n]*)+(\\(?-i:[nrtu"]))?`)
 	// Words with evil\.example or http:\/\/evil.example in them, out of regular expressions and JSON.
 	escapePattern = regexp.MustCompile("[^\\s\"'`<>|]*\\\\[./:-][^\\s\"'`<>|]*")
 )

@@ -119,7 +119,7 @@ function content(head, answer) {
 }
 
 const problem = (p) => el('p', { class: `tile-problem ${p.type}` },
-  el('strong', null, bdi(p.heading, 60), ': '), bdi(p.message, 300));
+  el('strong', null, p.type === 'warning' ? 'Warning' : bdi(p.heading, 60), ': '), bdi(p.message, 300));
 
 // createTiles fills the box when the panel is opened, and again for another period.
 export function createTiles({ panel, period, box, status }) {

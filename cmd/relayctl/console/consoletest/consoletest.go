@@ -33,6 +33,7 @@ type Relay struct {
 	refer    []byte                      // in place of the relay's own answer
 	tile     []byte                      // in place of each tile's data
 	old      bool                        // it has no verdicts and no tiles
+	plain    bool                        // Qualys divides no count by type, nor by time as it was asked to
 }
 
 // Story is a relay that works.
@@ -54,6 +55,9 @@ func Down() Relay { return Relay{gateway: (*qualystest.Server).Close} }
 
 // WithoutPlatform does not know PLATFORM_URL.
 func WithoutPlatform() Relay { return Relay{settings: map[string]string{"PLATFORM_URL": ""}} }
+
+// Undivided has a Qualys whose counts divide as little as its documentation promises.
+func Undivided() Relay { return Relay{plain: true} }
 
 // Report is a text that an analyst would paste to get the story.
 func Report() string {
@@ -161,7 +165,9 @@ func Many(n int) Relay {
 func (r Relay) Start(tb qualystest.TB) (ask func(ctx context.Context, path string,
 	body []byte) (relayclient.Response, error)) {
 	tb.Helper()
-	gateway := qualystest.New(tb, qualystest.Config{Events: qualystest.Story()})
+	gateway := qualystest.New(tb, qualystest.Config{
+		Events: qualystest.Story(), BucketsIgnoreFilter: r.plain, IgnoreGroupBy: r.plain,
+	})
 	const key = "a key of at least thirty-two bytes, for tests"
 	settings := map[string]string{
 		"SECRET_KEY": key, "API_URL": gateway.URL, "PLATFORM_URL": "https://qualysguard.example",
