@@ -97,7 +97,7 @@ type EventQuery struct {
 // Page is the answer to an EventQuery, newest event first.
 type Page struct {
 	Events     []*Event // nil where there are none
-	Full       bool     // as many elements as were asked for, so that there may be more
+	Full       bool     // there may be more: as many elements as were asked for, or a round number of them
 	Unreadable int      // elements of the answer that are no events
 	Limits     RateLimits
 

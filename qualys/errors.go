@@ -36,7 +36,7 @@ const (
 	KindTLS        Kind = "tls"      // certificate or handshake
 	KindTimeout    Kind = "timeout"  // our own timeout for the header or the body
 	KindMemory     Kind = "memory"   // Options.Memory had none for the answer in time
-	KindCanceled   Kind = "canceled" // in a Call: the caller's context ended. Methods return the context's error
+	KindCanceled   Kind = "canceled" // in a Call: the caller's context ended, whose error methods return
 )
 
 // The operations that an Error and a Call name.

@@ -172,7 +172,7 @@ func holds(text, secret string) bool {
 		return false
 	}
 	separates := func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'z') }
-	text = strings.ReplaceAll(strings.ToLower(text), " ", "") // a line break or markup may stand inside of it
+	text = strings.ReplaceAll(strings.ToLower(text), " ", "") // a line break or markup may be inside it
 	for _, part := range strings.FieldsFunc(strings.ToLower(secret), separates) {
 		_, after, found := strings.Cut(text, part)
 		if !found {
@@ -185,7 +185,9 @@ func holds(text, secret string) bool {
 
 // oneLine takes out markup, escaped or not, control characters and what cannot be seen.
 func oneLine(s string) string {
-	markup := regexp.MustCompile(`(?is)<!--.*?(-->|$)|<(script|style)\b.*?(</(script|style)[^>]*>|$)|</?[a-z!?][^>]*(>|$)`)
+	// One that is not closed ends with the text, so that each character is looked at once.
+	markup := regexp.MustCompile(
+		`(?is)<!--.*?(-->|$)|<(script|style)\b.*?(</(script|style)[^>]*>|$)|</?[a-z!?][^>]*(>|$)`)
 	s = markup.ReplaceAllString(html.UnescapeString(html.UnescapeString(s)), " ")
 	s = strings.Map(func(r rune) rune {
 		switch {

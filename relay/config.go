@@ -82,8 +82,8 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) {
 func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(append(c.Auth.LogValue().Group(), slog.Group("",
 		"api_url", c.APIURL, "api_hosts", strings.Join(c.APIHosts, ","), "api_path", c.APIPath,
-		"platform_url", c.PlatformURL, "entities_limit", c.Limit, "request_timeout", c.RequestTimeout,
-		"qualys_concurrency", c.Concurrency, "search_cache", c.SearchCache, "memory_limit", c.MemoryLimit,
+		"platform_url", c.PlatformURL, "entities_limit", c.Limit, "request_timeout", c.RequestTimeout.String(),
+		"qualys_concurrency", c.Concurrency, "search_cache", c.SearchCache.String(), "memory_limit", c.MemoryLimit,
 		"log_level", c.LogLevel.String(), "telemetry", c.Telemetry,
 	))...)
 }
@@ -161,7 +161,9 @@ const (
 )
 
 // between returns parse with bounds, both included.
-func between[T cmp.Ordered](least, most T, must string, parse func(string) (T, error)) func(string) (T, error) {
+func between[T cmp.Ordered](
+	least, most T, must string, parse func(string) (T, error),
+) func(string) (T, error) {
 	return func(text string) (T, error) {
 		value, err := parse(text)
 		if err != nil || value < least || value > most {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,6 +88,30 @@ func TestABodyThatDoesNotArrive(t *testing.T) {
 		lines := strings.Count(r.log.String(), "\n")
 		assert.Equal(t, 12, lines, "each is logged")
 	})
+}
+
+// TestStrangersLeaveRoomForOthers opens as many connections without a token as there are places for requests, and sends no
+// body on them.
+func TestStrangersLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t, nil)
+	head := "POST /refer/observables HTTP/1.1\r\nHost: relay.example\r\nContent-Length: 1000\r\n\r\n"
+	var turnedAway, late atomic.Int64
+	var group sync.WaitGroup
+	for range maxRequests {
+		group.Go(func() {
+			switch status, body := sendSlowly(t, r.url, head, ""); {
+			case status == http.StatusServiceUnavailable:
+				turnedAway.Add(1)
+			case strings.Contains(body, "did not arrive in time"):
+				late.Add(1)
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return turnedAway.Load() == maxRequests-maxStrangers }, testPatience, testTick)
+	assert.Empty(t, r.ask("/observe/observables", "ip", "192.0.2.1").Errors, "there is room for a request with a token")
+	group.Wait()
+	assert.EqualValues(t, maxStrangers, late.Load())
 }
 
 // TestShutdownWritesPartialAnswers ends requests that wait for a gateway that hangs, as SIGTERM does.

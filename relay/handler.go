@@ -25,6 +25,7 @@ const (
 // request is one HTTP request in its handler, and what its log line will tell.
 type request struct {
 	*http.Request
+	conn   *http.ResponseController
 	line   accesslog.Line
 	memory answerMemory
 }
@@ -56,7 +57,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	conn := http.NewResponseController(w)
 	_ = conn.SetWriteDeadline(deadline.Add(writeTime)) // a test's recorder cannot, and has no connection
 	if refusal := s.requests.enter(); refusal != nil {
-		discardBody(r, conn)
+		discardBody(w, r, conn)
 		s.finish(ctx, w, req, telemetry.Request{}, refusal.status, encode(refusal.body()))
 		return
 	}
@@ -73,12 +74,12 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	ctx, span := s.telemetry.Request(ctx, e.name)
 	req.Request = r.WithContext(ctx)
 	req.Body = http.MaxBytesReader(w, body, maxBody)
-	req.memory.pool = s.answers
+	req.conn, req.memory.pool = conn, s.answers
 	defer req.memory.release()
 
 	status, parts := s.respond(req, e)
 	if !body.read {
-		discardBody(r, conn)
+		discardBody(w, r, conn)
 	}
 	if status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", e.method)
@@ -86,9 +87,11 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	s.finish(ctx, w, req, span, status, parts...)
 }
 
-// discardBody bounds the time for the rest of a body: net/http reads it before it answers.
-func discardBody(r *http.Request, conn *http.ResponseController) {
+// discardBody has the connection closed behind the answer, so that net/http does not wait for the rest of the body
+// before it answers, and bounds how long it reads on after that.
+func discardBody(w http.ResponseWriter, r *http.Request, conn *http.ResponseController) {
 	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
 		_ = conn.SetReadDeadline(time.Now().Add(discardTime))
 	}
 }

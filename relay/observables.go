@@ -54,10 +54,8 @@ func (s *Service) observables(r *request, maxBytes int64, most int) ([]ctim.Obse
 			name = string(o.Type)
 		}
 		r.line.Observables[name]++
-		if s.log.Enabled(r.Context(), slog.LevelDebug) {
-			if len(r.line.Values) < accesslog.MaxValues {
-				r.line.Values = append(r.line.Values, string(o.Type)+":"+o.Value)
-			}
+		if len(r.line.Values) < accesslog.MaxValues && s.log.Enabled(r.Context(), slog.LevelDebug) {
+			r.line.Values = append(r.line.Values, string(o.Type)+":"+o.Value)
 		}
 	}
 	return observables, nil

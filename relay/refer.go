@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net/http"
 	"net/url"
 
 	"qualysrelay.example/ctim"
@@ -18,7 +19,7 @@ type pivot struct {
 }
 
 // refer links each observable to its search in the Qualys console. It calls nobody. A token is verified
-// where one is sent; without one, the body has tighter limits.
+// where one is sent; without one, the limits are tighter, so that strangers leave room for others.
 func (s *Service) refer(r *request) (any, error) {
 	platformURL := s.config.PlatformURL
 	maxBytes, most := int64(maxBodyWithoutToken), maxObservablesWithoutToken
@@ -28,6 +29,14 @@ func (s *Service) refer(r *request) (any, error) {
 			return nil, err
 		}
 		platformURL, maxBytes, most = account.platformURL, maxBody, maxObservables
+	} else {
+		if !s.strangers.TryAcquire(1) {
+			return nil, &statusError{http.StatusServiceUnavailable, "The relay has too many requests without a token.",
+				"Try again, or send a token."}
+		}
+		defer s.strangers.Release(1)
+		late := r.line.Started.Add(min(strangersTime, s.config.RequestTimeout))
+		_ = r.conn.SetReadDeadline(late)
 	}
 	observables, err := s.observables(r, maxBytes, most)
 	if err != nil {

@@ -28,6 +28,7 @@ type Service struct {
 	events    *semaphore.Weighted // the memory of events and of large bodies, in bytes
 	answers   *semaphore.Weighted // the memory of large answers, in bytes
 	requests  *requests
+	strangers *semaphore.Weighted // requests without a token that read a body
 }
 
 // endpoint is one row of the contract with XDR.
@@ -89,6 +90,7 @@ func New(c Config, log *slog.Logger) (*Service, error) {
 		events:    budget.events,
 		answers:   budget.answers,
 		requests:  newRequests(),
+		strangers: semaphore.NewWeighted(maxStrangers),
 	}, nil
 }
 

@@ -21,6 +21,12 @@ const (
 // concurrency) is meant to be lower.
 const maxRequests = 256
 
+// A request that reads a body without a token is one of maxStrangers, and has strangersTime for it.
+const (
+	maxStrangers  = 64
+	strangersTime = 5 * time.Second
+)
+
 // errShutdown ends the contexts of the requests in flight.
 var errShutdown = warning(CodeTimeout, nil, "The relay was shut down. The answer holds what was found until then.")
 

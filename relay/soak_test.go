@@ -111,3 +111,11 @@ func soakOnce(ctx context.Context, url, token string, rng *rand.Rand) bool {
 	status, err := postStatus(ctx, url+path, token, body+"]")
 	return err == nil && status == http.StatusOK
 }
+
+// heap is what is in use after a collection, in bytes.
+func heap() uint64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}

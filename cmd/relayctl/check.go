@@ -15,7 +15,6 @@ import (
 	"qualysrelay.example/cmd/relayctl/secret"
 )
 
-// checkCommand tells in one run what is wrong between XDR, the relay and Qualys.
 type checkCommand struct {
 	Relay     string        `arg:"" optional:"" name:"url" help:"The relay's URL, as the module in XDR has it; else --url."`
 	URL       string        `help:"The relay's URL (RELAY_URL, ${default})." from:"RELAY_URL" default:"http://127.0.0.1:8080" placeholder:"URL"`
@@ -25,7 +24,6 @@ type checkCommand struct {
 	JSON      bool          `name:"json" help:"Print the steps as a JSON list."`
 }
 
-// Run takes the steps and reports each when it is done.
 func (c *checkCommand) Run(ctx context.Context, p *program) error {
 	if c.Timeout <= 0 {
 		return errNoTime

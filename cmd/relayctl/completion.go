@@ -10,12 +10,10 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// completionCommand prints what a shell's start-up file needs.
 type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// Run prints the line. The shell then calls "relayctl complete" for each Tab.
 func (c *completionCommand) Run(p *program) error {
 	const bash = "complete -o default -C 'relayctl complete' relayctl"
 	_, err := fmt.Fprintln(p.Out, map[string]string{
@@ -26,12 +24,10 @@ func (c *completionCommand) Run(p *program) error {
 	return err
 }
 
-// completeCommand lists completions. Shells give it the words as arguments too, which it does not need.
 type completeCommand struct {
 	Words []string `arg:"" optional:"" passthrough:""`
 }
 
-// Run lists the commands and flags that fit the line so far.
 func (c *completeCommand) Run(k *kong.Context, p *program) error {
 	line := p.getenv("COMP_LINE")
 	if point, err := strconv.Atoi(p.getenv("COMP_POINT")); err == nil && point >= 0 && point < len(line) {

@@ -8,13 +8,11 @@ import (
 	"qualysrelay.example/cmd/relayctl/relayclient"
 )
 
-// consoleCommand serves the investigation page.
 type consoleCommand struct {
 	connection
 	Listen string `help:"Loopback address to serve on; port 0 takes a free one (${default})." default:"127.0.0.1:0" placeholder:"ADDRESS"`
 }
 
-// Run serves until it is interrupted.
 func (c *consoleCommand) Run(ctx context.Context, p *program) error {
 	if !relayclient.IsLoopbackAddress(c.Listen) {
 		return fmt.Errorf("--listen %q is not a loopback address: the page acts with your token, so that it "+

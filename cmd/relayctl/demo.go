@@ -11,14 +11,12 @@ import (
 	"qualysrelay.example/cmd/relayctl/relayclient"
 )
 
-// demoCommand shows the relay at work, with everything that it needs embedded.
 type demoCommand struct {
 	Once    bool   `help:"End after the table: 0 where all went well, else 1." xor:"mode"`
 	Gateway bool   `help:"Run the fake gateway alone, for a relay of your own, and print its URL, user and password." xor:"mode"`
 	Listen  string `help:"Loopback address to serve on; port 0 takes a free one (${default})." default:"127.0.0.1:0" placeholder:"ADDRESS"`
 }
 
-// Run tells the story.
 func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	if !relayclient.IsLoopbackAddress(c.Listen) {
 		return fmt.Errorf("--listen %q is not a loopback address: the demo is for this machine only", c.Listen)

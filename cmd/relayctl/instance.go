@@ -15,13 +15,11 @@ import (
 	"qualysrelay.example/cmd/relayctl/xdr"
 )
 
-// instanceCommand groups what can be done with integrations, which the API calls module instances.
 type instanceCommand struct {
 	Add    instanceAddCommand    `cmd:"" help:"Add the integration and check its health."`
 	Health instanceHealthCommand `cmd:"" help:"Let XDR check the health of the integrations."`
 }
 
-// instanceAddCommand adds an integration.
 type instanceAddCommand struct {
 	typeFlags
 	Name string `help:"Name of the integration; without it, the module type's." placeholder:"TEXT"`
@@ -31,7 +29,6 @@ type instanceAddCommand struct {
 	DryRun    bool   `help:"Print the request, without the secrets in it, instead of sending it."`
 }
 
-// Run adds the integration.
 func (c *instanceAddCommand) Run(ctx context.Context, p *program) error {
 	note, err := token.Claims{APIURL: c.APIURL, PlatformURL: c.PlatformURL, Limit: c.Limit}.Validate()
 	if err != nil {
@@ -97,13 +94,11 @@ func (c *instanceAddCommand) settings(
 	return settings, password, err
 }
 
-// instanceHealthCommand checks integrations.
 type instanceHealthCommand struct {
 	Integration string `arg:"" optional:"" help:"Name or id of an integration; without it, all of the module type."`
 	typeFlags
 }
 
-// Run checks the integrations.
 func (c *instanceHealthCommand) Run(ctx context.Context, p *program) error {
 	client, t, all, err := c.find(ctx, p)
 	if err != nil {

@@ -8,14 +8,12 @@ import (
 	"qualysrelay.example/cmd/relayctl/secret"
 )
 
-// keyCommand makes a new signing key.
 type keyCommand struct {
 	File   string `help:"Write the key to this file, mode 0600." xor:"where" placeholder:"FILE"`
 	Force  bool   `help:"Replace the file if it exists."`
 	Secret string `help:"Add the key as a new version of this secret: projects/P/secrets/S or projects/P/locations/L/secrets/S." xor:"where" placeholder:"NAME"`
 }
 
-// Run makes the key and puts it where it was asked for.
 func (c *keyCommand) Run(ctx context.Context, p *program) error {
 	key := secret.NewKey()
 	switch {

@@ -13,7 +13,6 @@ import (
 	"qualysrelay.example/cmd/relayctl/secret"
 )
 
-// moduleCommand groups what can be done with the module type.
 type moduleCommand struct {
 	Render moduleRenderCommand `cmd:"" default:"withargs" help:"Render the module type for Cisco XDR (\"relayctl module\" does it too)."`
 	Push   modulePushCommand   `cmd:"" help:"Create or update the module type in XDR."`
@@ -66,7 +65,6 @@ func (f moduleFlags) options(region string, embedKey bool) (moduletype.Options, 
 	return o, nil
 }
 
-// moduleRenderCommand renders the module type that is registered in Cisco XDR.
 type moduleRenderCommand struct {
 	moduleFlags
 	regionFlag
@@ -76,7 +74,6 @@ type moduleRenderCommand struct {
 	Force    bool   `help:"Replace the file if it exists."`
 }
 
-// Run renders the module type.
 func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	switch {
 	case c.Force && c.Out == "":

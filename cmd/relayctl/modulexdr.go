@@ -12,7 +12,6 @@ import (
 	"qualysrelay.example/cmd/relayctl/xdr"
 )
 
-// modulePushCommand makes the module type in XDR like the one that is rendered.
 type modulePushCommand struct {
 	moduleFlags
 	xdrFlags
@@ -20,7 +19,6 @@ type modulePushCommand struct {
 	changeFlags
 }
 
-// Run pushes the module type.
 func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
 	o, err := c.options(c.Region, false)
 	if err != nil {
@@ -73,10 +71,8 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-// moduleListCommand lists module types.
 type moduleListCommand struct{ xdrFlags }
 
-// Run prints the table.
 func (c *moduleListCommand) Run(ctx context.Context, p *program) error {
 	client, err := c.client(ctx, p)
 	if err != nil {
@@ -96,13 +92,11 @@ func (c *moduleListCommand) Run(ctx context.Context, p *program) error {
 	return table.Flush()
 }
 
-// moduleDeleteCommand deletes the module type.
 type moduleDeleteCommand struct {
 	typeFlags
 	changeFlags
 }
 
-// Run deletes it.
 func (c *moduleDeleteCommand) Run(ctx context.Context, p *program) error {
 	client, t, uses, err := c.find(ctx, p)
 	if err != nil {

@@ -20,7 +20,6 @@ import (
 // maxText is the most text that is searched for observables, in bytes.
 const maxText = 1 << 20
 
-// observeCommand looks observables up at a relay.
 type observeCommand struct {
 	Observables []string `arg:"" optional:"" name:"observable" help:"TYPE:VALUE, or a value alone; without any, text on standard input is searched for them."`
 
@@ -31,7 +30,6 @@ type observeCommand struct {
 	Validate bool `help:"Check the answer against the CTIM schema."`
 }
 
-// Run looks the observables up and shows what is known.
 func (c *observeCommand) Run(ctx context.Context, p *program) error {
 	asked, left, err := c.observables(ctx, p)
 	if err != nil {

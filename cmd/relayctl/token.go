@@ -13,7 +13,6 @@ import (
 	"qualysrelay.example/cmd/relayctl/token"
 )
 
-// tokenCommand groups what can be done with configuration tokens.
 type tokenCommand struct {
 	New    tokenNewCommand    `cmd:"" default:"withargs" help:"Make a configuration token (\"relayctl token\" does it too)."`
 	Decode tokenDecodeCommand `cmd:"" help:"Show a token's header and claims, without verifying it."`
@@ -27,7 +26,6 @@ type accountFlags struct {
 	Limit       int    `help:"Most sightings, indicators and judgements for each observable." placeholder:"N"`
 }
 
-// tokenNewCommand signs a configuration token.
 type tokenNewCommand struct {
 	User    string `help:"Qualys user name (QUALYS_USER)." from:"QUALYS_USER" placeholder:"NAME"`
 	KeyFile string `help:"Signing key; else SECRET_KEY, else asked for." placeholder:"FILE"`
@@ -57,7 +55,6 @@ func (l *lifetime) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Run makes the token.
 func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
 	if c.Force && c.Out == "" {
 		return errors.New("--force belongs to --out")
@@ -91,12 +88,10 @@ func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
 	return err
 }
 
-// tokenDecodeCommand shows what a token says.
 type tokenDecodeCommand struct {
 	File string `help:"Read the token from this file; else from standard input." placeholder:"FILE"`
 }
 
-// Run shows the token.
 func (c *tokenDecodeCommand) Run(ctx context.Context, p *program) error {
 	text, err := p.readToken(ctx, c.File)
 	if err != nil {
@@ -111,7 +106,6 @@ func (c *tokenDecodeCommand) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-// tokenVerifyCommand verifies a token as the relay would. Its flags are the relay's environment variables.
 type tokenVerifyCommand struct {
 	File        string   `help:"Read the token from this file; else from standard input." placeholder:"FILE"`
 	URL         string   `help:"The relay's URL (RELAY_URL): the audience that a token must have where JWT_AUDIENCE names none." from:"RELAY_URL" placeholder:"URL"`
@@ -124,7 +118,6 @@ type tokenVerifyCommand struct {
 	PlatformURL string   `name:"platform-url" help:"Qualys console for tokens that name none (PLATFORM_URL)." placeholder:"URL"`
 }
 
-// Run verifies the token.
 func (c *tokenVerifyCommand) Run(ctx context.Context, p *program) error {
 	text, err := p.readToken(ctx, c.File)
 	if err != nil {

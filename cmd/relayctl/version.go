@@ -7,10 +7,8 @@ import (
 	"qualysrelay.example/relay"
 )
 
-// versionCommand tells what this program is.
 type versionCommand struct{}
 
-// Run prints the version, the commit and the Go version. "go run" and "go test" record no commit.
 func (versionCommand) Run(p *program) error {
 	commit, modified, goVersion := "unknown", "", "an unknown Go"
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -11,14 +11,14 @@ import (
 // earlyGap is the time between two early fetches.
 const earlyGap = time.Minute
 
-// cached holds a value that comes from a slow place. It fetches inside requests: one fetch at a time, which
-// goes on when the request that began it gives up, since others may wait for it. While a fetch runs or
-// fails, the old value serves.
+// cached holds a value that comes from a slow place. It fetches inside requests: one fetch at a time,
+// which goes on when the request that began it gives up, since others may wait for it. While a fetch runs
+// or fails, the old value serves.
 type cached[T any] struct {
 	// fetch gets the old value and returns the new one, which may be the old value itself or nil, and an
 	// error that calls for another try before the value's time is up.
 	fetch    func(ctx context.Context, old *T) (*T, error)
-	ttl      time.Duration // a value is fresh for this long, up to a fifth longer so that instances spread out
+	ttl      time.Duration // a value is fresh for so long, or up to a fifth longer: instances spread out
 	timeout  time.Duration // of one fetch
 	maxPause time.Duration // after failures: doubles from a second up to this
 	now      func() time.Time

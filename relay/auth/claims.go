@@ -19,9 +19,9 @@ type Claims struct {
 	settings object
 }
 
-// Setting returns a claim that may override a setting of the environment: a string without the white space
-// around it, or the digits of a number. ok is false for what a form field that was left blank becomes:
-// absent, null or blank. Every other type is an [*Error].
+// Setting returns a claim that may override a setting of the environment: a string without the white
+// space around it, or the digits of a number. ok is false for what a form field that was left blank
+// becomes: absent, null or blank. Every other type is an [*Error].
 func (c Claims) Setting(name string) (value string, ok bool, err error) {
 	switch raw := c.settings[name]; raw.Kind() {
 	case jsontext.KindInvalid, jsontext.KindNull: // absent, null

@@ -22,30 +22,33 @@ func CiscoJWKSHosts() []string {
 	return []string{"visibility.amp.cisco.com", "visibility.eu.amp.cisco.com", "visibility.apjc.amp.cisco.com"}
 }
 
-// Config says which tokens are accepted. The zero value accepts what Cisco's keys have signed for the URL that
-// the request came to. It hides itself from fmt and JSON, and shows slog what is no secret.
+// Config says which tokens are accepted. The zero value accepts what Cisco's keys have signed for the URL
+// that the request came to. It hides itself from fmt and JSON, and shows slog what is no secret.
 type Config struct {
 	redacted
 
-	// The HS256 key: itself (SECRET_KEY), or else a file that holds it and nothing else and is read again when
-	// it changes (SECRET_KEY_FILE), or else in Secret Manager (SECRET_KEY_SECRET, see [ParseSecretName]), where
-	// a signature by any of several is good.
+	// The HS256 key: itself (SECRET_KEY), or else a file that holds it and nothing else and is read again
+	// when it changes (SECRET_KEY_FILE), or else in Secret Manager (SECRET_KEY_SECRET, see
+	// [ParseSecretName]), where a signature by any of several is good.
 	SecretKey        string
 	SecretKeyFile    string
 	SecretKeySecrets []string
 
-	JWKSHosts []string // that may sign RS256 tokens (JWKS_HOSTS); [CiscoJWKSHosts], or only [NoJWKSHosts] for none
+	JWKSHosts []string // that may sign RS256 tokens (JWKS_HOSTS); [CiscoJWKSHosts]. [NoJWKSHosts] alone: none
 	Audiences []string // that a token may be for (JWT_AUDIENCE); the URL that the request came to
 
 	Logger *slog.Logger     // is told when keys change and when they cannot be read; none
 	Now    func() time.Time // time.Now
 
-	JWKSRootCAs          *x509.CertPool                                                    // that JWKS hosts are verified with; the system's
-	JWKSDialContext      func(ctx context.Context, network, addr string) (net.Conn, error) // to JWKS hosts
+	// For tests: what connects to JWKS hosts, the roots that they are verified with, and the options of the
+	// Secret Manager client.
+	JWKSDialContext      func(ctx context.Context, network, addr string) (net.Conn, error)
+	JWKSRootCAs          *x509.CertPool
 	SecretManagerOptions []SecretManagerOption
 }
 
-// Validate names every mistake at once, by environment variable. It reads no file and opens no connection.
+// Validate names every mistake at once, by environment variable. It reads no file and opens no
+// connection.
 func (c Config) Validate() error {
 	_, _, err := c.check()
 	return err

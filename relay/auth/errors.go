@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// ErrKeyUnavailable says that the relay's own HS256 key cannot be read: the file or the secret is missing,
-// empty, too short, or cannot be reached, and no earlier key is at hand. The errors that wrap it tell why.
-// Their text is for the operator's log and not for the caller.
+// ErrKeyUnavailable says that the relay's own HS256 key cannot be read: the file or the secret is
+// missing, empty, too short, or cannot be reached, and no earlier key is at hand. The errors that wrap it
+// tell why. Their text is for the operator's log and not for the caller.
 var ErrKeyUnavailable = errors.New("auth: the signing key cannot be read")
 
 // Error is the refusal of a request. Message is safe to show to the caller.
@@ -26,8 +26,8 @@ func (e *Error) Unwrap() error { return e.cause }
 // Prefix begins the message of each [Error].
 const Prefix = "Authorization failed: "
 
-// Messages that Cisco's relays use, word for word, since users search for them. Where more can be said, it
-// follows after a colon.
+// Messages that Cisco's relays use, word for word, since users search for them. Where more can be said,
+// it follows after a colon.
 const (
 	msgNoHeader      = "Authorization header is missing"
 	msgWrongType     = "Wrong authorization type"

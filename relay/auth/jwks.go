@@ -84,8 +84,8 @@ func (v *Verifier) host(p payload) (*jwksHost, error) {
 	return nil, refuse(msgWrongJWKSHost, fault)
 }
 
-// named returns the keys that a kid names. One that is not known yet may cause an early fetch; a signature
-// that does not fit causes none, because the key is certain.
+// named returns the keys that a kid names. One that is not known yet may cause an early fetch; a
+// signature that does not fit causes none, because the key is certain.
 func (h *jwksHost) named(ctx context.Context, kid string) ([]jwt.VerificationKey, error) {
 	for set := (*keySet)(nil); ; {
 		var err error
@@ -154,8 +154,8 @@ func (h *jwksHost) get(ctx context.Context) (*keySet, error) {
 	return parseKeySet(body)
 }
 
-// parseKeySet reads a JWK set (RFC 7517). A key that RS256 cannot use is no mistake of the set: it is kept
-// by its kid, with the reason.
+// parseKeySet reads a JWK set (RFC 7517). A key that RS256 cannot use is no mistake of the set: it is
+// kept by its kid, with the reason.
 func parseKeySet(body []byte) (*keySet, error) {
 	var published struct {
 		Keys []jsontext.Value `json:"keys"`
@@ -216,8 +216,9 @@ func (k publishedKey) publicKey() (key *rsa.PublicKey, fault string) {
 	return &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}, ""
 }
 
-// hostFault tells why a string is not the bare lower-case DNS name that a list of hosts consists of, or ""
-// if it is one. Nothing is repaired: a name that needs repair is not the name that the operator looked at.
+// hostFault tells why a string is not the bare lower-case DNS name that a list of hosts consists of, or
+// "" if it is one. Nothing is repaired: a name that needs repair is not the name that the operator looked
+// at.
 func hostFault(host string) string {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789.-_"
 	switch {
@@ -241,8 +242,8 @@ func hostFault(host string) string {
 	return ""
 }
 
-// isIP reports whether a resolver could take the host for an IP address: in the usual notations, or because its
-// last label is a number, which the URL standard reads as IPv4 (2130706433, 0x7f.1).
+// isIP reports whether a resolver could take the host for an IP address: in the usual notations, or
+// because its last label is a number, which the URL standard reads as IPv4 (2130706433, 0x7f.1).
 func isIP(host string) bool {
 	_, notAddress := netip.ParseAddr(strings.Trim(host, "[]"))
 	last := strings.TrimSuffix(host, ".")

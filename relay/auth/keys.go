@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	// MinKeyLength is the fewest bytes that an HS256 key may have: as many as the hash has (RFC 7518, 3.2).
+	// MinKeyLength is the fewest bytes that an HS256 key may have: as many as the hash has (RFC 7518,
+	// 3.2).
 	MinKeyLength = 32
-	// overlap is how long a key goes on verifying after its source has given another one: as long as a cache
-	// would have kept it.
+	// overlap is how long a key goes on verifying after its source has given another one: as long as a
+	// cache would have kept it.
 	overlap    = 5 * time.Minute
 	staleFor   = 24 * time.Hour // how long the last good keys serve while their source fails
 	maxKeyFile = 64 << 10       // Secret Manager's limit for a secret

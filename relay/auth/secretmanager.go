@@ -82,7 +82,8 @@ func (s *secretVersion) read(ctx context.Context) (secret, error) {
 			cause = err
 		}
 		switch code {
-		case codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded, codes.Aborted, codes.DataLoss:
+		case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Aborted,
+			codes.DataLoss: // may pass
 			return got, err
 		}
 		return got, backoff.Permanent(err)
@@ -98,8 +99,8 @@ func (s *secretVersion) read(ctx context.Context) (secret, error) {
 func (s *secretVersion) access(ctx context.Context) (secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.attempt)
 	defer cancel()
-	// Without a logger of its own the client would obey GOOGLE_SDK_GO_LOGGING_LEVEL, and at debug write the
-	// secrets that it receives.
+	// Without a logger of its own the client would obey GOOGLE_SDK_GO_LOGGING_LEVEL, and at debug write
+	// the secrets that it receives.
 	options := []SecretManagerOption{option.WithLogger(slog.New(slog.DiscardHandler))}
 	if s.Endpoint != "" {
 		options = append(options, option.WithEndpoint(s.Endpoint))

@@ -19,9 +19,9 @@ const (
 	notBase64 = "a part is not base64url without padding"
 )
 
-// bearer returns the JWT of the one Authorization header. The scheme may be written in any case (RFC 9110,
-// section 11.1). More than one header or more than one token is refused rather than chosen from: a proxy
-// in front may have looked at the other one.
+// bearer returns the JWT of the one Authorization header. The scheme may be written in any case (RFC
+// 9110, section 11.1). More than one header or more than one token is refused rather than chosen from: a
+// proxy in front may have looked at the other one.
 func bearer(h http.Header) (string, error) {
 	header := h.Get("Authorization")
 	words := strings.Fields(header)
@@ -125,8 +125,8 @@ func decodeObject(data []byte) (object, error) {
 	return o, nil
 }
 
-// text returns the string under the key, "" when the key is absent. ok is false for every other type, null
-// included.
+// text returns the string under the key, "" when the key is absent. ok is false for every other type,
+// null included.
 func (o object) text(name string) (s string, ok bool) {
 	raw, found := o[name]
 	if !found {

@@ -21,6 +21,7 @@ const (
 	leeway    = time.Minute     // how far the clocks of signer and relay may be apart
 	everyone  = "everyone"      // the aud of HS256 module types
 	remoteTTL = 5 * time.Minute // for keys of Secret Manager and of JWKS hosts
+	maxPause  = time.Minute     // between fetches of them that fail
 	fetchTime = 5 * time.Second // for one fetch of keys
 )
 
@@ -59,12 +60,12 @@ func New(c Config) (*Verifier, error) {
 	client := newJWKSClient(c)
 	for _, name := range hosts {
 		h := &jwksHost{name: name, http: client, now: v.now, log: log.With("jwks_host", name)}
-		h.cache = cached[keySet]{fetch: h.fetch, ttl: remoteTTL, timeout: fetchTime, maxPause: time.Minute, now: v.now}
+		h.cache = cached[keySet]{fetch: h.fetch, ttl: remoteTTL, maxPause: maxPause, timeout: fetchTime, now: v.now}
 		v.hosts[name] = h
 	}
 
 	k := &secretKeys{now: v.now, log: log}
-	k.cache = cached[keyring]{fetch: k.fetch, ttl: remoteTTL, timeout: fetchTime, maxPause: time.Minute, now: v.now}
+	k.cache = cached[keyring]{fetch: k.fetch, ttl: remoteTTL, maxPause: maxPause, timeout: fetchTime, now: v.now}
 	v.secrets = k
 	switch {
 	case c.SecretKey != "":

@@ -206,7 +206,8 @@ func (r *request) wait(w *waiter) answer {
 }
 
 // receive hands an answer to a waiter and charges the request for its events. Where the request may not hold
-// them all it keeps the newest; where there is no memory in time, none. It may wait: not under tenant.mu.
+// them all it keeps the newest; where there is no memory in time, none. A request whose time is over visits them
+// at once, so they are not charged for. It may wait: not under tenant.mu.
 func (r *request) receive(w *waiter, a answer, until time.Time) {
 	options, n, size := r.tenant.searcher.options, len(a.events), a.size()
 	r.tenant.note(func() {
@@ -221,7 +222,9 @@ func (r *request) receive(w *waiter, a answer, until time.Time) {
 	r.tenant.note(func() {
 		if refused {
 			r.held -= size
-			n, size = 0, 0
+			if size = 0; r.ctx.Err() == nil {
+				n = 0
+			}
 		}
 		if n < len(a.events) && a.err == nil {
 			a.err = cmp.Or(context.Cause(r.ctx), ErrMemory)

@@ -27,14 +27,15 @@ type tenant struct {
 	key      qualys.TenantKey
 	calls    *semaphore.Weighted // in flight; one weighs more where Qualys allows fewer than configured
 
-	mu          sync.Mutex
-	lookups     map[lookupKey]*lookup // that are not answered and not given up
-	queues      [states]queue
-	concurrency int64         // calls in flight that Qualys allows
-	loggingIn   bool          // a call in flight logs in first
-	failures    int           // of joined searches, in a row
-	pausedUntil time.Time     // the end of the wait that a rate limit asks for
-	limited     *qualys.Error // which said so
+	mu           sync.Mutex
+	lookups      map[lookupKey]*lookup // that are not answered and not given up
+	queues       [states]queue
+	concurrency  int64         // calls in flight that Qualys allows
+	loggingIn    bool          // a call in flight logs in first
+	failures     int           // of joined searches, in a row
+	pausedUntil  time.Time     // the end of the wait that a rate limit asks for, as far as it is believed
+	limitedUntil time.Time     // the end of the wait that Qualys told
+	limited      *qualys.Error // which said so
 }
 
 // queue is what waits to be sent in one state.
@@ -219,7 +220,7 @@ func (t *tenant) pause(e *qualys.Error, lookups []*lookup) {
 		wait = defaultWait
 	}
 	if until := time.Now().Add(wait); until.After(t.pausedUntil) {
-		t.pausedUntil = until
+		t.pausedUntil, t.limitedUntil = until, time.Now().Add(max(wait, e.Limits.Wait))
 	}
 	t.limited = withoutWords(e)
 	requests, _ := waiting(lookups)
@@ -240,7 +241,7 @@ func (t *tenant) refusal(r *request) error {
 	deadline, ok := r.ctx.Deadline()
 	if wait := time.Until(t.pausedUntil); ok && wait > 0 && deadline.Before(t.pausedUntil) {
 		e := *t.limited
-		e.Limits.Wait = wait
+		e.Limits.Wait = time.Until(t.limitedUntil)
 		return &e
 	}
 	return nil

@@ -4,7 +4,8 @@ import (
 	"crypto/subtle"
 	"net"
 	"net/http"
-	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -60,21 +61,13 @@ func (c *console) refuse(r *http.Request) string {
 // loopbackHost reports whether the request arrived on a loopback address and names it as such, with the port
 // that it arrived on. A name that somebody's DNS server points at 127.0.0.1 is not such a name.
 func loopbackHost(r *http.Request) bool {
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok {
-		return false
-	}
-	arrived, err := netip.ParseAddrPort(local.String())
-	if err != nil || !arrived.Addr().Unmap().IsLoopback() {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !local.IP.IsLoopback() {
 		return false
 	}
 	host, port, err := net.SplitHostPort(r.Host)
 	if err != nil { // without a port, which stands for 80
 		host, port = strings.Trim(r.Host, "[]"), "80"
 	}
-	named, err := netip.ParseAddrPort(net.JoinHostPort("127.0.0.1", port))
-	if err != nil || named.Port() != arrived.Port() {
-		return false
-	}
-	return host == "localhost" || host == "127.0.0.1" || host == "::1"
+	return port == strconv.Itoa(local.Port) && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, host)
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -39,10 +40,14 @@ type Note func(format string, args ...any)
 // Gateway starts the fake gateway alone, at a loopback address. The caller closes it.
 func Gateway(address string, note Note) (*qualystest.Server, error) {
 	users := map[string]string{GatewayUser: GatewayPassword}
-	return qualystest.Listen(qualystest.Config{Addr: address, Users: users, Events: qualystest.Story()},
-		func(format string, args ...any) {
-			note("The fake gateway rejected a request: "+format, args...)
-		})
+	return listen(qualystest.Config{Addr: address, Users: users}, note)
+}
+
+func listen(config qualystest.Config, note Note) (*qualystest.Server, error) {
+	config.Events = qualystest.Story()
+	return qualystest.Listen(config, func(format string, args ...any) {
+		note("The fake gateway rejected a request: "+format, args...)
+	})
 }
 
 // Demo is a gateway with a relay in front of it.
@@ -52,18 +57,17 @@ type Demo struct {
 	gateway  *qualystest.Server
 	service  *relay.Service
 	token    secret.Value
-	rejected atomic.Int64
+	rejected atomic.Bool
 }
 
 // New starts the gateway and makes the relay. The caller closes the demo.
 func New(now time.Time, note Note) (*Demo, error) {
 	d := &Demo{}
 	var err error
-	d.gateway, err = qualystest.Listen(qualystest.Config{Events: qualystest.Story()},
-		func(format string, args ...any) {
-			d.rejected.Add(1)
-			note("The fake gateway rejected a request: "+format, args...)
-		})
+	d.gateway, err = listen(qualystest.Config{}, func(format string, args ...any) {
+		d.rejected.Store(true)
+		note(format, args...)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +120,7 @@ func (d *Demo) Handler(page http.Handler) http.Handler {
 func (d *Demo) Connect(base *url.URL) { d.Client = relayclient.New(base, d.token, time.Minute) }
 
 // Rejected tells whether the gateway rejected a request of the relay.
-func (d *Demo) Rejected() bool { return d.rejected.Load() > 0 }
+func (d *Demo) Rejected() bool { return d.rejected.Load() }
 
 // Look asks the relay about everything in the story.
 func (d *Demo) Look(ctx context.Context) (*report.Report, error) {
@@ -134,36 +138,25 @@ func (d *Demo) Look(ctx context.Context) (*report.Report, error) {
 // WriteCommands writes commands to paste, one for each endpoint of the relay.
 func (d *Demo) WriteCommands(w io.Writer) {
 	readable := "" // what indents the answers, where this machine has such a program
-	for _, formatter := range []string{"jq .", "python3 -m json.tool"} {
+	for _, formatter := range []string{"python3 -m json.tool", "jq ."} {
 		name, _, _ := strings.Cut(formatter, " ")
 		if _, err := exec.LookPath(name); err == nil {
 			readable = " | " + formatter
-			break
 		}
 	}
-	base := d.Client.Base.String()
+	all := qualystest.StoryObservables()
+	o := all[slices.IndexFunc(all, func(o qualystest.Observable) bool { return o.Type == "sha256" })]
+	base, body := d.Client.Base.String(), fmt.Sprintf(` -d '[{"type":%q,"value":%q}]'`, o.Type, o.Value)
 	fmt.Fprintf(w, "TOKEN=%s\n", string(d.token))
-	post := func(path, body string) {
-		if body != "" {
-			body = " -d '" + body + "'"
-		}
-		fmt.Fprintf(w, "curl -sX POST %s%s -H \"Authorization: Bearer $TOKEN\"%s%s\n", base, path, body,
-			readable)
+	for _, endpoint := range []struct{ path, body string }{
+		{relayclient.PathHealth, ""}, {relayclient.PathObserve, body}, {relayclient.PathDeliberate, body},
+		{relayclient.PathRefer, body}, {relayclient.PathTiles, ""},
+		{relayclient.PathTile, ` -d '{"tile_id":"qualys-detections"}'`},
+		{relayclient.PathTileData, ` -d '{"tile_id":"qualys-detections","period":"last_7_days"}'`},
+	} {
+		fmt.Fprintf(w, "curl -sX POST %s%s -H \"Authorization: Bearer $TOKEN\"%s%s\n",
+			base, endpoint.path, endpoint.body, readable)
 	}
-	body := ""
-	for _, o := range qualystest.StoryObservables() {
-		if o.Type == string(ctim.ObservableSHA256) {
-			body = fmt.Sprintf(`[{"type":%q,"value":%q}]`, o.Type, o.Value)
-			break
-		}
-	}
-	post(relayclient.PathHealth, "")
-	post(relayclient.PathObserve, body)
-	post(relayclient.PathDeliberate, body)
-	post(relayclient.PathRefer, body)
-	post(relayclient.PathTiles, "")
-	post(relayclient.PathTile, `{"tile_id":"qualys-detections"}`)
-	post(relayclient.PathTileData, `{"tile_id":"qualys-detections","period":"last_7_days"}`)
 	fmt.Fprintf(w, "curl -sX POST %s%s%s\n", base, relayclient.PathVersion, readable)
 	fmt.Fprintf(w, "curl -s %s%s -H 'Health-Check: hello'%s\n", base, relayclient.PathWatchdog, readable)
 }

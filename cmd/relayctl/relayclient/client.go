@@ -115,11 +115,8 @@ func onlyLoopback(_, address string, _ syscall.RawConn) error {
 
 // repeats tells whether a text holds the token, or the part of it that has the password, or its signature.
 func repeats(text, token string) bool {
-	if token == "" {
-		return false
-	}
 	_, secrets, _ := strings.Cut(token, ".") // the header is none
-	return strings.Contains(text, token) || slices.ContainsFunc(strings.Split(secrets, "."), func(part string) bool {
+	return slices.ContainsFunc(append(strings.Split(secrets, "."), token), func(part string) bool {
 		return part != "" && strings.Contains(text, part)
 	})
 }
@@ -218,8 +215,7 @@ func (c *Client) Post(ctx context.Context, path string, body []byte) (Response, 
 		return got, c.unreachable(err)
 	}
 	if got.Status >= 300 && got.Status < 400 {
-		return got, fmt.Errorf("%s redirects to %q; the token is not sent there. Give the URL of the relay "+
-			"itself",
+		return got, fmt.Errorf("%s redirects to %q; the token is not sent there. Give the URL of the relay itself",
 			c.Base.Host, c.Quote(got.Header.Get("Location"), 200))
 	}
 	return got, nil
@@ -250,22 +246,17 @@ func (c *Client) unreachable(err error) error {
 	return fmt.Errorf("cannot reach the relay at %s: %w", c.Base.Host, err)
 }
 
-// problem is the error of a response that is not the relay's envelope: the relay answers 200 to everything
-// that it understood.
+// problem is the error of a response that is not the relay's envelope: the relay answers 200 to everything that it
+// understood.
 func (c *Client) problem(r Response) error {
+	const refused = ". The relay itself never says this: something in front of it refused the call. " +
+		"Cloud Run must allow unauthenticated calls (the relay checks the token)"
+	const elsewhere, silent = ". Is this URL a relay?", ". The relay did not get to answer; its log may say why"
+	hint := map[int]string{
+		401: refused, 403: refused, 404: elsewhere, 405: elsewhere, 429: silent, 502: silent, 503: silent, 504: silent,
+	}[r.Status]
 	if r.Status == http.StatusOK {
 		return nil
-	}
-	hint := ""
-	switch r.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		hint = ". The relay itself never says this: something in front of it refused the call. " +
-			"Cloud Run must allow unauthenticated calls (the relay checks the token)"
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		hint = ". Is this URL a relay?"
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
-		http.StatusGatewayTimeout:
-		hint = ". The relay did not get to answer; its log may say why"
 	}
 	var said struct{ Message string }
 	if json.Unmarshal(r.Body, &said) == nil && said.Message != "" {

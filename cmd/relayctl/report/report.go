@@ -64,14 +64,11 @@ func Opinion(j *ctim.Judgement) string {
 	return j.DispositionName + ": " + j.Reason
 }
 
-type docs[T any] struct{ Docs []T }
+// docs are the documents of a kind; what is null among them is nil.
+type docs[T any] struct{ Docs []*T }
 
-func pointers[T any](list []T) []*T {
-	all := make([]*T, len(list))
-	for i := range list {
-		all[i] = &list[i]
-	}
-	return all
+func (d docs[T]) all() []*T {
+	return slices.DeleteFunc(d.Docs, func(doc *T) bool { return doc == nil })
 }
 
 // Read reads an answer about the observables that were asked for. What is no envelope of a relay is an error.
@@ -87,18 +84,18 @@ func Read(asked []ctim.Observable, body []byte) (*Report, error) {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, fmt.Errorf("the answer is not a relay's: %w", err)
 	}
-	judgements := pointers(answer.Data.Judgements.Docs)
+	judgements := answer.Data.Judgements.all()
 	byID := make(map[string]*ctim.Judgement)
 	for _, j := range judgements {
 		byID[j.ID] = j
 	}
 	basis := make(map[string][]*ctim.Judgement) // of sightings
-	for _, r := range answer.Data.Relationships.Docs {
+	for _, r := range answer.Data.Relationships.all() {
 		if j := byID[r.TargetRef]; j != nil {
 			basis[r.SourceRef] = append(basis[r.SourceRef], j)
 		}
 	}
-	r := &Report{Events: events(pointers(answer.Data.Sightings.Docs), basis), Errors: answer.Errors}
+	r := &Report{Events: events(answer.Data.Sightings.all(), basis), Errors: answer.Errors}
 	for _, o := range asked {
 		f := Finding{Observable: o}
 		f.addEvents(r.Events)
@@ -121,14 +118,13 @@ func events(sightings []*ctim.Sighting, basis map[string][]*ctim.Judgement) []Ev
 		if len(s.ExternalIDs) > 0 {
 			id = s.ExternalIDs[0]
 		}
-		at, seen := index[id]
-		if !seen {
-			at = len(list)
-			index[id] = at
+		if _, seen := index[id]; !seen {
+			index[id] = len(list)
 			list = append(list, Event{ID: id, Hosts: hosts(s)})
 		}
-		list[at].Sightings = append(list[at].Sightings, s)
-		list[at].Active = list[at].Active || active(s)
+		e := &list[index[id]]
+		e.Sightings = append(e.Sightings, s)
+		e.Active = e.Active || active(s)
 		judged[id] = append(judged[id], basis[s.ID]...)
 	}
 	for i := range list {
@@ -210,58 +206,52 @@ func gravity(j *ctim.Judgement) int {
 	return slices.Index([]string{"Clean", "Common", "Unknown", "Suspicious", "Malicious"}, j.DispositionName)
 }
 
-// markIncomplete finds the observables about which the answer may not say all: those that an error names,
-// else all.
+// markIncomplete finds the observables about which the answer may not say all: those that an error names, else
+// all.
 func (r *Report) markIncomplete() {
 	for _, e := range r.Errors {
 		named := func(f Finding) bool { return strings.Contains(e.Message, nameInMessage(f.Observable)) }
 		all := !slices.ContainsFunc(r.Findings, named)
-		for i := range r.Findings {
-			if all || named(r.Findings[i]) {
-				r.Findings[i].Incomplete = true
-			}
+		for i, f := range r.Findings {
+			r.Findings[i].Incomplete = f.Incomplete || all || named(f)
 		}
 	}
 }
 
 // nameInMessage is how the relay's messages name an observable, SHA256 "0123…", cut after 100 characters.
 func nameInMessage(o ctim.Observable) string {
-	const most = 100
-	value := []rune(o.Value)
-	if len(value) > most {
-		return o.Type.Name() + ` "` + string(value[:most])
+	if value := []rune(o.Value); len(value) > 100 {
+		return o.Type.Name() + ` "` + string(value[:100])
 	}
 	return o.Type.Name() + ` "` + o.Value + `"`
 }
 
 // Found tells whether there is anything about what was asked for: an event, or a verdict.
 func (r *Report) Found() bool {
-	return len(r.Events) > 0 || slices.ContainsFunc(r.Findings,
-		func(f Finding) bool { return f.Verdict != nil })
+	return len(r.Events) > 0 || slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Verdict != nil })
 }
 
-// Notes explains what is easily misread: a hostname is searched for as the remote end of a connection, so
-// that the events on an endpoint are not found by the endpoint's name.
+// Notes explains what is easily misread: a hostname is searched for as the remote end of a connection, so that the
+// events on an endpoint are not found by the endpoint's name.
 func (r *Report) Notes() []string {
 	const searched = "Names are searched for as the remote ends of connections: " +
 		"what happened on an endpoint is not found by its name."
+	var endpoints []string
+	for _, e := range r.Events {
+		endpoints = append(endpoints, e.Hosts...)
+	}
 	var notes []string
 	for _, f := range r.Findings {
-		isName := f.Observable.Type == ctim.ObservableHostname || f.Observable.Type == ctim.ObservableDomain
-		if !isName || f.Events > 0 {
-			continue
-		}
 		label, _, _ := strings.Cut(f.Observable.Value, ".")
-		isEndpoint := func(host string) bool {
+		isEndpoint := slices.ContainsFunc(endpoints, func(host string) bool {
 			return strings.EqualFold(host, f.Observable.Value) || strings.EqualFold(host, label)
-		}
+		})
+		isHostname := f.Observable.Type == ctim.ObservableHostname
 		switch {
-		case slices.ContainsFunc(r.Events, func(e Event) bool {
-			return slices.ContainsFunc(e.Hosts,
-				isEndpoint)
-		}):
+		case f.Events > 0 || !isHostname && f.Observable.Type != ctim.ObservableDomain:
+		case isEndpoint:
 			notes = append(notes, Name(f.Observable)+" is an endpoint in this answer. "+searched)
-		case f.Observable.Type == ctim.ObservableHostname:
+		case isHostname:
 			notes = append(notes, Name(f.Observable)+" was not connected to, as far as is known. "+searched)
 		}
 	}

@@ -146,8 +146,7 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 		}
 		s := e.first()
 		line := fmt.Sprintf("%-24s  %-7s  %-6s  %s  (%s)", plain.Short(string(s.ObservedTime.Start), 24),
-			plain.Short(string(s.Severity), 8),
-			state, plain.Short(s.Title, longest),
+			plain.Short(string(s.Severity), 8), state, plain.Short(s.Title, longest),
 			plain.Short(strings.Join(slices.Compact(by), ", "), longest))
 		if width > 0 {
 			line = text.Snip(line, width, "…")
@@ -159,22 +158,23 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 	return nil
 }
 
-// WriteCSV writes a line for each observable and event that it found, and one for each observable that
-// found none. The columns verdict and reason are about the line's observable, or empty; those of what was
-// judged are about the file that Qualys judged in the line's event.
+// csvColumns are the names of the columns, as row fills them.
+const csvColumns = "observed type value result event severity confidence resolution active hosts title " +
+	"verdict reason judged_type judged_value judged_verdict judged_reason id source_uri"
+
+// WriteCSV writes a line for each observable and event that it found, and one for each observable that found none.
+// The columns verdict and reason are about the line's observable, or empty; those of what was judged are about
+// the file that Qualys judged in the line's event.
 func (r *Report) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
-	_ = out.Write([]string{"observed", "type", "value", "result", "event", "severity", "confidence",
-		"resolution", "active", "hosts",
-		"title", "verdict", "reason", "judged_type", "judged_value", "judged_verdict", "judged_reason",
-		"id", "source_uri"})
+	_ = out.Write(strings.Fields(csvColumns))
 	for _, f := range r.Findings {
 		if f.Events == 0 {
-			writeRow(out, f, Event{}, &ctim.Sighting{})
+			_ = out.Write(f.row(Event{}, &ctim.Sighting{}))
 		}
 		for _, e := range r.Events {
 			if s := e.foundBy(f.Observable); s != nil {
-				writeRow(out, f, e, s)
+				_ = out.Write(f.row(e, s))
 			}
 		}
 	}
@@ -182,22 +182,22 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	return out.Error() // of any of the writes
 }
 
-func writeRow(out *csv.Writer, f Finding, e Event, s *ctim.Sighting) {
+func (f Finding) row(e Event, s *ctim.Sighting) []string {
 	active := ""
 	if len(e.Sightings) > 0 {
 		active = strconv.FormatBool(e.Active)
 	}
 	verdict, judged := cmp.Or(f.Verdict, &ctim.Judgement{}), cmp.Or(e.Judged, &ctim.Judgement{})
-	line := []string{string(s.ObservedTime.Start), string(f.Observable.Type), f.Observable.Value,
-		f.result(), e.ID, string(s.Severity),
-		string(s.Confidence), s.Resolution, active, strings.Join(e.Hosts, " "), s.Title,
-		verdict.DispositionName, verdict.Reason,
-		string(judged.Observable.Type), judged.Observable.Value, judged.DispositionName, judged.Reason,
-		s.ID, s.SourceURI}
-	for i, cell := range line {
-		line[i] = csvCell(cell)
+	row := []string{
+		string(s.ObservedTime.Start), string(f.Observable.Type), f.Observable.Value, f.result(), e.ID,
+		string(s.Severity), string(s.Confidence), s.Resolution, active, strings.Join(e.Hosts, " "), s.Title,
+		verdict.DispositionName, verdict.Reason, string(judged.Observable.Type), judged.Observable.Value,
+		judged.DispositionName, judged.Reason, s.ID, s.SourceURI,
 	}
-	_ = out.Write(line)
+	for i, cell := range row {
+		row[i] = csvCell(cell)
+	}
+	return row
 }
 
 // result is what became of an observable, in the words of the column.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -54,20 +55,20 @@ func timesIn(claims []byte) (lines []string) {
 	if json.Unmarshal(claims, &times) != nil {
 		return nil // odd types are shown as they are
 	}
-	tell := func(word string, seconds *json.Number) {
-		if seconds == nil {
-			return
+	for _, t := range []struct {
+		word    string
+		seconds *json.Number
+	}{{"Issued:    ", times.Iat}, {"Not before:", times.Nbf}, {"Expires:   ", times.Exp}} {
+		if t.seconds == nil {
+			continue
 		}
-		if n, err := seconds.Float64(); err == nil && n > 0 && n < 1e11 {
-			lines = append(lines, word+" "+time.Unix(int64(n), 0).UTC().Format(time.RFC3339))
+		if n, err := t.seconds.Float64(); err == nil && n > 0 && n < 1e11 {
+			lines = append(lines, t.word+" "+time.Unix(int64(n), 0).UTC().Format(time.RFC3339))
 		}
 	}
-	tell("Issued:    ", times.Iat)
-	tell("Not before:", times.Nbf)
 	if times.Exp == nil {
 		lines = append(lines, "Expires:    never")
 	}
-	tell("Expires:   ", times.Exp)
 	return lines
 }
 
@@ -89,7 +90,7 @@ func decodePart(enc *jsontext.Encoder, name, part string) ([]byte, error) {
 		if err == nil {
 			// The length of an object counts names and values: odd after a name.
 			kind, length := dec.StackIndex(dec.StackDepth())
-			hide := kind == '{' && length%2 == 1 && isSecretName(token.String())
+			hide := kind == '{' && length%2 == 1 && secretName.MatchString(token.String())
 			err = enc.WriteToken(token)
 			if err == nil && hide {
 				err = errors.Join(dec.SkipValue(), enc.WriteToken(jsontext.String(masked)))
@@ -101,13 +102,5 @@ func decodePart(enc *jsontext.Encoder, name, part string) ([]byte, error) {
 	}
 }
 
-// isSecretName tells whether a claim of that name is not for showing.
-func isSecretName(name string) bool {
-	name = strings.ToLower(name)
-	for _, word := range []string{"pass", "pwd", "secret", "token", "key"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return false
-}
+// secretName matches the names of claims that are not for showing.
+var secretName = regexp.MustCompile(`(?i)pass|pwd|secret|token|key`)
