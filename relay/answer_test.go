@@ -53,7 +53,7 @@ func TestSeverityAndTitleComeFromTheEvent(t *testing.T) {
 		}
 	}
 	r := newRelay(t, events, "CTR_ENTITIES_LIMIT", "1000")
-	a := r.ask("/observe/observables", "sha256", sha(1))
+	a := r.query("/observe/observables", "sha256", sha(1))
 	assert.Empty(t, a.Errors)
 	require.Equal(t, len(events), a.Data.Indicators.Count)
 	idOf := func(doc map[string]any) string { return doc["external_ids"].([]any)[0].(string) }
@@ -90,7 +90,7 @@ func TestOnlyHashesAreJudged(t *testing.T) {
 		{"file_name", "svchost.exe"}, {"process_name", "svchost.exe"}, {"file_path", `C:\Temp\svchost.exe`}, {"ip", "198.51.100.23"}, {"ip", "192.0.2.17"}, {"domain", "c2.example"},
 		{"mutex", `Global\m`}, {"sha256", sha(1)}, {"md5", fmt.Sprintf("%032x", 2)}, {"hostname", "c2.example"},
 	} {
-		a := r.ask("/observe/observables", asked...)
+		a := r.query("/observe/observables", asked...)
 		assert.Empty(t, a.Errors)
 		require.Positive(t, a.Data.Sightings.Count, "%v", asked)
 		for _, j := range a.Data.Judgements.Docs {
@@ -98,7 +98,7 @@ func TestOnlyHashesAreJudged(t *testing.T) {
 			require.True(t, ok)
 			assert.Contains(t, []any{"sha256", "md5"}, observable["type"], "%v", asked)
 		}
-		if a = r.ask("/deliberate/observables", asked...); asked[0] != "sha256" && asked[0] != "md5" {
+		if a = r.query("/deliberate/observables", asked...); asked[0] != "sha256" && asked[0] != "md5" {
 			assert.JSONEq(t, `{"data":{}}`, a.body)
 		}
 	}
@@ -116,7 +116,7 @@ func TestPublishedEvents(t *testing.T) {
 		for _, document := range documents {
 			events = append(events, qualystest.Raw(string(document), field, value))
 		}
-		return newRelay(t, events).ask("/observe/observables", kind, value)
+		return newRelay(t, events).query("/observe/observables", kind, value)
 	}
 	const eicar = "3247bcfd60f6dd25f34cb74b5889ab10ef1b3ec72b4d4b3d95b5b25b534560b8"
 	targetOf := func(a answer) (values []string, os string) {
@@ -170,7 +170,7 @@ func TestBothHostNames(t *testing.T) {
 	} {
 		document := fmt.Sprintf(`{"id":"F_1","type":"FILE","dateTime":"2026-03-17T12:19:31.000+0000","file":{"sha256":%q},"asset":{"hostName":%q,"netBiosName":%q,"platform":"WINDOWS"}}`,
 			sha(1), test.host, test.netbios)
-		a := newRelay(t, []qualystest.Event{qualystest.Raw(document, "file.hash.sha256", sha(1))}).ask("/observe/observables", "sha256", sha(1))
+		a := newRelay(t, []qualystest.Event{qualystest.Raw(document, "file.hash.sha256", sha(1))}).query("/observe/observables", "sha256", sha(1))
 		require.Equal(t, 1, a.Data.Sightings.Count)
 		target, ok := a.Data.Sightings.Docs[0]["targets"].([]any)[0].(map[string]any)
 		require.True(t, ok)
@@ -192,7 +192,7 @@ func TestBytesOfAnAnswer(t *testing.T) {
 		for i := range events {
 			list = append(list, ofKind(kind).ID(fmt.Sprintf("%s_7d6f0e9c-1d4b-4a1f-9a53-2b8c4d1e7f60_%d", kind[:1], -5_000_000_000_000+i)).Verdict("MALICIOUS", 8, "Win32.Worm.Kolab").Judged(sha(1)))
 		}
-		a := newRelay(t, list, "PLATFORM_URL", "https://qualysguard.qg2.apps.qualys.com").ask("/observe/observables", "sha256", sha(1))
+		a := newRelay(t, list, "PLATFORM_URL", "https://qualysguard.qg2.apps.qualys.com").query("/observe/observables", "sha256", sha(1))
 		require.Equal(t, events, a.Data.Sightings.Count)
 		assert.Less(t, len(a.body)/events, most, kind)
 		assert.Equal(t, events, a.Data.Judgements.Count)
@@ -216,10 +216,10 @@ func TestHostileEventsMakeAValidAnswer(t *testing.T) {
 			kind := []string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY", "OTHER"}[(i+3*j)%6]
 			r := newRelay(t, nil)
 			r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(200, "["+strings.Replace(document, `"FILE"`, `"`+kind+`"`, 1)+"]")})
-			a := r.ask("/observe/observables", "sha256", sha(1))
+			a := r.query("/observe/observables", "sha256", sha(1))
 			assert.Empty(t, a.Errors, "%s %.40s", kind, odd)
 			assert.Positive(t, a.Data.Sightings.Count, "%s %.40s", kind, odd)
-			r.ask("/deliberate/observables", "sha256", sha(1))
+			r.query("/deliberate/observables", "sha256", sha(1))
 		}
 	}
 }

@@ -21,7 +21,7 @@ func TestTheSpanIsThereBeforeTheAnswerEnds(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
 	r := newRelay(t, []qualystest.Event{badFile(1)}, "OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
 	for i := range 5 {
-		r.ask("/observe/observables", "sha256", sha(i))
+		r.query("/observe/observables", "sha256", sha(i))
 		r.post("/refer/observables", "", listOf("sha256", sha(i)))
 		c.mu.Lock()
 		requests := 0
@@ -49,7 +49,7 @@ func TestACollectorThatHangs(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", hanging.URL)
 	r := newRelay(t, []qualystest.Event{badFile(1)}, "OTEL_EXPORTER_OTLP_ENDPOINT", hanging.URL)
 	for range 10 {
-		assert.Equal(t, 1, r.ask("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
+		assert.Equal(t, 1, r.query("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
 	}
 }
 
@@ -92,7 +92,7 @@ func TestTheCallsAreCountedOnce(t *testing.T) {
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: qualystest.Status(http.StatusInternalServerError, "")})
 	var group sync.WaitGroup
 	for i := range 25 {
-		group.Go(func() { r.ask("/observe/observables", "sha256", sha(i%7), "ip", "192.0.2.1") })
+		group.Go(func() { r.query("/observe/observables", "sha256", sha(i%7), "ip", "192.0.2.1") })
 	}
 	group.Wait()
 	r.post("/health", r.token, "") // and its flush has them all

@@ -109,7 +109,7 @@ func TestStrangersLeaveRoomForOthers(t *testing.T) {
 		})
 	}
 	require.Eventually(t, func() bool { return turnedAway.Load() == maxRequests-maxStrangers }, testPatience, testTick)
-	assert.Empty(t, r.ask("/observe/observables", "ip", "192.0.2.1").Errors, "there is room for a request with a token")
+	assert.Empty(t, r.query("/observe/observables", "ip", "192.0.2.1").Errors, "there is room for a request with a token")
 	group.Wait()
 	assert.EqualValues(t, maxStrangers, late.Load())
 }
@@ -123,7 +123,7 @@ func TestShutdownWritesPartialAnswers(t *testing.T) {
 	var group sync.WaitGroup
 	answers := make([]answer, requests)
 	for i := range requests {
-		group.Go(func() { answers[i] = r.ask("/observe/observables", "sha256", sha(1)) })
+		group.Go(func() { answers[i] = r.query("/observe/observables", "sha256", sha(1)) })
 	}
 	require.Eventually(t, func() bool {
 		r.relay.requests.mu.Lock()

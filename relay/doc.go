@@ -3,19 +3,24 @@
 //
 // # The path of one observe
 //
-// [Service.Functions] and [Service.ServeHTTP] find the endpoint and call serve (handler.go), which sets
-// the deadline of the request and of its connection and calls observe (observe.go):
+// Each line is one function, in the order in which a request passes them:
 //
-//	authorize           verifies the token: auth.Verifier.Verify; its claims become an account: Config.account
-//	decodeObservables   reads the body (observables.go)
-//	search              calls search.Searcher.Search, which finds the events of each observable
-//	answer.add          calls mapping.Map for each event and encodes the entities
-//	errorsOf            turns what failed into the errors of the answer (errors.go)
-//	write               writes the envelope, once
-//	accesslog.Line      is written, once
+//	Service.ServeHTTP       finds the endpoint by its path (service.go)
+//	Service.serve           sets the deadlines of the request and of its connection (handler.go)
+//	Service.respond         calls the endpoint, and makes an error of a panic
+//	Service.observe         is the endpoint (observe.go)
+//	auth.Verifier.Verify    verifies the token
+//	Config.account          makes an account of the token's claims: gateway, console, limit (account.go)
+//	decodeObservables       reads the body (observables.go)
+//	search.Searcher.Search  finds the events of each observable, and gives them, one observable after the
+//	                        other, to
+//	entities.addResult      which maps them into the answer with mapping.Map and ctim.Bundle.Add
+//	envelope                puts the data and the errors together
+//	errorsOf                turns what failed into errors for the analyst (errors.go)
+//	Service.finish          writes the answer, once, with write
+//	accesslog.Line.Write    logs one line
 //
-// The tiles of XDR's dashboard (tiles.go: the contract; tiledata.go: what they show) go the same way, with
-// counts in place of events.
+// deliberate, refer, health and the tiles of XDR's dashboard (tiles.go, tiledata.go) differ in the endpoint only.
 //
 // Each step is a call that returns. Handlers return data, an error, or both; only serve writes to the
 // connection.

@@ -127,7 +127,7 @@ func (c faultCase) run(t *testing.T, deadline time.Duration) {
 	if c.beside {
 		asked = append(asked, "sha256", sha(1))
 	}
-	a := r.ask("/observe/observables", asked...)
+	a := r.query("/observe/observables", asked...)
 
 	want := c.want()
 	if want == "" {
@@ -166,7 +166,7 @@ func TestARefusedConnection(t *testing.T) {
 	dead := qualystest.DeadURL(t)
 	r := newRelayAt(t, qualystest.New(t, qualystest.Config{}), "API_URL", dead)
 	for _, path := range []string{"/observe/observables", "/health"} {
-		a := r.ask(path, "sha256", sha(1))
+		a := r.query(path, "sha256", sha(1))
 		require.Len(t, a.Errors, 1)
 		assert.Equal(t, Error{Severity: Failure, Code: CodeConnection, Message: "Unable to connect to Qualys IOC, validate the configured API URL: " + dead}, a.Errors[0])
 	}
@@ -176,7 +176,7 @@ func TestACertificateOfAnUnknownAuthority(t *testing.T) {
 	t.Parallel()
 	fake := qualystest.New(t, qualystest.Config{TLS: true})
 	r := newRelayAt(t, fake, "API_URL", fake.URL)
-	a := r.ask("/observe/observables", "sha256", sha(1))
+	a := r.query("/observe/observables", "sha256", sha(1))
 	require.Len(t, a.Errors, 1)
 	assert.Equal(t, Fatal, a.Errors[0].Severity)
 	assert.Equal(t, CodeUnknown, a.Errors[0].Code)
@@ -227,7 +227,7 @@ func TestTheErrorTable(t *testing.T) {
 			t.Parallel()
 			r := newRelay(t, nil, "REQUEST_TIMEOUT", "1s")
 			r.fake.Inject(row.fault)
-			a := r.ask("/observe/observables", "sha256", sha(1))
+			a := r.query("/observe/observables", "sha256", sha(1))
 			require.Len(t, a.Errors, 1, "duplicates are reported once")
 			assert.Equal(t, row.want, a.Errors[0])
 			if row.fault.On == qualystest.Login || row.want.Code != CodeInvalidArgument { // health asks for no observable
@@ -307,7 +307,7 @@ func TestDuplicateErrorsAreReportedOnceAndTheListIsBounded(t *testing.T) {
 		many = append(many, same)
 	}
 	list := errorsOf(append(many, fullAnswer(observableNumber(1), 100)), "")
-	assert.Len(t, list, 2, "duplicates take no room")
+	assert.Len(t, list, 2, "duplicates take no space")
 	for i := range 20_000 {
 		many = append(many, fullAnswer(observableNumber(i), 100))
 	}

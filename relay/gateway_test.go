@@ -37,7 +37,7 @@ func TestWhatAPassingFaultCosts(t *testing.T) {
 				t.Parallel()
 				r := newRelay(t, []qualystest.Event{badFile(1)})
 				r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: qualystest.Once, Do: do})
-				a := r.ask("/observe/observables", asked...)
+				a := r.query("/observe/observables", asked...)
 				assert.Empty(t, a.Errors)
 				assert.Equal(t, 1, a.Data.Sightings.Count)
 			})
@@ -63,7 +63,7 @@ func TestTheAccountsRefusalIsNeverRepeated(t *testing.T) {
 			for _, path := range []string{"/observe/observables", "/health"} {
 				r := newRelay(t, nil)
 				r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: test.do})
-				a := r.ask(path, "sha256", sha(1))
+				a := r.query(path, "sha256", sha(1))
 				require.Len(t, a.Errors, 1)
 				assert.Equal(t, CodeAuthorization, a.Errors[0].Code)
 				assert.Equal(t, Fatal, a.Errors[0].Severity)
@@ -103,7 +103,7 @@ func TestARefusedLogin(t *testing.T) {
 			r := newRelay(t, []qualystest.Event{badFile(1)})
 			r.fake.Inject(qualystest.Fault{On: qualystest.Login, Do: test.do})
 			for _, path := range []string{"/observe/observables", "/deliberate/observables", "/health", "/observe/observables"} {
-				a := r.ask(path, "sha256", sha(1), "ip", "192.0.2.1")
+				a := r.query(path, "sha256", sha(1), "ip", "192.0.2.1")
 				assert.Equal(t, []Code{CodeAuthorization}, a.codes(), "%s", a.body)
 				require.NotEmpty(t, a.Errors)
 				assert.Contains(t, a.Errors[0].Message, "Authorization failed: ")
@@ -134,7 +134,7 @@ func TestTwentyObservesWithARefusedPassword(t *testing.T) {
 		assert.Equal(t, []Code{CodeAuthorization}, r.post(path, wrong, listOf("sha256", sha(i))).codes())
 	}
 	assert.Equal(t, 1, r.fake.Logins())
-	assert.Equal(t, 1, r.ask("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
+	assert.Equal(t, 1, r.query("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
 	assert.Equal(t, 2, r.fake.Logins())
 }
 
@@ -144,11 +144,11 @@ func TestALoginThatFailsForAMoment(t *testing.T) {
 	for _, do := range []qualystest.Behaviour{qualystest.Status(500, ""), qualystest.Status(503, ""), qualystest.Reset(), qualystest.HTML(), qualystest.Empty(), qualystest.Status(404, "")} {
 		r := newRelay(t, []qualystest.Event{badFile(1)})
 		remove := r.fake.Inject(qualystest.Fault{On: qualystest.Login, Do: do})
-		a := r.ask("/observe/observables", "sha256", sha(1))
+		a := r.query("/observe/observables", "sha256", sha(1))
 		require.NotEmpty(t, a.Errors, do)
 		assert.NotEqual(t, CodeAuthorization, a.Errors[0].Code, do)
 		remove()
-		a = r.ask("/observe/observables", "sha256", sha(1))
+		a = r.query("/observe/observables", "sha256", sha(1))
 		assert.Empty(t, a.Errors, do)
 		assert.Equal(t, 1, a.Data.Sightings.Count, do)
 	}
@@ -168,7 +168,7 @@ func TestATokenInAnyForm(t *testing.T) {
 			r := newRelay(t, []qualystest.Event{badFile(1)})
 			r.fake.Inject(qualystest.Fault{On: qualystest.Login, Do: qualystest.TokenAs(form)})
 			assert.JSONEq(t, `{"data":{"status":"ok"}}`, r.post("/health", r.token, "").body)
-			assert.Equal(t, 1, r.ask("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
+			assert.Equal(t, 1, r.query("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
 			assert.Equal(t, 1, r.fake.Logins(), "it is kept")
 			assert.NotContains(t, r.log.String(), opaque)
 		})
@@ -183,7 +183,7 @@ func TestHintsOfRefusals(t *testing.T) {
 			r := newRelay(t, nil)
 			r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(status, `{"message":"the module is not activated"}`)})
 			for _, path := range []string{"/observe/observables", "/health"} {
-				a := r.ask(path, asked...)
+				a := r.query(path, asked...)
 				require.NotEmpty(t, a.Errors)
 				for _, e := range a.Errors {
 					assert.Equal(t, Fatal, e.Severity)
@@ -238,7 +238,7 @@ func TestWhenToTryAgain(t *testing.T) {
 			r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: test.do})
 			for range 3 {
 				for _, path := range []string{"/observe/observables", "/health"} {
-					a := r.ask(path, "sha256", sha(1), "ip", "192.0.2.1")
+					a := r.query(path, "sha256", sha(1), "ip", "192.0.2.1")
 					require.NotEmpty(t, a.Errors)
 					for _, e := range a.Errors {
 						assert.Equal(t, CodeTooManyRequests, e.Code)
@@ -258,10 +258,10 @@ func TestWhenToTryAgain(t *testing.T) {
 func TestACachedAnswerIsGivenWhileQualysIsLimited(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, []qualystest.Event{badFile(1)})
-	require.Equal(t, 1, r.ask("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
+	require.Equal(t, 1, r.query("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusTooManyRequests, "", "Retry-After", "900")})
-	require.NotEmpty(t, r.ask("/observe/observables", "sha256", sha(2)).Errors)
-	a := r.ask("/observe/observables", "sha256", sha(1), "sha256", sha(2))
+	require.NotEmpty(t, r.query("/observe/observables", "sha256", sha(2)).Errors)
+	a := r.query("/observe/observables", "sha256", sha(1), "sha256", sha(2))
 	assert.Equal(t, 1, a.Data.Sightings.Count)
 	assert.Equal(t, []Code{CodeTooManyRequests}, a.codes())
 }

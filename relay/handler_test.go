@@ -67,7 +67,7 @@ func TestRouting(t *testing.T) {
 		"a path":                  {"POST", "/version", 200},
 		"a trailing slash":        {"POST", "/version/", 200},
 		"doubled slashes":         {"POST", "//version", 200},
-		"a query is no matter":    {"POST", "/version?x=1", 200},
+		"a query is ignored":      {"POST", "/version?x=1", 200},
 		"an unknown path":         {"POST", "/versions", 404},
 		"a path below":            {"POST", "/version/x", 404},
 		"the root":                {"POST", "/", 404},
@@ -172,7 +172,7 @@ func TestShuttingDownFinishesWhatIsInFlight(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s.requests.shut(ctx, time.Minute) // a second time is no matter
+	s.requests.shut(ctx, time.Minute) // a second time changes nothing
 }
 
 func post(t *testing.T, url string) string {

@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The rooms and the one way in which they may know each other. A room that is not listed may know any.
+// The packages and what each may import. A package that is not listed may import any.
 func TestImportsPointOneWay(t *testing.T) {
 	t.Parallel()
 	const module = "qualysrelay.example"
 	packages := map[string]struct {
-		ours   []string // rooms of this module that it may import
+		ours   []string // packages of this module that it may import
 		others []string // modules beside the standard library; nil: any
 	}{
 		"/ctim": {nil, []string{"github.com/google/uuid", "github.com/goccy/go-json", "golang.org/x/"}},

@@ -27,7 +27,7 @@ func (r *testRelay) waitInFlight(n int) {
 // askLater asks in the background.
 func (r *testRelay) askLater(observables ...string) <-chan answer {
 	answers := make(chan answer, 1)
-	go func() { answers <- r.ask("/observe/observables", observables...) }()
+	go func() { answers <- r.query("/observe/observables", observables...) }()
 	return answers
 }
 
@@ -104,7 +104,7 @@ func joinAndLeave(t *testing.T, fault qualystest.Behaviour) (joined bool) {
 	for _, filter := range r.fake.Filters() {
 		joined = joined || strings.Contains(filter, "a.example") && strings.Contains(filter, "b.example")
 	}
-	for _, a := range []answer{got, r.ask("/observe/observables", "domain", "b.example")} {
+	for _, a := range []answer{got, r.query("/observe/observables", "domain", "b.example")} {
 		assert.Empty(t, a.Errors)
 		assert.Equal(t, 1, a.Data.Sightings.Count, "%s", a.body)
 		assert.NotContains(t, a.body, "a.example")
@@ -165,7 +165,7 @@ func TestAFirewallThatDislikesAValue(t *testing.T) {
 				}
 			}
 			other := r.askLater("sha256", sha(18), "sha256", sha(19))
-			a := r.ask("/observe/observables", asked...)
+			a := r.query("/observe/observables", asked...)
 			assert.Equal(t, 16, a.Data.Sightings.Count, "%v", a.Errors)
 			require.Len(t, a.Errors, 1)
 			a = <-other
@@ -195,7 +195,7 @@ func TestSeveralBadValuesInOneQuery(t *testing.T) {
 				for _, n := range bad {
 					r.fake.Inject(qualystest.Fault{On: qualystest.Search, Contains: sha(n), Do: qualystest.Status(status, "no")})
 				}
-				a := r.ask("/observe/observables", asked...)
+				a := r.query("/observe/observables", asked...)
 				assert.Equal(t, 16-len(bad), a.Data.Sightings.Count, "%v", a.Errors)
 				assert.NotEmpty(t, a.Errors)
 			})
@@ -306,7 +306,7 @@ func TestEachSpellingHasItsOwnSightings(t *testing.T) {
 		{"file_name", "Bad.exe", "file_name", "BAD.EXE"},
 		{"ip", "2001:db8::1", "ip", "2001:db8:0:0:0:0:0:1", "ipv6", "2001:0DB8::0001"},
 	} {
-		a := r.ask("/observe/observables", spellings...)
+		a := r.query("/observe/observables", spellings...)
 		assert.Empty(t, a.Errors)
 		seen := make(map[string]int)
 		for _, sighting := range a.Data.Sightings.Docs {

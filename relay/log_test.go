@@ -76,14 +76,14 @@ func TestShortValuesChangeNoText(t *testing.T) {
 
 	r := newRelay(t, nil)
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusForbidden, `{"message":"User has no access"}`)})
-	a := r.ask("/observe/observables", "file_name", "s")
+	a := r.query("/observe/observables", "file_name", "s")
 	require.Len(t, a.Errors, 1)
 	assert.Equal(t, "Unexpected response from Qualys IOC: User has no access."+checkHint, a.Errors[0].Message)
 	var fifty []string
 	for letter := range 50 {
 		fifty = append(fifty, []string{"file_name", "process_name"}[letter/25], string(rune('a'+letter%25)))
 	}
-	a = r.ask("/observe/observables", fifty...)
+	a = r.query("/observe/observables", fifty...)
 	for _, e := range a.Errors { // of joined queries, which name no value, and of single ones
 		assert.Contains(t, []string{"Unexpected response from Qualys IOC: HTTP 403 Forbidden." + checkHint,
 			"Unexpected response from Qualys IOC: User has no access." + checkHint}, e.Message)
@@ -97,7 +97,7 @@ func TestValuesStayOutOfLogsAndSpans(t *testing.T) {
 	r := newRelay(t, nil, "OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
 	const value = "salaries-of-the-board.xlsx"
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusBadRequest, `{"message":"cannot parse file.name: `+value+`"}`)})
-	a := r.ask("/observe/observables", "file_name", value)
+	a := r.query("/observe/observables", "file_name", value)
 	assert.Contains(t, a.body, value, "the analyst, who asked, may read it")
 	r.relay.requests.shut(t.Context(), time.Minute)
 	assert.Contains(t, r.log.String(), "events: bad query (status 400)")

@@ -56,7 +56,7 @@ func TestAFailureIsNeverNothingFound(t *testing.T) {
 				remove := r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: state, Do: do})
 				for range 2 {
 					for _, path := range []string{"/observe/observables", "/deliberate/observables"} {
-						a := r.ask(path, "sha256", sha(1))
+						a := r.query(path, "sha256", sha(1))
 						require.NotEmpty(t, a.Errors, "%s", a.body)
 						assert.NotContains(t, a.body, `"data"`)
 						if strings.Contains(name, "reason") {
@@ -75,7 +75,7 @@ func TestAFailureIsNeverNothingFound(t *testing.T) {
 				}
 				r.fake.SetEvents(found)
 				if name != "XML" && name != "XML of QPS" {
-					assert.Equal(t, 1, r.ask("/observe/observables", "sha256", sha(1)).Data.Sightings.Count, "what failed is not remembered")
+					assert.Equal(t, 1, r.query("/observe/observables", "sha256", sha(1)).Data.Sightings.Count, "what failed is not remembered")
 				}
 				r.waitInFlight(0) // a line is written after its answer
 				assert.NotContains(t, r.log.String(), "no module")
@@ -96,7 +96,7 @@ func TestNoEventsAreNothingFound(t *testing.T) {
 			t.Parallel()
 			r := newRelay(t, nil)
 			r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: do})
-			assert.JSONEq(t, `{"data":{}}`, r.ask("/observe/observables", "sha256", sha(1), "ip", "192.0.2.1").body)
+			assert.JSONEq(t, `{"data":{}}`, r.query("/observe/observables", "sha256", sha(1), "ip", "192.0.2.1").body)
 			assert.JSONEq(t, `{"data":{"status":"ok"}}`, r.post("/health", r.token, "").body)
 		})
 	}
@@ -107,7 +107,7 @@ func TestWrappedEventsAreRead(t *testing.T) {
 	for _, list := range []string{"", "data", "events", "items"} {
 		r := newRelay(t, []qualystest.Event{badFile(1), badFile(1).At("2026-01-01T00:00:00Z").Current(), badFile(2)})
 		r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Wrapped(list)})
-		a := r.ask("/observe/observables", "sha256", sha(1), "sha256", sha(2))
+		a := r.query("/observe/observables", "sha256", sha(1), "sha256", sha(2))
 		assert.Empty(t, a.Errors, list)
 		assert.Equal(t, 3, a.Data.Sightings.Count, list)
 	}
@@ -124,7 +124,7 @@ func TestEventsThatCannotBeReadAreCounted(t *testing.T) {
 			for _, asked := range [][]string{{"sha256", sha(1)}, {"sha256", sha(1), "sha256", sha(2)}} {
 				r := newRelay(t, nil)
 				r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.Status(200, "["+string(badFile(1).JSON())+","+element+"]")})
-				a := r.ask("/observe/observables", asked...)
+				a := r.query("/observe/observables", asked...)
 				assert.Equal(t, 1, countFor(a, sha(1)), "%s", a.body)
 				require.Len(t, a.Errors, len(asked)/2)
 				assert.Contains(t, a.Errors[0].Message, fmt.Sprintf("%d of the events", n))
@@ -150,7 +150,7 @@ func TestTimesInAnyForm(t *testing.T) {
 		`" 2026-03-17T12:19:31Z "`: "2026-03-17T12:19:31.000Z", `"17-Mar-2026 12:19:31"`: "2026-03-17T12:19:31.000Z", `"2026-03-17T12:19:31,123+0000"`: "2026-03-17T12:19:31.123Z",
 	} {
 		r := newRelay(t, []qualystest.Event{rawFile(`"F_1"`, `"dateTime":`+form+`,`)})
-		a := r.ask("/observe/observables", "sha256", sha(1))
+		a := r.query("/observe/observables", "sha256", sha(1))
 		assert.Empty(t, a.Errors, form)
 		require.Equal(t, 1, a.Data.Sightings.Count, form)
 		assert.Equal(t, map[string]any{"start_time": want, "end_time": want}, a.Data.Sightings.Docs[0]["observed_time"], form)
@@ -161,12 +161,12 @@ func TestTimesThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	for _, form := range []string{`"soon"`, `null`, `{}`, `[]`, `true`, `""`, `"31 February 2026"`, `1e300`, `-5`, `"3/4/2026"`} {
 		r := newRelay(t, []qualystest.Event{rawFile(`"F_1"`, `"dateTime":`+form+`,"eventProcessedTime":"2026-03-17T12:19:31.000+0000",`)})
-		a := r.ask("/observe/observables", "sha256", sha(1))
+		a := r.query("/observe/observables", "sha256", sha(1))
 		assert.Empty(t, a.Errors, form)
 		assert.Equal(t, 1, a.Data.Sightings.Count, form)
 
 		r = newRelay(t, []qualystest.Event{rawFile(`"F_1"`, `"dateTime":`+form+`,`), badFile(1)})
-		a = r.ask("/observe/observables", "sha256", sha(1))
+		a = r.query("/observe/observables", "sha256", sha(1))
 		assert.Equal(t, 1, a.Data.Sightings.Count, form)
 		assert.Equal(t, 2, a.Data.Judgements.Count, form)
 		require.Len(t, a.Errors, 1, form)
@@ -178,7 +178,7 @@ func TestEventsWithoutAnID(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{`null`, `""`, `{}`, `[]`, `true`} {
 		r := newRelay(t, []qualystest.Event{rawFile(id, `"dateTime":"2026-03-17T12:19:31.000+0000",`), rawFile(id, `"dateTime":"2026-03-17T12:19:32.000+0000",`)})
-		a := r.ask("/observe/observables", "sha256", sha(1))
+		a := r.query("/observe/observables", "sha256", sha(1))
 		assert.Empty(t, a.Errors, id)
 		assert.Equal(t, 2, a.Data.Sightings.Count, id)
 		assert.Equal(t, 2, a.Data.Indicators.Count, id)
@@ -225,7 +225,7 @@ func TestLookAlikesHideNothing(t *testing.T) {
 					}
 				}
 				r := newRelay(t, append(test.events, wanted))
-				a := r.ask("/observe/observables", test.asked...)
+				a := r.query("/observe/observables", test.asked...)
 				assert.Equal(t, 1, a.Data.Sightings.Count, "%v", a.Errors)
 				assert.Empty(t, a.Errors)
 			})
@@ -241,7 +241,7 @@ func TestWhatCouldNotBeLookedAtIsSaid(t *testing.T) {
 		events = append(events, toDomain("c2.example.org").At("2026-06-01T00:00:00Z").ID(fmt.Sprintf("N_%d", i)))
 	}
 	r := newRelay(t, events)
-	a := r.ask("/observe/observables", "domain", "c2.example")
+	a := r.query("/observe/observables", "domain", "c2.example")
 	assert.Equal(t, 1, a.Data.Sightings.Count)
 	require.Len(t, a.Errors, 1)
 	assert.Equal(t, CodeTruncated, a.Errors[0].Code)
@@ -254,7 +254,7 @@ func TestAWrongAPIPath(t *testing.T) {
 	r := newRelay(t, nil)
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusNotFound, "no context path")})
 	for _, path := range []string{"/observe/observables", "/deliberate/observables", "/health"} {
-		a := r.ask(path, "sha256", sha(1))
+		a := r.query(path, "sha256", sha(1))
 		require.Len(t, a.Errors, 1)
 		assert.Equal(t, Fatal, a.Errors[0].Severity)
 		assert.Contains(t, a.Errors[0].Message, "API_PATH")

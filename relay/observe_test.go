@@ -30,10 +30,10 @@ func TestObserveTellsTheStory(t *testing.T) {
 	r := newRelay(t, qualystest.Story())
 	found := make(map[string]int)
 	for _, o := range qualystest.StoryObservables() {
-		a := r.ask("/observe/observables", o.Type, o.Value)
+		a := r.query("/observe/observables", o.Type, o.Value)
 		assert.Empty(t, a.Errors, "%s %s", o.Type, o.Value)
 		found[o.Type] += a.Data.Sightings.Count
-		assert.Equal(t, a.body, r.ask("/observe/observables", o.Type, o.Value).body, "the same question has the same bytes for an answer")
+		assert.Equal(t, a.body, r.query("/observe/observables", o.Type, o.Value).body, "the same question has the same bytes for an answer")
 		for _, s := range a.Data.Sightings.Docs {
 			assert.Contains(t, s["observables"], map[string]any{"type": o.Type, "value": o.Value})
 		}
@@ -50,7 +50,7 @@ func TestTheVerdictOnAProcessNeverLandsOnTheAddressThatItCalled(t *testing.T) {
 		qualystest.Network("agent.exe", "192.0.2.17", "198.51.100.23", "").At("2026-05-01T00:00:00Z").Verdict("KNOWN", 0, "").Judged(sha(2)),
 	})
 	for _, o := range [][2]string{{"ip", "198.51.100.23"}, {"domain", "c2.example"}, {"ip", "192.0.2.17"}} {
-		a := r.ask("/observe/observables", o[0], o[1])
+		a := r.query("/observe/observables", o[0], o[1])
 		require.Positive(t, a.Data.Judgements.Count, o)
 		for _, j := range a.Data.Judgements.Docs {
 			observable, ok := j["observable"].(map[string]any)
@@ -63,16 +63,16 @@ func TestTheVerdictOnAProcessNeverLandsOnTheAddressThatItCalled(t *testing.T) {
 func TestUnsupportedTypesAreSkipped(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, nil)
-	assert.JSONEq(t, `{"data":{}}`, r.ask("/observe/observables", "url", "https://c2.example", "email", "a@c2.example").body)
-	assert.JSONEq(t, `{"data":{}}`, r.ask("/observe/observables").body)
-	assert.JSONEq(t, `{"data":{}}`, r.ask("/deliberate/observables").body)
+	assert.JSONEq(t, `{"data":{}}`, r.query("/observe/observables", "url", "https://c2.example", "email", "a@c2.example").body)
+	assert.JSONEq(t, `{"data":{}}`, r.query("/observe/observables").body)
+	assert.JSONEq(t, `{"data":{}}`, r.query("/deliberate/observables").body)
 	assert.Zero(t, r.fake.Calls())
 }
 
 func TestAValueWithAllQuotesIsAWarningBesideTheOthers(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, []qualystest.Event{badFile(1)})
-	a := r.ask("/observe/observables", "file_name", "a\"b`c'd", "sha256", sha(1), "mutex", "line\nbreak")
+	a := r.query("/observe/observables", "file_name", "a\"b`c'd", "sha256", sha(1), "mutex", "line\nbreak")
 	assert.Equal(t, 1, a.Data.Sightings.Count)
 	assert.Equal(t, []Code{CodeInvalidArgument, CodeInvalidArgument}, a.codes())
 	assert.Equal(t, Warning, a.Errors[0].Severity)
@@ -86,7 +86,7 @@ func TestAThousandObservables(t *testing.T) {
 	for i := range 1000 {
 		asked = append(asked, "sha256", sha(i))
 	}
-	a := r.ask("/observe/observables", asked...)
+	a := r.query("/observe/observables", asked...)
 	assert.Empty(t, a.Errors)
 	assert.Equal(t, 2, a.Data.Sightings.Count)
 	assert.Equal(t, 40, r.fake.Searches())
@@ -101,7 +101,7 @@ func TestTheLimitIsPerObservableAndSaid(t *testing.T) {
 	}
 	events = append(events, badFile(7))
 	r := newRelay(t, events, "CTR_ENTITIES_LIMIT", "20")
-	a := r.ask("/observe/observables", "sha256", sha(1), "sha256", sha(7))
+	a := r.query("/observe/observables", "sha256", sha(1), "sha256", sha(7))
 	assert.Equal(t, []Code{CodeTruncated}, a.codes())
 	assert.Equal(t, Warning, a.Errors[0].Severity)
 	assert.Equal(t, `There are more results for the SHA256 "`+sha(1)+`" than the 20 newest that are shown.`, a.Errors[0].Message)
@@ -123,7 +123,7 @@ func TestTheTokensLimitOverridesTheEnvironments(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, []qualystest.Event{badFile(1), badFile(1).At("2026-04-01T00:00:00Z")})
 	r.token = tokenFor(t, qualystest.User, qualystest.Password, "CTR_ENTITIES_LIMIT", "1")
-	a := r.ask("/observe/observables", "sha256", sha(1))
+	a := r.query("/observe/observables", "sha256", sha(1))
 	assert.Equal(t, 1, a.Data.Sightings.Count)
 	assert.Equal(t, []Code{CodeTruncated}, a.codes())
 }
@@ -134,7 +134,7 @@ func TestDeliberate(t *testing.T) {
 		badFile(1), badFile(2).Verdict("KNOWN", 0, ""),
 		qualystest.Network("evil.exe", "192.0.2.17", "198.51.100.23", "").Verdict("MALICIOUS", 10, "x").Judged(sha(3)),
 	})
-	a := r.ask("/deliberate/observables", "sha256", sha(1), "sha256", sha(2), "sha256", sha(5), "ip", "198.51.100.23", "md5", fmt.Sprintf("%032x", 2))
+	a := r.query("/deliberate/observables", "sha256", sha(1), "sha256", sha(2), "sha256", sha(5), "ip", "198.51.100.23", "md5", fmt.Sprintf("%032x", 2))
 	assert.Empty(t, a.Errors)
 	require.Equal(t, 3, a.Data.Verdicts.Count)
 	names := make(map[string]any)
@@ -151,7 +151,7 @@ func TestRefer(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t, nil)
 	var got struct{ Data []pivot }
-	a := r.ask("/refer/observables", "sha256", sha(1), "url", "https://c2.example", "file_path", `C:\a b\"x".exe`, "sha256", sha(1))
+	a := r.query("/refer/observables", "sha256", sha(1), "url", "https://c2.example", "file_path", `C:\a b\"x".exe`, "sha256", sha(1))
 	require.NoError(t, json.Unmarshal([]byte(a.body), &got))
 	require.Len(t, got.Data, 2)
 	assert.Equal(t, pivot{
@@ -160,7 +160,7 @@ func TestRefer(t *testing.T) {
 		Categories: []string{"Search", "Qualys"},
 	}, got.Data[0])
 	assert.Zero(t, r.fake.Calls())
-	assert.Equal(t, []Code{CodeInvalidArgument}, r.ask("/refer/observables", "file_path", `C:\`+strings.Repeat("x", 2100)).codes(), "a link that is too long for CTIM")
+	assert.Equal(t, []Code{CodeInvalidArgument}, r.query("/refer/observables", "file_path", `C:\`+strings.Repeat("x", 2100)).codes(), "a link that is too long for CTIM")
 
 	assert.NotEmpty(t, r.post("/refer/observables", "", `[{"type":"ip","value":"192.0.2.1"}]`).body, "no token is needed")
 	many := strings.Repeat(`,{"type":"ip","value":"192.0.2.1"}`, 101)[1:]

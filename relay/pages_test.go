@@ -19,6 +19,6 @@ func TestAGatewayWithSmallerPages(t *testing.T) {
 	}
 	fake := qualystest.New(t, qualystest.Config{Events: append(events, toDomain("c2.example")), MaxPageSize: 100})
 	r := newRelayAt(t, fake, "API_URL", fake.URL)
-	a := r.ask("/observe/observables", "domain", "c2.example")
+	a := r.query("/observe/observables", "domain", "c2.example")
 	assert.True(t, a.Data.Sightings.Count == 1 || len(a.Errors) > 0, "%s", a.body)
 }

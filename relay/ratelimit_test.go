@@ -15,7 +15,7 @@ func TestALimitOfADay(t *testing.T) {
 	r := newRelay(t, nil)
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.LimitReached(86274)})
 	for range 2 {
-		a := r.ask("/observe/observables", "sha256", sha(1))
+		a := r.query("/observe/observables", "sha256", sha(1))
 		require.NotEmpty(t, a.Errors)
 		assert.Contains(t, a.Errors[0].Message, "in 24 hours.")
 	}

@@ -124,8 +124,8 @@ func (a answer) codes() []Code {
 	return codes
 }
 
-// ask posts observables as pairs of a type and a value. The answer has to be HTTP 200 and valid.
-func (r *testRelay) ask(path string, observables ...string) answer {
+// query posts observables as pairs of a type and a value. The answer has to be HTTP 200 and valid.
+func (r *testRelay) query(path string, observables ...string) answer {
 	r.t.Helper()
 	list := make([]map[string]string, 0, len(observables)/2)
 	for i := 0; i < len(observables); i += 2 {

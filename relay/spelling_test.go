@@ -54,7 +54,7 @@ func TestAnotherSpellingFindsTheSame(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %q", test.kind, spelling), func(t *testing.T) {
 				t.Parallel()
 				r := newRelay(t, []qualystest.Event{test.event, qualystest.Network("b.exe", "192.0.2.18", "203.0.113.9", "neighbour.example")})
-				a := r.ask("/observe/observables", test.kind, spelling)
+				a := r.query("/observe/observables", test.kind, spelling)
 				assert.Empty(t, a.Errors)
 				require.Equal(t, 1, a.Data.Sightings.Count)
 				sighting := a.Data.Sightings.Docs[0]
@@ -90,7 +90,7 @@ func TestDeliberateTakesAnySpellingOfAHash(t *testing.T) {
 	asked := []string{
 		"sha256", " " + hash + " ", "sha256", "\t" + strings.ToUpper(hash) + "\r\n", "sha256", hash, "md5", "\u00a0" + md5, "md5", strings.ToUpper(md5) + " ",
 	}
-	a := r.ask("/deliberate/observables", asked...)
+	a := r.query("/deliberate/observables", asked...)
 	assert.Empty(t, a.Errors)
 	require.Equal(t, len(asked)/2, a.Data.Verdicts.Count)
 	var got []string
@@ -110,7 +110,7 @@ func TestAVerdictIsAboutTheAskedHashOnly(t *testing.T) {
 		qualystest.File(`C:\a.exe`, sha(1), "").Verdict("MALICIOUS", 9, "x").Judged(sha(7)), // what else was in the event
 		qualystest.Network("b.exe", "192.0.2.1", "192.0.2.2", "").Image(`C:\b.exe`, sha(2)).Verdict("MALICIOUS", 9, "x").Judged(sha(8)),
 	})
-	a := r.ask("/deliberate/observables", "sha256", sha(1), "sha256", sha(2))
+	a := r.query("/deliberate/observables", "sha256", sha(1), "sha256", sha(2))
 	assert.Empty(t, a.Errors)
 	assert.JSONEq(t, `{"data":{}}`, a.body)
 }
@@ -127,8 +127,8 @@ func TestOtherThingsAreNotFound(t *testing.T) {
 		{"file_path", `C:\Program Files`}, {"sha256", strings.Repeat("ab", 31)}, {"process_name", "svchost.exe"}, {"file_path", `C:\b\a\upd`},
 	} {
 		for _, path := range []string{"/observe/observables", "/deliberate/observables"} {
-			assert.JSONEq(t, `{"data":{}}`, r.ask(path, asked...).body, "%v", asked)
-			assert.JSONEq(t, `{"data":{}}`, r.ask(path, append([]string{"sha256", sha(77), "ip", "203.0.113.7"}, asked...)...).body, "%v", asked)
+			assert.JSONEq(t, `{"data":{}}`, r.query(path, asked...).body, "%v", asked)
+			assert.JSONEq(t, `{"data":{}}`, r.query(path, append([]string{"sha256", sha(77), "ip", "203.0.113.7"}, asked...)...).body, "%v", asked)
 		}
 	}
 }
@@ -143,12 +143,12 @@ func TestOddValues(t *testing.T) {
 		strings.Repeat("x", 7000), strings.Repeat("%", 3000), strings.Repeat("ü", 1200), "\ufffd", "%22%20or%20%22",
 	} {
 		for _, kind := range []string{"file_name", "file_path", "mutex", "domain", "ip", "sha256", "md5", "process_name", "hostname", "ipv6"} {
-			a := r.ask("/observe/observables", kind, value, "sha256", sha(1))
+			a := r.query("/observe/observables", kind, value, "sha256", sha(1))
 			assert.Equal(t, 1, a.Data.Sightings.Count, "%s %.50q", kind, value)
 			for _, e := range a.Errors {
 				assert.Equal(t, CodeInvalidArgument, e.Code, "%s %.50q: %s", kind, value, e.Message)
 			}
-			r.ask("/refer/observables", kind, value)
+			r.query("/refer/observables", kind, value)
 		}
 	}
 }

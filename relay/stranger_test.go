@@ -127,7 +127,7 @@ func TestAThousandObservablesAndAGatewayThatHangs(t *testing.T) {
 			for n := range 1000 {
 				asked = append(asked, []string{"sha256", "mutex"}[n%2], sha(n))
 			}
-			a := r.ask("/observe/observables", asked...)
+			a := r.query("/observe/observables", asked...)
 			require.Len(t, a.Errors, 1, "duplicates are reported once")
 			assert.Equal(t, CodeTimeout, a.Errors[0].Code)
 			require.NoError(t, r.fake.Wait(t.Context(), func(s qualystest.Stats) bool { return s.Open == 0 }))

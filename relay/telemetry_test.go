@@ -69,7 +69,7 @@ func TestTheSpansOfAnObserveReachACollector(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.url) // the exporters read it, too
 	r := newRelay(t, []qualystest.Event{badFile(1)}, "OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.Status(http.StatusTeapot, "")})
-	r.ask("/observe/observables", "sha256", sha(1))
+	r.query("/observe/observables", "sha256", sha(1))
 
 	// They leave before the request's handler returns, which may be after the client has read the answer.
 	require.Eventually(t, func() bool {
@@ -103,5 +103,5 @@ func TestACollectorThatIsAwayCostsNoAnswer(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", dead)
 	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "200")
 	r := newRelay(t, []qualystest.Event{badFile(1)}, "OTEL_EXPORTER_OTLP_ENDPOINT", dead)
-	assert.Equal(t, 1, r.ask("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
+	assert.Equal(t, 1, r.query("/observe/observables", "sha256", sha(1)).Data.Sightings.Count)
 }

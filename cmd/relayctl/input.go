@@ -153,3 +153,25 @@ func (p *program) credentials(ctx context.Context, user string) (string, secret.
 	}
 	return user, password, nil
 }
+
+// outFlags say where a result that holds a secret, or may, goes.
+type outFlags struct {
+	Out   string `help:"Write to this file, mode 0600, instead of standard output." placeholder:"FILE"`
+	Force bool   `help:"Replace the file if it exists."`
+}
+
+func (f *outFlags) check() error {
+	if f.Force && f.Out == "" {
+		return errors.New("--force belongs to --out")
+	}
+	return nil
+}
+
+// write writes the result.
+func (f *outFlags) write(p *program, result []byte) error {
+	if f.Out != "" {
+		return secret.WriteFile(f.Out, result, f.Force)
+	}
+	_, err := p.Out.Write(result)
+	return err
+}

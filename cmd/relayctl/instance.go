@@ -43,9 +43,7 @@ func (c *instanceAddCommand) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("there is an integration %q already (%s); edit it in XDR, or give another --name",
 			name, others[i].ID)
 	}
-	if note != "" {
-		p.Note("%s", note)
-	}
+	p.Note("%s", note)
 	settings, credential, err := c.settings(ctx, p, t)
 	if err != nil {
 		return err

@@ -128,9 +128,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	err = command.Run()
 	if no, ok := errors.AsType[*answerNo](err); ok {
-		if no.message != "" {
-			p.Note("%s", no.message)
-		}
+		p.Note("%s", no.message)
 		return exitNo
 	}
 	switch {

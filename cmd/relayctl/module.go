@@ -10,7 +10,6 @@ import (
 
 	"qualysrelay.example/cmd/relayctl/moduletype"
 	"qualysrelay.example/cmd/relayctl/relayclient"
-	"qualysrelay.example/cmd/relayctl/secret"
 )
 
 type moduleCommand struct {
@@ -70,14 +69,11 @@ type moduleRenderCommand struct {
 	regionFlag
 	EmbedKey bool   `help:"HS256 only: put the signing key into the module type and let XDR sign. Needs --out."`
 	KeyFile  string `help:"Signing key for --embed-key; else SECRET_KEY, else asked for." placeholder:"FILE"`
-	Out      string `help:"Write to this file, mode 0600, instead of standard output." placeholder:"FILE"`
-	Force    bool   `help:"Replace the file if it exists."`
+	outFlags
 }
 
 func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	switch {
-	case c.Force && c.Out == "":
-		return errors.New("--force belongs to --out")
 	case c.EmbedKey && c.Alg != "HS256":
 		return errors.New("--embed-key belongs to --alg HS256: RS256 shares no key")
 	case c.EmbedKey && c.Out == "":
@@ -85,6 +81,9 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 			"which must not end up on a screen or in a log")
 	case c.KeyFile != "" && !c.EmbedKey:
 		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
+	}
+	if err := c.check(); err != nil {
+		return err
 	}
 	o, err := c.options(c.Region, c.EmbedKey)
 	if err != nil {
@@ -99,12 +98,7 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if c.Out != "" {
-		err = secret.WriteFile(c.Out, doc, c.Force)
-	} else {
-		_, err = p.Out.Write(doc)
-	}
-	if err != nil {
+	if err := c.write(p, doc); err != nil {
 		return err
 	}
 	steps, err := o.NextSteps(cmp.Or(c.Out, "the JSON above"))

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"qualysrelay.example/cmd/relayctl/plain"
-	"qualysrelay.example/cmd/relayctl/secret"
 	"qualysrelay.example/cmd/relayctl/token"
 )
 
@@ -32,8 +30,7 @@ type tokenNewCommand struct {
 	accountFlags
 	Expires  lifetime `help:"How long the token is valid, like 12h or 90d; without it, for ever." placeholder:"TIME"`
 	Audience string   `help:"The aud claim: the relay's URL, if the token shall serve no other relay." placeholder:"URL"`
-	Out      string   `help:"Write the token to this file, mode 0600, instead of standard output." placeholder:"FILE"`
-	Force    bool     `help:"Replace the file if it exists."`
+	outFlags
 }
 
 // lifetime is a duration that can be written in days, too.
@@ -56,8 +53,8 @@ func (l *lifetime) UnmarshalText(text []byte) error {
 }
 
 func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
-	if c.Force && c.Out == "" {
-		return errors.New("--force belongs to --out")
+	if err := c.check(); err != nil {
+		return err
 	}
 	claims := token.Claims{APIURL: c.APIURL, PlatformURL: c.PlatformURL, Limit: c.Limit, Audience: c.Audience,
 		Expires: time.Duration(c.Expires)}
@@ -65,9 +62,7 @@ func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if note != "" {
-		p.Note("%s", note)
-	}
+	p.Note("%s", note)
 	key, err := p.signingKey(ctx, c.KeyFile)
 	if err != nil {
 		return err
@@ -76,14 +71,11 @@ func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	signed, err := claims.Sign(key, p.now())
-	switch {
-	case err != nil:
-	case c.Out == "":
-		_, err = fmt.Fprintln(p.Out, string(signed))
-	default:
-		if err = secret.WriteFile(c.Out, []byte(signed+"\n"), c.Force); err == nil {
-			p.Note("Wrote the token for %s to %s. It holds the Qualys password: treat it as one.", claims.User, c.Out)
-		}
+	if err == nil {
+		err = c.write(p, []byte(signed+"\n"))
+	}
+	if err == nil && c.Out != "" {
+		p.Note("Wrote the token for %s to %s. It holds the Qualys password: treat it as one.", claims.User, c.Out)
 	}
 	return err
 }

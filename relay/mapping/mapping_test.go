@@ -650,7 +650,7 @@ func TestRelations(t *testing.T) {
 		}), []triple{{process, "Connected_To", domain}}},
 		{"the process is not known", with(networkEvent(), func(e *qualys.Event) { e.Process = nil }),
 			[]triple{{domain, "Resolved_To", ip}}},
-		{"a file and a process that are the same are said once", with(processEvent(),
+		{"a file and a process that are the same are reported once", with(processEvent(),
 			func(e *qualys.Event) { e.File = fileEvent().File }), image},
 		{"nothing is known", &qualys.Event{Time: when, Network: &qualys.Network{}, File: &qualys.File{},
 			Process: &qualys.Process{}}, nil},

@@ -48,9 +48,11 @@ func (s Streams) Width() int {
 	return width
 }
 
-// Note tells the user something that is not the result.
+// Note tells the user something that is not the result, or nothing where the text is empty.
 func (s Streams) Note(format string, args ...any) {
-	fmt.Fprintln(s.Err, plain.Lines(fmt.Sprintf(format, args...)))
+	if text := fmt.Sprintf(format, args...); text != "" {
+		fmt.Fprintln(s.Err, plain.Lines(text))
+	}
 }
 
 // Ask reads a line that the user types after the prompt.
