@@ -165,13 +165,16 @@ func sections() map[string]string {
 
 // addManual puts the texts into the help of a command and of those below it.
 func addManual(node *kong.Node, texts map[string]string) {
-	node.Detail = texts[node.FullPath()]
+	if text, ok := texts[node.FullPath()]; ok {
+		node.Detail = text
+	}
 	for _, child := range node.Children {
 		addManual(child, texts)
 	}
 }
 
-// environment gives a flag that was not on the command line the value of the variable that its `from` tag names.
+// environment gives a flag that was not on the command line the value of the variable that its `from` tag
+// names.
 func environment(getenv func(string) string) kong.Resolver {
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		if value := getenv(flag.Tag.Get("from")); value != "" {

@@ -32,7 +32,8 @@ type moduleFlags struct {
 	Audience string `help:"The aud claim of RS256 tokens; without it, the relay's origin." placeholder:"URL"`
 }
 
-// options checks the flags: XDR calls the relay over the internet. With embedKey, HS256 is signed by XDR too.
+// options checks the flags: XDR calls the relay over the internet. With embedKey, HS256 is signed by XDR
+// too.
 func (f moduleFlags) options(region string, embedKey bool) (moduletype.Options, error) {
 	wrong := func(format string, args ...any) (moduletype.Options, error) {
 		return moduletype.Options{}, fmt.Errorf(format, args...)

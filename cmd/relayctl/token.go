@@ -94,7 +94,8 @@ func (c *tokenDecodeCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	fmt.Fprintf(p.Out, "%s\n", plain.JSON(doc))
-	p.Note("%s", strings.Join(append([]string{"Not verified: the signature was not looked at."}, times...), "\n"))
+	p.Note("Not verified: the signature was not looked at.")
+	p.Note("%s", strings.Join(times, "\n"))
 	return nil
 }
 
@@ -118,7 +119,9 @@ func (c *tokenVerifyCommand) Run(ctx context.Context, p *program) error {
 	if c.URL == "" && len(c.Audience) == 0 && p.getenv("JWT_AUDIENCE") == "" {
 		p.Note("note: without --url and JWT_AUDIENCE, tokens for a certain audience are refused")
 	}
-	v := token.Verification{Getenv: c.settings(p.getenv), URL: c.URL, Now: p.now, SecretManager: p.secretManager}
+	v := token.Verification{
+		Getenv: c.settings(p.getenv), URL: c.URL, Now: p.now, SecretManager: p.secretManager,
+	}
 	answer, accepted, err := v.Verify(ctx, text)
 	if err != nil {
 		return err

@@ -37,7 +37,8 @@ func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) 
 	if f.Timeout <= 0 {
 		return nil, errNoTime
 	}
-	id, password := strings.TrimSpace(p.getenv("XDR_CLIENT_ID")), strings.TrimSpace(p.getenv("XDR_CLIENT_SECRET"))
+	id := strings.TrimSpace(p.getenv("XDR_CLIENT_ID"))
+	password := strings.TrimSpace(p.getenv("XDR_CLIENT_SECRET"))
 	if f.ClientFile != "" {
 		content, err := secret.ReadFile(f.ClientFile)
 		if err != nil {

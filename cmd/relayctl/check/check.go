@@ -185,7 +185,7 @@ func (c *checker) send(ctx context.Context, r relayclient.Request) (relayclient.
 }
 
 const (
-	reportWidth = 120                    // where lines of the report end, except commands, which are to be pasted
+	reportWidth = 120                    // where its lines end, except commands, which are to be pasted
 	margin      = "                    " // the indentation of a report's text
 )
 
@@ -228,8 +228,8 @@ func wrapped(text string) string {
 	return b.String() + "\n"
 }
 
-// Summary is the last line of a report, and whether all that was to be checked is well. withoutToken says that
-// the steps that need a token were not wanted.
+// Summary is the last line of a report, and whether all that was to be checked is well. withoutToken says
+// that the steps that need a token were not wanted.
 func Summary(results []Result, withoutToken bool) (text string, well bool) {
 	marks := make(map[Mark]int)
 	var unchecked []string // for want of a token

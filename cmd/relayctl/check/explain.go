@@ -68,8 +68,8 @@ func isRelayStatus(a relayclient.Response) bool {
 		own.Reason != ""
 }
 
-// stranger explains a response that the relay does not give. The relay answers 200 to all that it understood, so
-// that other statuses are of what is in front of it, or of what is there in its place.
+// stranger explains a response that the relay does not give. The relay answers 200 to all that it
+// understood, so that other statuses are of what is in front of it, or of what is there in its place.
 func (c *checker) stranger(a relayclient.Response) Result {
 	if a.Status >= 300 && a.Status < 400 {
 		return c.redirected(a)
@@ -183,7 +183,8 @@ func (c *checker) certificateFault(err error, seen string, leaf *x509.Certificat
 // explain tells what an error of the relay means.
 func (c *checker) explain(e report.Error) Result {
 	help := errorhelp.For(e.Code, e.Message, relayclient.IsLoopback(c.client.Base.Hostname()))
-	r := Result{Mark: Failed, Seen: c.client.Quote(e.Code+": "+e.Message, 400), Means: help.Means, Fix: help.Fix}
+	seen := c.client.Quote(e.Code+": "+e.Message, 400)
+	r := Result{Mark: Failed, Seen: seen, Means: help.Means, Fix: help.Fix}
 	if relay.Code(e.Code) == relay.CodeTruncated {
 		r.Mark = Warning
 	}

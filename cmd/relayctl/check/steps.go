@@ -248,8 +248,8 @@ const (
 	saysNoKey    = "<SECRET_KEY> is missing"
 )
 
-// checkRefusal wants a refusal, in the relay's own words, of a request without a token and of a forged token, which
-// is as it should be but for the key that signed it.
+// checkRefusal wants a refusal, in the relay's own words, of a request without a token and of a forged
+// token, which is as it should be but for the key that signed it.
 func (c *checker) checkRefusal(ctx context.Context) Result {
 	refusal, wrong := c.refusal(ctx, "without a token", nil)
 	switch {
@@ -263,7 +263,8 @@ func (c *checker) checkRefusal(ctx context.Context) Result {
 	if err != nil {
 		return skipped(err.Error()) // HMAC takes every key
 	}
-	refusal, wrong = c.refusal(ctx, "with a forged token", http.Header{"Authorization": {"Bearer " + string(forged)}})
+	refusal, wrong = c.refusal(ctx, "with a forged token",
+		http.Header{"Authorization": {"Bearer " + string(forged)}})
 	switch {
 	case wrong != nil:
 		return *wrong
@@ -271,14 +272,16 @@ func (c *checker) checkRefusal(ctx context.Context) Result {
 		return bad("a request with an Authorization header was answered: "+c.client.Quote(refusal, 200),
 			"removed authorization")
 	case strings.Contains(refusal, saysNoKey):
-		return good("no token and a forged one were refused; the relay has no key for HS256, so that it accepts " +
-			"tokens of XDR (RS256) only")
+		return good("no token and a forged one were refused; the relay has no key for HS256, so that it " +
+			"accepts tokens of XDR (RS256) only")
 	}
 	return good("no token and a forged one were refused")
 }
 
 // refusal sends a request that must be refused, and returns what the relay says to that; else what is wrong.
-func (c *checker) refusal(ctx context.Context, what string, header http.Header) (message string, wrong *Result) {
+func (c *checker) refusal(ctx context.Context, what string, header http.Header) (
+	said string, wrong *Result,
+) {
 	_, e, wrong := c.envelope(ctx, relayclient.Request{Path: relayclient.PathHealth, Header: header})
 	switch {
 	case wrong != nil:

@@ -94,7 +94,8 @@ func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
 			fmt.Sprintf("An investigation takes 1 to %d observables, not %d.", maxObservables, n))
 		return
 	}
-	if slices.ContainsFunc(in.Observables, func(o ctim.Observable) bool { return o.Type == "" || o.Value == "" }) {
+	incomplete := func(o ctim.Observable) bool { return o.Type == "" || o.Value == "" }
+	if slices.ContainsFunc(in.Observables, incomplete) {
 		refuse(w, http.StatusBadRequest, "An observable needs a type and a value.")
 		return
 	}
@@ -161,7 +162,9 @@ func (v *investigation) add(p *problem) {
 
 // read takes the JSON object out of a reply and the problems that it tells of, or says in plain words why
 // there is none.
-func (c *console) read(endpoint string, reply relayclient.Response, err error) (json.RawMessage, []*problem) {
+func (c *console) read(endpoint string, reply relayclient.Response, err error) (
+	json.RawMessage, []*problem,
+) {
 	fail := func(format string, args ...any) (json.RawMessage, []*problem) {
 		lost := map[string]string{"observe": "No events", "deliberate": "No verdicts",
 			"refer": "No links to Qualys", "tiles": "No tiles", "tile": "No data"}
@@ -177,7 +180,8 @@ func (c *console) read(endpoint string, reply relayclient.Response, err error) (
 		return fail("The relay has no such endpoint (HTTP %d). "+
 			"It may be older than this console, or its URL incomplete.", reply.Status)
 	case reply.Status != http.StatusOK:
-		return fail("The relay answered with HTTP %d instead of 200: %s", reply.Status, line(string(reply.Body)))
+		return fail("The relay answered with HTTP %d instead of 200: %s", reply.Status,
+			line(string(reply.Body)))
 	}
 	var object map[string]json.RawMessage
 	if json.Unmarshal(reply.Body, &object) != nil || object == nil {

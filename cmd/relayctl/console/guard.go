@@ -69,5 +69,6 @@ func loopbackHost(r *http.Request) bool {
 	if err != nil { // without a port, which stands for 80
 		host, port = strings.Trim(r.Host, "[]"), "80"
 	}
-	return port == strconv.Itoa(local.Port) && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, host)
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	return port == strconv.Itoa(local.Port) && slices.Contains(names, host)
 }

@@ -39,7 +39,8 @@ func (s *scan) name(m []int) int {
 	from, to := s.unwrapped(m[0], m[1])
 	token := string(s.text[from:to])
 	before, size := utf8.DecodeLastRune(s.text[:m[0]])
-	if beyond, _ := utf8.DecodeLastRune(s.text[:m[0]-size]); (before == '–' || before == '\'') && isWord(beyond) {
+	beyond, _ := utf8.DecodeLastRune(s.text[:m[0]-size])
+	if (before == '–' || before == '\'') && isWord(beyond) {
 		return 0 // more of "report–final.exe" or "O'Brien.exe"
 	}
 	switch {
@@ -155,14 +156,16 @@ func (s *scan) domainName(from, to int, certain bool) (value, note string, ok bo
 	return value, note, ok
 }
 
+const label = `[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?`
+
 var (
 	// hostName matches a name as it is asked of the DNS.
-	hostName = regexp.MustCompile(`^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$`)
+	hostName = regexp.MustCompile(`^(?:` + label + `\.)*` + label + `$`)
 	lookup   = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false))
 )
 
-// asciiName is a name of one or more labels in its A-label form, marked where a label mixes Latin letters with
-// those of another script.
+// asciiName is a name of one or more labels in its A-label form, marked where a label mixes Latin letters
+// with those of another script.
 func asciiName(name string) (value, note string, ok bool) {
 	value = name
 	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
@@ -267,5 +270,6 @@ func (s *scan) unwrapped(from, to int) (int, int) {
 func isMailProvider(domain string) bool {
 	name, suffix, _ := strings.Cut(domain, ".")
 	public, _ := publicsuffix.PublicSuffix(domain)
-	return listed["mail providers"][domain] || listed["mail providers of many countries"][name] && suffix == public
+	everywhere := listed["mail providers of many countries"][name] && suffix == public
+	return everywhere || listed["mail providers"][domain]
 }

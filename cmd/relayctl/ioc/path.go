@@ -22,18 +22,19 @@ var (
 	doubled         = regexp.MustCompile(`\\{2,}`)
 )
 
-// What may end a path. Group 1 is a placeholder, which does not where it is part of a name; group 2 an ending,
-// which does where files have it.
+// What may end a path. Group 1 is a placeholder, which does not where it is part of a name; group 2 an
+// ending, which does where files have it.
 const (
 	pathStops = `(<[^/<>][^<>]{0,61}>)|["|<>:` + "`" + `•‣▪●—→]|\x{fffd}|&&`
 	// of a path that is not in quotation marks
-	openStops = pathStops + `|(\.[A-Za-z0-9]{1,8})(?:[ ,;–'()\]}]|[*?](?:[^\pL\pN_]|$))|[ ,;&][A-Za-z]:| & |[,;]/|` +
-		`[?,;.!'](?:[ "')\]}` + "`" + `]|$)`
+	openStops = pathStops + `|(\.[A-Za-z0-9]{1,8})(?:[ ,;–'()\]}]|[*?](?:[^\pL\pN_]|$))|` +
+		`[ ,;&][A-Za-z]:| & |[,;]/|[?,;.!'](?:[ "')\]}` + "`" + `]|$)`
 )
 
 var (
-	quotedStops = regexp.MustCompile(pathStops + `|(\.[A-Za-z0-9]{1,8})(?:[,;–]|[*?](?:[^\pL\pN_]|$)| [/%$~\\]| -[^ ])`)
-	unixStops   = regexp.MustCompile(openStops + `| `)
+	quotedStops = regexp.MustCompile(pathStops +
+		`|(\.[A-Za-z0-9]{1,8})(?:[,;–]|[*?](?:[^\pL\pN_]|$)| [/%$~\\]| -[^ ])`)
+	unixStops = regexp.MustCompile(openStops + `| `)
 	// On Windows, names with spaces go on up to an option, another path or a bracket that is not closed.
 	windowsStops = regexp.MustCompile(openStops + `|  | [/%$~\\]| -[^ ]| \([^)]{31}| \([^)]*$`)
 )
@@ -80,8 +81,8 @@ func (s *scan) unixPath(m []int) int {
 	return s.takePath(m[0], end, claim, strings.TrimRight(value, "/"), "", reason)
 }
 
-// relativePath claims what is no whole path, so that its last name is not asked alone; .\x.exe is no more than
-// that.
+// relativePath claims what is no whole path, so that its last name is not asked alone; .\x.exe is no more
+// than that.
 func (s *scan) relativePath(m []int) int {
 	if near := s.text[m[1]:min(len(s.text), m[1]+260)]; bytes.IndexByte(near, '.') < 0 { // names end sooner
 		return 0
@@ -134,8 +135,8 @@ func (s *scan) takePath(from, end, claim int, value, note, reason string) int {
 	return claim
 }
 
-// pathEnd finds where the path that begins at from ends, and the end of what must not be looked at again. Its
-// names begin at start, after the root. The reason, if any, is why the path cannot be asked.
+// pathEnd finds where the path that begins at from ends, and the end of what must not be looked at again.
+// Its names begin at start, after the root. The reason, if any, is why the path cannot be asked.
 func (s *scan) pathEnd(from, start int, windows bool) (end, claim int, reason string) {
 	limit, closed := s.pathLimit(from, start, windows)
 	region := s.text[start:limit]
@@ -179,7 +180,8 @@ func (s *scan) pathEnd(from, start int, windows bool) (end, claim int, reason st
 	return end, end, reason
 }
 
-// pathLimit finds how far a path could reach at most. One in quotation marks on a line is closed: it is whole.
+// pathLimit finds how far a path could reach at most. One in quotation marks on a line is closed: it is
+// whole.
 func (s *scan) pathLimit(from, start int, windows bool) (limit int, closed bool) {
 	line := s.text[start:min(len(s.text), from+maxLength)]
 	if end := bytes.IndexAny(line, "\r\n\t\x00"); end >= 0 {
@@ -206,7 +208,7 @@ func (s *scan) pathLimit(from, start int, windows bool) (limit int, closed bool)
 			i += m[3]
 		case m[4] >= 0 && hasFileEnding(line[:i+m[5]]):
 			return start + i + m[5], false
-		case bytes.HasPrefix(line[at:], []byte(" & ")): // two commands, or more of a name: not clear without an ending
+		case bytes.HasPrefix(line[at:], []byte(" & ")): // two commands, or more of a name
 			return start + at + 1, false
 		case m[4] >= 0, line[at] == ' ' && !windows && inUnixName(line, at):
 			i = at + 1
@@ -217,7 +219,8 @@ func (s *scan) pathLimit(from, start int, windows bool) (limit int, closed bool)
 	return start + len(line), closed
 }
 
-// inUnixName reports whether a space does not end a Unix path: it is escaped, or in a folder that every Mac has.
+// inUnixName reports whether a space does not end a Unix path: it is escaped, or in a folder that every Mac
+// has.
 func inUnixName(line []byte, at int) bool {
 	const folder, space = "/Application Support/", len("/Application")
 	return at > 0 && line[at-1] == '\\' || at >= space && bytes.HasPrefix(line[at-space:], []byte(folder))

@@ -34,10 +34,10 @@ func fangs() []fang {
 }
 
 var (
-	// [.], (dot), [ . ], \[.\], [at] and their kind, with the blanks around them; or evil[.example, evil.]example
-	// and evil[,]example.
-	dotPattern = regexp.MustCompile(`(?i)([ \t]?)\\?[\[({]{1,2}[ \t]?(\.|dot|@|at)[ \t]?\\?[\])}]{1,2}([ \t]?)|` +
-		`\[\.|\.\]|\[,\]`)
+	// [.], (dot), [ . ], \[.\], [at] and their kind, with the blanks around them; or evil[.example,
+	// evil.]example and evil[,]example.
+	dotPattern = regexp.MustCompile(
+		`(?i)([ \t]?)\\?[\[({]{1,2}[ \t]?(\.|dot|@|at)[ \t]?\\?[\])}]{1,2}([ \t]?)|\[\.|\.\]|\[,\]`)
 	// [:], [/], [//] and [://].
 	slashPattern = regexp.MustCompile(`\\?\[[ \t]?(://|:|//?)[ \t]?\\?\]`)
 	// Paths and names with the doubled backslashes of JSON and source code, and the escape that ends them.
@@ -79,8 +79,8 @@ func (r *refanged) apply(edits []edit) {
 	r.text, r.origin = append(text, r.text[last:]...), append(origin, r.origin[last:]...)
 }
 
-// plainCharacters replaces the characters that only look like others, and those that are not seen. U+FFFD stands
-// for what no value holds.
+// plainCharacters replaces the characters that only look like others, and those that are not seen. U+FFFD
+// stands for what no value holds.
 func plainCharacters(s string) []edit {
 	var edits []edit
 	for i, c := range s {
@@ -110,8 +110,8 @@ func plainCharacters(s string) []edit {
 	return edits
 }
 
-// dotBetween reports whether an ideographic full stop is the dot of a name. Between Latin and other letters it
-// rather ends a sentence.
+// dotBetween reports whether an ideographic full stop is the dot of a name. Between Latin and other letters
+// it rather ends a sentence.
 func dotBetween(before, after string) bool {
 	l, _ := utf8.DecodeLastRuneInString(before)
 	r, _ := utf8.DecodeRuneInString(after)
@@ -129,7 +129,8 @@ func dot(text []byte, m []int) []edit {
 			e.from, e.to = m[3], m[6]
 			return []edit{e}
 		}
-		if inSentence(text[max(0, m[0]-64):m[0]], -1) || inSentence(text[m[1]:min(len(text), m[1]+64)], 0) {
+		left, right := text[max(0, m[0]-64):m[0]], text[m[1]:min(len(text), m[1]+64)]
+		if inSentence(left, -1) || inSentence(right, 0) {
 			return nil // the text speaks of [.] itself
 		}
 	}
@@ -143,8 +144,8 @@ func dot(text []byte, m []int) []edit {
 
 func slash(text []byte, m []int) []edit { return []edit{{m[0], m[1], string(text[m[2]:m[3]])}} }
 
-// jsonBackslashes makes one backslash of two. A single one after them begins the next escape, such as \n or \",
-// which ends the value.
+// jsonBackslashes makes one backslash of two. A single one after them begins the next escape, such as \n or
+// \", which ends the value.
 func jsonBackslashes(text []byte, m []int) []edit {
 	var edits []edit
 	end := m[1]

@@ -247,8 +247,8 @@ func (s *scan) ipv4(m []int) int {
 		return 0
 	}
 	more := string(s.text[max(m[2], 0):max(m[3], 0)])
-	slash := strings.HasPrefix(more, "/")
-	if bits, err := strconv.Atoi(strings.TrimPrefix(more, "/")); err == nil && slash && bits < 32 { // else a port
+	number, slash := strings.CutPrefix(more, "/")
+	if bits, err := strconv.Atoi(number); err == nil && slash && bits < 32 { // else a port
 		s.skip(m[0], m[1], reasonNetwork)
 		return m[1]
 	}

@@ -36,16 +36,17 @@ var (
 		`(?:node|vue|next|nuxt|react|angular|three|express|chart|d3|backbone|ember)\.js)$|` +
 		`^(?:System|Microsoft|Windows)\.[A-Z]`)
 
-	// placeholder is what writers put where a name differs: <user>, {random}, [a-z0-9], %USERNAME%, ${HOME}, ...,
-	// xxxx, and wildcards.
+	// placeholder is what writers put where a name differs: <user>, {random}, [a-z0-9], %USERNAME%, ${HOME},
+	// ..., xxxx, and wildcards.
 	placeholder = regexp.MustCompile(`[*?<>…]|\{[A-Za-z][A-Za-z _-]*\}|\[[A-Za-z][A-Za-z _-]*\]|\[\^?\w-\w|` +
 		`%[A-Za-z_][\w()]*%|\$[{(]|\$env:|/\$\w|\.\.\.|\bXXX+\b|` +
 		`[\\/]x{3,}(?:[\\/.]|$)|(?i:[\\/](?:username|redacted)[\\/])`)
 
 	// commonFolder matches folders that every computer has: all that is below them would be found.
 	commonFolder = regexp.MustCompile(`(?i)^(?:[a-z]:\\(?:windows(?:\\system32|\\syswow64|\\temp|\\tasks)?|` +
-		`users(?:\\public)?|program files(?: \(x86\))?|program|programdata|temp)|/(?:usr/(?:local/)?(?:s?bin|lib|share)|` +
-		`var/(?:log|tmp|www|www/html|lib|run)|etc|tmp|home|root|dev(?:/shm|/null)?|s?bin|proc|Users|Library|Applications))$`)
+		`users(?:\\public)?|program files(?: \(x86\))?|program|programdata|temp)|` +
+		`/(?:usr/(?:local/)?(?:s?bin|lib|share)|var/(?:log|tmp|www|www/html|lib|run)|etc|tmp|home|root|` +
+		`dev(?:/shm|/null)?|s?bin|proc|Users|Library|Applications))$`)
 
 	// otherValue matches words that are observables or settings of their own.
 	otherValue = regexp.MustCompile(`^[0-9A-Fa-f]{32,}|[=@]|^[\[{]|://`)
@@ -54,9 +55,10 @@ var (
 // fixedFolders are the folders that variables of Windows stand for on nearly every computer.
 func fixedFolders() map[string]string {
 	return map[string]string{
-		"%systemdrive%": `C:`, "%systemroot%": `C:\Windows`, "%windir%": `C:\Windows`, "%public%": `C:\Users\Public`,
-		"%programfiles%": `C:\Program Files`, "%programfiles(x86)%": `C:\Program Files (x86)`,
-		"%programdata%": `C:\ProgramData`, "%allusersprofile%": `C:\ProgramData`,
+		"%systemdrive%": `C:`, "%systemroot%": `C:\Windows`, "%windir%": `C:\Windows`,
+		"%public%": `C:\Users\Public`, "%programfiles%": `C:\Program Files`,
+		"%programfiles(x86)%": `C:\Program Files (x86)`,
+		"%programdata%":       `C:\ProgramData`, "%allusersprofile%": `C:\ProgramData`,
 	}
 }
 
@@ -67,8 +69,8 @@ func isProse(word string) bool {
 // unclear is proseIn's answer where words may be a name or prose.
 const unclear = -2
 
-// proseIn finds where prose begins behind a name that may hold spaces: "Upd was created", "stage and then". It is
-// -1 where all is name, and unclear for "Terms and Conditions.exe", which may be one file or two.
+// proseIn finds where prose begins behind a name that may hold spaces: "Upd was created", "stage and then".
+// It is -1 where all is name, and unclear for "Terms and Conditions.exe", which may be one file or two.
 func proseIn(name []byte) int {
 	words := append(strings.Split(string(name), " "), "")
 	at := len(words[0])
@@ -101,8 +103,9 @@ func hasFileEnding(s []byte) bool {
 		(listed["file endings"][last] || listed["shared endings"][last] || last == "com")
 }
 
-// isFileName reports whether s reads as the name of a file: something before a known ending, and nothing that a
-// file name cannot hold. A shared ending makes a file of a name with one dot: install.sh, not get.evil.sh.
+// isFileName reports whether s reads as the name of a file: something before a known ending, and nothing
+// that a file name cannot hold. A shared ending makes a file of a name with one dot: install.sh, not
+// get.evil.sh.
 func isFileName(s string) bool {
 	dot := strings.LastIndexByte(s, '.')
 	return dot > 0 && strings.Trim(s[:dot], ". ") != "" && !strings.ContainsAny(s, "\\/:*?\"<>|\ufffd\x00") &&

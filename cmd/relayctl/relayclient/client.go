@@ -121,8 +121,8 @@ func repeats(text, token string) bool {
 	})
 }
 
-// Quote makes text of the other side fit for a message: plain, on one line, at most n characters. A text that
-// repeats the token is left out.
+// Quote makes text of the other side fit for a message: plain, on one line, at most n characters. A text
+// that repeats the token is left out.
 func (c *Client) Quote(text string, n int) string {
 	if c.repeats(text) {
 		return "(not shown: it repeats the token)"
@@ -215,8 +215,8 @@ func (c *Client) Post(ctx context.Context, path string, body []byte) (Response, 
 		return got, c.unreachable(err)
 	}
 	if got.Status >= 300 && got.Status < 400 {
-		return got, fmt.Errorf("%s redirects to %q; the token is not sent there. Give the URL of the relay itself",
-			c.Base.Host, c.Quote(got.Header.Get("Location"), 200))
+		return got, fmt.Errorf("%s redirects to %q; the token is not sent there. "+
+			"Give the URL of the relay itself", c.Base.Host, c.Quote(got.Header.Get("Location"), 200))
 	}
 	return got, nil
 }
@@ -246,14 +246,15 @@ func (c *Client) unreachable(err error) error {
 	return fmt.Errorf("cannot reach the relay at %s: %w", c.Base.Host, err)
 }
 
-// problem is the error of a response that is not the relay's envelope: the relay answers 200 to everything that it
-// understood.
+// problem is the error of a response that is not the relay's envelope: the relay answers 200 to everything
+// that it understood.
 func (c *Client) problem(r Response) error {
 	const refused = ". The relay itself never says this: something in front of it refused the call. " +
 		"Cloud Run must allow unauthenticated calls (the relay checks the token)"
 	const elsewhere, silent = ". Is this URL a relay?", ". The relay did not get to answer; its log may say why"
 	hint := map[int]string{
-		401: refused, 403: refused, 404: elsewhere, 405: elsewhere, 429: silent, 502: silent, 503: silent, 504: silent,
+		401: refused, 403: refused, 404: elsewhere, 405: elsewhere,
+		429: silent, 502: silent, 503: silent, 504: silent,
 	}[r.Status]
 	if r.Status == http.StatusOK {
 		return nil

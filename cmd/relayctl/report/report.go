@@ -71,7 +71,8 @@ func (d docs[T]) all() []*T {
 	return slices.DeleteFunc(d.Docs, func(doc *T) bool { return doc == nil })
 }
 
-// Read reads an answer about the observables that were asked for. What is no envelope of a relay is an error.
+// Read reads an answer about the observables that were asked for. What is no envelope of a relay is an
+// error.
 func Read(asked []ctim.Observable, body []byte) (*Report, error) {
 	var answer struct {
 		Data struct {
@@ -206,8 +207,8 @@ func gravity(j *ctim.Judgement) int {
 	return slices.Index([]string{"Clean", "Common", "Unknown", "Suspicious", "Malicious"}, j.DispositionName)
 }
 
-// markIncomplete finds the observables about which the answer may not say all: those that an error names, else
-// all.
+// markIncomplete finds the observables about which the answer may not say all: those that an error names,
+// else all.
 func (r *Report) markIncomplete() {
 	for _, e := range r.Errors {
 		named := func(f Finding) bool { return strings.Contains(e.Message, nameInMessage(f.Observable)) }
@@ -228,11 +229,12 @@ func nameInMessage(o ctim.Observable) string {
 
 // Found tells whether there is anything about what was asked for: an event, or a verdict.
 func (r *Report) Found() bool {
-	return len(r.Events) > 0 || slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Verdict != nil })
+	judged := func(f Finding) bool { return f.Verdict != nil }
+	return len(r.Events) > 0 || slices.ContainsFunc(r.Findings, judged)
 }
 
-// Notes explains what is easily misread: a hostname is searched for as the remote end of a connection, so that the
-// events on an endpoint are not found by the endpoint's name.
+// Notes explains what is easily misread: a hostname is searched for as the remote end of a connection, so
+// that the events on an endpoint are not found by the endpoint's name.
 func (r *Report) Notes() []string {
 	const searched = "Names are searched for as the remote ends of connections: " +
 		"what happened on an endpoint is not found by its name."

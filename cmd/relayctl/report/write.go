@@ -162,9 +162,9 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 const csvColumns = "observed type value result event severity confidence resolution active hosts title " +
 	"verdict reason judged_type judged_value judged_verdict judged_reason id source_uri"
 
-// WriteCSV writes a line for each observable and event that it found, and one for each observable that found none.
-// The columns verdict and reason are about the line's observable, or empty; those of what was judged are about
-// the file that Qualys judged in the line's event.
+// WriteCSV writes a line for each observable and event that it found, and one for each observable that found
+// none. The columns verdict and reason are about the line's observable, or empty; those of what was judged
+// are about the file that Qualys judged in the line's event.
 func (r *Report) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	_ = out.Write(strings.Fields(csvColumns))

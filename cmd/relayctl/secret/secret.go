@@ -40,8 +40,8 @@ func NewKey() Value {
 	return Value(hex.EncodeToString(key))
 }
 
-// ReadFile reads a token from a small file, in an encoding of Windows too. White space around it, such as the
-// newline that editors add, and a byte order mark are not part of it.
+// ReadFile reads a token from a small file, in an encoding of Windows too. White space around it, such as
+// the newline that editors add, and a byte order mark are not part of it.
 func ReadFile(path string) (Value, error) {
 	content, err := ReadRaw(path)
 	text := bytes.TrimSpace(plain.Decode([]byte(content)))

@@ -64,7 +64,8 @@ func (v Verification) Verify(ctx context.Context, token secret.Value) (answer st
 	return answer, true, nil
 }
 
-// refusal is the relay's answer to a token that it does not accept, or the error about the settings and keys.
+// refusal is the relay's answer to a token that it does not accept, or the error about the settings and
+// keys.
 func refusal(err error) (answer string, accepted bool, _ error) {
 	if refused, ok := errors.AsType[*auth.Error](err); ok {
 		return "refused: " + plain.Text(refused.Message), false, nil

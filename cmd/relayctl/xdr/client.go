@@ -1,7 +1,8 @@
 // Package xdr registers the relay in Cisco XDR. It calls the integration API of one region (IROH-INT
 // 1.0.107, and the health check of IROH-ENRICH) as an API client, and works out what has to be sent there.
 //
-// What changes something is prepared first, as a Request that can be shown, and happens only when it is sent.
+// What changes something is prepared first, as a Request that can be shown, and happens only when it is
+// sent.
 package xdr
 
 import (
@@ -161,8 +162,8 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	return nil
 }
 
-// list reads all pages of a list. How many elements a page has at most, and whether the API takes an offset at
-// all, is not documented: the list has ended when a page brings nothing new.
+// list reads all pages of a list. How many elements a page has at most, and whether the API takes an offset
+// at all, is not documented: the list has ended when a page brings nothing new.
 func list[T any](ctx context.Context, c *Client, r Request, id func(T) string) ([]T, error) {
 	var all []T
 	seen := make(map[string]bool)
@@ -219,7 +220,8 @@ func (c *Client) refusal(r Request, response *http.Response, words string) error
 		403: "The API client must belong to an administrator and needs the scope " + r.Scope +
 			"; what is Cisco's own cannot be changed",
 		404: "It is not there, or it is in another region (--region) or another organisation's",
-		409: `It conflicts with what XDR has already; "relayctl module list" and "relayctl instance health" show that`,
+		409: "It conflicts with what XDR has already; " +
+			`"relayctl module list" and "relayctl instance health" show that`,
 		429: "Your organisation has used up its calls of this hour",
 	}[status]
 	seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16)
@@ -231,7 +233,8 @@ func (c *Client) refusal(r Request, response *http.Response, words string) error
 	case status >= 500:
 		hint = "XDR failed. " + r.uncertain()
 	}
-	return fmt.Errorf("cannot %s: XDR answered %d %s%s. %s", r.Purpose, status, http.StatusText(status), words, hint)
+	return fmt.Errorf("cannot %s: XDR answered %d %s%s. %s",
+		r.Purpose, status, http.StatusText(status), words, hint)
 }
 
 // uncertain is what to do after a failure that leaves open whether something was changed.
