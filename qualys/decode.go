@@ -12,10 +12,6 @@ import (
 )
 
 const (
-	// maybeFull is a size that gateways could cap their pages at: no largest page size is published. A page of
-	// such a size, or of a multiple, may not be the last one, though more was asked for.
-	maybeFull = 100
-
 	maxElement = 1 << 20  // bytes of the JSON of one event, which is held while it is read
 	smallEvent = 64 << 10 // bytes of it that are not worth counting
 
@@ -163,7 +159,7 @@ func (a *answer) list(d *jsontext.Decoder, size int, p *Page) error {
 		if err != nil {
 			return err
 		}
-		p.Full = elements == size || elements%maybeFull == 0
+		p.Full = elements == size
 		if e == nil {
 			p.Unreadable++
 			continue
