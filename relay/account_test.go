@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"qualysrelay.example/qualys"
+	"qualysrelay.example/qualys/qualystest"
 	"qualysrelay.example/relay/auth"
 )
 
@@ -264,4 +265,19 @@ func TestAccountHidesItsCredentials(t *testing.T) {
 	assert.Contains(t, out.String(), gatewayUS1)
 	assert.NotContains(t, out.String(), "canary")
 	assert.NotContains(t, out.String(), fmt.Sprintf("%x", "canary"))
+}
+
+// TestATokenForSeveralAudiences sends a token whose aud is a list.
+func TestATokenForSeveralAudiences(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t, nil, "JWT_AUDIENCE", "https://relay.example")
+	for want, audiences := range map[string][]string{
+		`"status":"ok"`:       {"https://other.example", "https://relay.example"},
+		"authorization error": {"https://other.example", "https://another.example"},
+	} {
+		claims := jwt.MapClaims{"user": qualystest.User, "pass": qualystest.Password, "aud": audiences}
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(testKey))
+		require.NoError(t, err)
+		assert.Contains(t, r.post("/health", token, "").body, want)
+	}
 }
