@@ -39,7 +39,7 @@ var (
 	// placeholder is what writers put where a name differs: <user>, {random}, [a-z0-9], %USERNAME%, ${HOME},
 	// ..., xxxx, and wildcards.
 	placeholder = regexp.MustCompile(`[*?<>…]|\{[A-Za-z][A-Za-z _-]*\}|\[[A-Za-z][A-Za-z _-]*\]|\[\^?\w-\w|` +
-		`%[A-Za-z_][\w()]*%|\$[{(]|\$env:|/\$\w|\.\.\.|\bXXX+\b|` +
+		`%[A-Za-z_][\w()]*%|\$[{(]|\$env:|/\$\w|\.\.\.|\bX{3,}\b|` +
 		`[\\/]x{3,}(?:[\\/.]|$)|(?i:[\\/](?:username|redacted)[\\/])`)
 
 	// commonFolder matches folders that every computer has: all that is below them would be found.
