@@ -35,7 +35,7 @@ func ByType() Split { return Split{group: "type"} }
 // The parts are those of the whole days in UTC around both times, since Qualys documents that it ignores the
 // time of day of fromDate and toDate; the filter has to name the exact times.
 //
-// Qualys documents too that it heeds only the time in the filter of such a call. So the parts may be of all
+// Qualys documents too that it uses only the time in the filter of such a call. So the parts may be of all
 // events, whatever else the filter says: compare their sum with a plain Count before you believe them.
 func ByTime(from, to time.Time, width time.Duration) Split {
 	const day = 24 * time.Hour

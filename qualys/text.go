@@ -29,7 +29,7 @@ type reply struct {
 }
 
 // xmlReply is SIMPLE_RETURN, which Qualys's older APIs answer, or ServiceResponse, which QPS answers
-// (facts: recorded by graph-qualys).
+// (both recorded by the integration graph-qualys).
 type xmlReply struct {
 	XMLName xml.Name
 	Code    int    `xml:"RESPONSE>CODE"`

@@ -161,7 +161,7 @@ func (q *tileQuery) divide(split qualys.Split) (known []dividedClass) {
 // agree tells whether parts add up to a number. Events may come between two calls, so that large numbers may
 // differ by a hundredth.
 //
-// Qualys documents that its time buckets heed nothing of a filter but times, and does not document groupBy at
+// Qualys documents that its time buckets ignore all of a filter but the times, and does not document groupBy at
 // all. A gateway that ignores either one counts other events than those that were asked for, and nothing in
 // its answer says so: only the sum does.
 func agree(parts []int64, n int64) bool {
@@ -172,7 +172,7 @@ func agree(parts []int64, n int64) bool {
 	return max(difference, -difference) <= n/100
 }
 
-// chart is each class along the period. Where Qualys does not heed the score, it is all events, if those add
+// chart is each class along the period. Where Qualys ignores the score, it is all events, if those add
 // up.
 func (q *tileQuery) chart() *tileData {
 	first := q.from.Truncate(q.width)
@@ -205,7 +205,7 @@ func (q *tileQuery) chart() *tileData {
 				"that the chart is not shown.")
 			return nil
 		}
-		q.fail(Warning, "Qualys IOC does not heed scores when it counts over time, as its documentation "+
+		q.fail(Warning, "Qualys IOC ignores scores when it counts over time, as its documentation "+
 			"says. The chart shows all events, not detections.")
 		known, series = []dividedClass{{class: allEvents()}}, series[i:i+1]
 	}

@@ -58,7 +58,7 @@ type Config struct {
 	OldestFirst  bool     // whatever sort asks for
 	OneDataset   bool     // every search goes over the current state and the history, whatever state says
 
-	BucketsIgnoreFilter bool // of a filter of time-buckets only the times are heeded, as Qualys documents
+	BucketsIgnoreFilter bool // of a filter of time-buckets only the times are used, as Qualys documents
 	IgnoreGroupBy       bool // a count that is to be grouped is one number
 }
 

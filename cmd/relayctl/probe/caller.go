@@ -136,7 +136,7 @@ func (c *caller) call(ctx context.Context, op, target, token string, form url.Va
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls[at].describe(a)
-	c.heed(a)
+	c.noteLimits(a)
 	if a.isList {
 		a.body = nil // it is not held twice
 	}
@@ -213,8 +213,8 @@ func (c *Call) describe(a *answer) {
 	}
 }
 
-// heed keeps what an answer says about the rate limit. It is called with c.mu held.
-func (c *caller) heed(a *answer) {
+// noteLimits keeps what an answer says about the rate limit. It is called with c.mu held.
+func (c *caller) noteLimits(a *answer) {
 	for name, values := range a.header {
 		if isLimitHeader(name) {
 			c.headers[name] = values
