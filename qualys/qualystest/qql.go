@@ -41,7 +41,7 @@ func (t Term) matches(fields map[string][]string, c *Config) bool {
 	})
 }
 
-// tokensMatch is how Qualys's full-text fields find a value by a query in double quotes (facts: its help
+// tokensMatch is how Qualys's full-text fields find a value by a query in double quotes (its help
 // pages on full-text search): every token of the query occurs in the value, in any order, the last one as
 // the beginning of a token, whatever the case.
 func tokensMatch(query, value string) bool {
