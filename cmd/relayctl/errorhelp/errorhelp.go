@@ -3,10 +3,12 @@
 package errorhelp
 
 import (
+	"bufio"
 	_ "embed" // help.txt
+	"fmt"
+	"net/textproto"
 	"slices"
 	"strings"
-	"sync"
 )
 
 //go:embed help.txt
@@ -28,56 +30,52 @@ type Entry struct {
 	Match []string // any of them in the message selects the entry; none: every message
 }
 
-// Entries are those of help.txt, in their order.
-var Entries = sync.OnceValue(func() []Entry {
+// Entries are those of help.txt, in their order. The caller may change them.
+func Entries() []Entry {
 	var list []Entry
-	var last *string // that an indented line continues
-	for line := range strings.Lines(source) {
-		text := strings.TrimSpace(line)
-		if text == "" || text[0] == '#' {
+	for block := range strings.SplitSeq(strings.TrimSpace(source), "\n\n") {
+		head, body, _ := strings.Cut(block, "\n")
+		head, isEntry := strings.CutPrefix(head, "== ")
+		if !isEntry { // a comment
 			continue
 		}
-		if head, ok := strings.CutPrefix(text, "== "); ok {
-			fields := append(strings.Split(head, " | "), "", "")
-			list = append(list, Entry{Code: fields[0], Type: fields[1], Message: fields[2]})
-			continue
+		// The lines have the form of a mail's header, continued lines too.
+		fields, err := textproto.NewReader(bufio.NewReader(strings.NewReader(body + "\n\n"))).ReadMIMEHeader()
+		if err != nil {
+			panic(fmt.Sprintf("help.txt: %s: %v", head, err))
 		}
-		if line[0] == ' ' {
-			*last += " " + text
-			continue
-		}
-		e := &list[len(list)-1]
-		switch key, value, _ := strings.Cut(text, ": "); key {
-		case "match":
-			e.Match = append(e.Match, value)
-		case "means":
-			e.Means, last = value, &e.Means
-		case "fix":
-			e.Fix = append(e.Fix, value)
-			last = &e.Fix[len(e.Fix)-1]
-		default:
-			panic("help.txt: " + line)
-		}
+		heads := append(strings.Split(head, " | "), "", "")
+		list = append(list, Entry{Code: heads[0], Type: heads[1], Message: heads[2], Match: fields["Match"],
+			Help: Help{Means: fields.Get("means"), Fix: fields["Fix"]}})
 	}
 	return list
-})
+}
 
 // For explains an error of the relay by its code and message. For a relay on this machine, what can be done
 // with one on Cloud Run only is left out.
 func For(code, message string, local bool) Help {
-	help := Cause("unknown error")
 	said := func(part string) bool { return strings.Contains(message, part) }
-	i := slices.IndexFunc(Entries(), func(e Entry) bool {
-		return e.Code == code && e.Type != "" && (len(e.Match) == 0 || slices.ContainsFunc(e.Match, said))
+	help := first(func(e Entry) bool {
+		if e.Type == "" {
+			return e.Code == "unknown error" // it comes after all errors of the relay
+		}
+		return e.Code == code && (len(e.Match) == 0 || slices.ContainsFunc(e.Match, said))
 	})
-	if i >= 0 {
-		help = Entries()[i].Help
-	}
 	if local {
 		help.Fix = withoutCloud(help.Fix)
 	}
-	help.Fix = slices.Clone(help.Fix)
 	return help
+}
+
+// Cause explains what "relayctl check" sees. A name that help.txt does not have is a mistake in the program,
+// and panics.
+func Cause(name string) Help {
+	return first(func(e Entry) bool { return e.Code == name && e.Type == "" })
+}
+
+func first(wanted func(Entry) bool) Help {
+	entries := Entries()
+	return entries[slices.IndexFunc(entries, wanted)].Help
 }
 
 // withoutCloud leaves out the commands that are for a relay on Cloud Run, and what led to them.
@@ -95,15 +93,4 @@ func withoutCloud(fix []string) []string {
 		}
 	}
 	return here
-}
-
-// Cause explains what "relayctl check" sees. A name that help.txt does not have is a mistake in the program.
-func Cause(name string) Help {
-	i := slices.IndexFunc(Entries(), func(e Entry) bool { return e.Code == name && e.Type == "" })
-	if i < 0 {
-		panic("errorhelp: no cause " + name)
-	}
-	help := Entries()[i].Help
-	help.Fix = slices.Clone(help.Fix) // callers append to it
-	return help
 }

@@ -33,6 +33,13 @@ func TestEveryEntryIsWhole(t *testing.T) {
 	}
 }
 
+func TestEveryLineIsUnderstood(t *testing.T) {
+	t.Parallel()
+	for line := range strings.Lines(source) {
+		assert.Regexp(t, `^(\n|#|== |  \S|(match|means|fix): \S)`, line)
+	}
+}
+
 func TestEveryCodeOfTheRelayIsExplained(t *testing.T) {
 	t.Parallel()
 	unknown := Cause("unknown error")
