@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	encodingunicode "golang.org/x/text/encoding/unicode"
@@ -72,18 +73,14 @@ func OneLine(s string, n int) string {
 // all inside of strings, where \u escapes stand for them.
 func JSON(doc []byte) []byte {
 	out := make([]byte, 0, len(doc))
-	for len(doc) > 0 {
-		r, size := utf8.DecodeRune(doc)
-		switch {
-		case r == '\n' || r == '\t' || r == '\r' || !hidden(r) && (r != utf8.RuneError || size > 1):
-			out = append(out, doc[:size]...)
-		case r <= 0xffff:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		default:
-			r -= 0x10000
-			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
+	for _, r := range string(doc) {
+		if r == '\n' || r == '\t' || r == '\r' || !hidden(r) {
+			out = utf8.AppendRune(out, r)
+			continue
 		}
-		doc = doc[size:]
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
 	}
 	return out
 }

@@ -3,13 +3,13 @@
 package terminal
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -128,7 +128,7 @@ func (s Streams) ReadLine() (string, error) {
 // ReadText reads the whole standard input, at most limit bytes, as UTF-8 (see plain.Decode).
 func (s Streams) ReadText(ctx context.Context, limit int64) ([]byte, error) {
 	content, err := waitFor(ctx, func() ([]byte, error) {
-		return io.ReadAll(io.LimitReader(bufio.NewReader(s.In), limit+1))
+		return io.ReadAll(io.LimitReader(s.In, limit+1))
 	})
 	if err != nil {
 		return nil, err
@@ -149,21 +149,21 @@ func (s Streams) Progress(what string) (done func()) {
 }
 
 func showProgress(w io.Writer, what string) (done func()) {
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		begin := time.Now()
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
+	ended := make(chan struct{})
+	var shown sync.WaitGroup
+	shown.Go(func() {
+		for begin := time.Now(); ; {
 			fmt.Fprintf(w, "\r%s… %ds", what, int(time.Since(begin).Seconds()))
 			select {
-			case <-tick.C:
-			case <-stop:
+			case <-time.After(time.Second):
+			case <-ended:
 				fmt.Fprint(w, "\r\x1b[K")
 				return
 			}
 		}
-	}()
-	return func() { close(stop); <-stopped }
+	})
+	return func() {
+		close(ended)
+		shown.Wait()
+	}
 }
