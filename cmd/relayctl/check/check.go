@@ -6,12 +6,14 @@ package check
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/jedib0t/go-pretty/v6/text"
 
 	"qualysrelay.example/cmd/relayctl/errorhelp"
 	"qualysrelay.example/cmd/relayctl/plain"
@@ -43,41 +45,30 @@ type Result struct {
 	NoToken bool   `json:"-"`               // it was skipped for want of a token
 }
 
-func good(format string, args ...any) Result {
-	return Result{Mark: OK, Seen: fmt.Sprintf(format, args...)}
-}
+// Error makes a Result what a step returns that did not end well.
+func (r Result) Error() string { return r.Seen }
+
+// bad is a failed step: what was seen, and the cause by its name in package errorhelp.
+func bad(seen, cause string) Result { return explained(Failed, seen, errorhelp.Cause(cause)) }
+
+// warning is bad for what works all the same.
+func warning(seen, cause string) Result { return explained(Warning, seen, errorhelp.Cause(cause)) }
 
 func skipped(reason string) Result { return Result{Mark: Skipped, Seen: reason} }
 
-// bad is a failed step: what was seen, and the cause by its name in package errorhelp.
-func bad(seen, cause string) Result {
-	help := errorhelp.Cause(cause)
-	return Result{Mark: Failed, Seen: seen, Means: help.Means, Fix: help.Fix}
+func explained(mark Mark, seen string, help errorhelp.Help) Result {
+	return Result{Mark: mark, Seen: seen, Means: help.Means, Fix: help.Fix}
 }
 
-// warning is bad for what works all the same.
-func warning(seen, cause string) Result {
-	r := bad(seen, cause)
-	r.Mark = Warning
-	return r
-}
-
-// slowAnswer is how long an answer may take before the report warns.
-const slowAnswer = 10 * time.Second
-
-// timed adds how long the step took, and what that means where it was long.
-func (r Result) timed(took time.Duration) Result {
+// timed adds how long the step took, and where that was more than 10 s, what slow means: a name in package
+// errorhelp.
+func (r Result) timed(took time.Duration, slow string) Result {
 	r.Milliseconds = float64(took.Microseconds()) / 1000
-	if took <= slowAnswer || r.Mark != OK && r.Mark != Warning {
-		return r
+	if took > 10*time.Second && (r.Mark == OK || r.Mark == Warning) {
+		help := errorhelp.Cause(slow)
+		r.Mark, r.Means = Warning, strings.TrimSpace(r.Means+" "+help.Means)
+		r.Fix = append(r.Fix, help.Fix...)
 	}
-	cause := "slow start"
-	if r.Step == stepHealth || r.Step == stepObserve {
-		cause = "slow search"
-	}
-	help := errorhelp.Cause(cause)
-	r.Mark, r.Means = Warning, strings.TrimSpace(r.Means+" "+help.Means)
-	r.Fix = append(r.Fix, help.Fix...)
 	return r
 }
 
@@ -85,10 +76,9 @@ func (r Result) timed(took time.Duration) Result {
 type Options struct {
 	URL     string // as the module in XDR has it
 	Token   secret.Value
-	Timeout time.Duration    // of each answer
-	Now     func() time.Time // the clock of this machine
-	// Waiting, where it is not nil, is called when a step begins, and what it returns when the step ends.
-	Waiting func(step string) func()
+	Timeout time.Duration                   // of each answer
+	Now     func() time.Time                // the clock of this machine
+	Waiting func(step string) (done func()) // is called when a step begins, and done when it ends
 }
 
 // checker takes the steps of a check.
@@ -100,137 +90,118 @@ type checker struct {
 	resolver *net.Resolver
 
 	client *relayclient.Client // from the first step on
-	dates  *datesSeen          // nil while nothing answered
-}
-
-// datesSeen is what the clock is judged by: the server's Date, and the local time before and after.
-type datesSeen struct {
-	date       string
-	begin, end time.Time
-}
-
-func newChecker(o Options) *checker {
-	if o.Waiting == nil {
-		o.Waiting = func(string) func() { return func() {} }
-	}
-	return &checker{Options: o, resolver: net.DefaultResolver}
+	proxy  string              // that requests go through by the environment (HTTPS_PROXY)
+	// What the clock is judged by: the Date of the first answer, and the local time before and after it.
+	date            string
+	asked, answered time.Time // zero while nothing answered
 }
 
 // Run takes the steps in their order and tells each result when it is there. A step that builds on one that
 // failed is skipped. The error is the context's or tell's.
 func Run(ctx context.Context, o Options, tell func(Result) error) error {
-	return newChecker(o).run(ctx, tell)
+	return (&checker{Options: o}).run(ctx, tell)
+}
+
+// step is a part of the check.
+type step struct {
+	name, after string // after: the step that must not have failed, nor been skipped because of another
+	withToken   bool
+	take        func(context.Context) (seen string, err error) // an error may be a Result
 }
 
 func (c *checker) run(ctx context.Context, tell func(Result) error) error {
-	defer func() {
-		if c.client != nil {
-			c.client.Transport.CloseIdleConnections()
-		}
-	}()
 	blocked := make(map[string]string) // by step: the one that failed
-	for _, step := range []struct {
-		name, after string
-		take        func(context.Context) Result
-		withToken   bool
-	}{
-		{stepURL, "", c.checkForm, false},
-		{stepName, stepURL, c.checkName, false},
-		{stepConnection, stepName, c.checkConnection, false},
-		{stepVersion, stepConnection, c.checkVersion, false},
-		{stepWatchdog, stepVersion, c.checkWatchdog, false},
-		{stepClock, stepConnection, c.checkClock, false},
-		{stepRefusal, stepVersion, c.checkRefusal, false},
+	for _, s := range []step{
+		{"url", "", false, c.checkForm},
+		{"name", "url", false, c.checkName},
+		{"connection", "name", false, c.checkConnection},
+		{"version", "connection", false, c.checkVersion},
+		{"watchdog", "version", false, c.checkWatchdog},
+		{"clock", "connection", false, c.checkClock},
+		{"refusal", "version", false, c.checkRefusal},
 		// where nothing refuses a forged token, the good one is not shown
-		{stepHealth, stepRefusal, c.checkHealth, true},
-		{stepObserve, stepHealth, c.checkObserve, true},
-		{stepSlashes, stepVersion, c.checkSlashes, false},
+		{"health", "refusal", true, c.checkHealth},
+		{"observe", "health", true, c.checkObserve},
+		{"slashes", "version", false, c.checkSlashes},
 	} {
-		var r Result
-		var took time.Duration
-		if culprit := blocked[step.after]; culprit != "" {
-			blocked[step.name] = culprit
-			r = skipped(`because "` + culprit + `" failed`)
-			r.After = culprit
-		} else if step.withToken && c.Token == "" {
-			r = skipped(`no token: give --token-file, or set RELAY_TOKEN ("relayctl token" makes one)`)
-			r.NoToken = true
-		} else {
-			done, begin := c.Waiting(step.name), time.Now()
-			if r = step.take(ctx); r.Mark == Failed {
-				blocked[step.name] = step.name
-			}
-			took = time.Since(begin)
-			done()
-		}
+		r := c.result(ctx, s, blocked[s.after])
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		r.Step = step.name
-		if err := tell(r.timed(took)); err != nil {
+		if r.Mark == Failed {
+			blocked[s.name] = s.name
+		} else if r.After != "" {
+			blocked[s.name] = r.After
+		}
+		if err := tell(r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// send makes one call, and notes what the clock is judged by.
-func (c *checker) send(ctx context.Context, r relayclient.Request) (relayclient.Response, error) {
-	local := c.Now()
-	got, err := c.client.Send(ctx, r)
-	if err == nil && c.dates == nil {
-		c.dates = &datesSeen{got.Header.Get("Date"), local, c.Now()}
+// result takes a step, unless another one failed that it builds on.
+func (c *checker) result(ctx context.Context, s step, failed string) Result {
+	switch {
+	case failed != "":
+		return Result{Step: s.name, Mark: Skipped, Seen: `because "` + failed + `" failed`, After: failed}
+	case s.withToken && c.Token == "":
+		return Result{Step: s.name, Mark: Skipped, NoToken: true,
+			Seen: `no token: give --token-file, or set RELAY_TOKEN ("relayctl token" makes one)`}
 	}
-	return got, err
+	done, begin := c.Waiting(s.name), time.Now()
+	seen, err := s.take(ctx)
+	took := time.Since(begin)
+	done()
+	r := Result{Mark: OK, Seen: seen}
+	if err != nil && !errors.As(err, &r) {
+		r = c.unreached(err)
+	}
+	r.Step = s.name
+	if s.withToken {
+		return r.timed(took, "slow search")
+	}
+	return r.timed(took, "slow start")
 }
-
-const (
-	reportWidth = 120                    // where its lines end, except commands, which are to be pasted
-	margin      = "                    " // the indentation of a report's text
-)
 
 // Write prints a step for a person.
 func (r Result) Write(w io.Writer) error {
 	if r.Mark != Skipped {
 		r.Seen += fmt.Sprintf(" (%.0f ms)", r.Milliseconds)
 	}
-	out := fmt.Sprintf("%-8s %-11s", r.Mark, r.Step) + wrapped(r.Seen)
+	out := paragraph(fmt.Sprintf("%-8s %-11s", r.Mark, r.Step), r.Seen)
 	if r.Means != "" {
-		out += fmt.Sprintf("%*s", len(margin), "means:") + wrapped(r.Means)
+		out += paragraph("means:", r.Means)
 	}
 	label := "fix:"
 	for _, line := range r.Fix {
-		out += fmt.Sprintf("%*s", len(margin), label)
-		if strings.HasPrefix(line, "$ ") {
-			out += " " + line + "\n"
-		} else {
-			out += wrapped(line)
-		}
+		out += paragraph(label, line)
 		label = ""
 	}
 	_, err := io.WriteString(w, out)
 	return err
 }
 
-// wrapped is text that begins behind the margin.
-func wrapped(text string) string {
-	var b strings.Builder
-	column := len(margin)
-	for i, word := range strings.Fields(text) {
-		length := 1 + utf8.RuneCountInString(word)
-		if i > 0 && column+length > reportWidth {
-			b.WriteString("\n" + margin)
-			column = len(margin)
-		}
-		b.WriteString(" " + word)
-		column += length
+// margin is the indentation of a report's text.
+const margin = 20
+
+// paragraph is text beside a label, in lines of 120 characters. Commands are not wrapped: they are pasted.
+func paragraph(label, said string) string {
+	lines := []string{said}
+	if !strings.HasPrefix(said, "$ ") {
+		lines = strings.Split(text.WrapSoft(strings.Join(strings.Fields(said), " "), 119-margin), "\n")
 	}
-	return b.String() + "\n"
+	out := ""
+	for _, line := range lines {
+		out += fmt.Sprintf("%*s %s\n", margin, label, strings.TrimRight(line, " "))
+		label = ""
+	}
+	return out
 }
 
 // Summary is the last line of a report, and whether all that was to be checked is well. withoutToken says
 // that the steps that need a token were not wanted.
-func Summary(results []Result, withoutToken bool) (text string, well bool) {
+func Summary(results []Result, withoutToken bool) (line string, well bool) {
 	marks := make(map[Mark]int)
 	var unchecked []string // for want of a token
 	for _, r := range results {
@@ -239,20 +210,20 @@ func Summary(results []Result, withoutToken bool) (text string, well bool) {
 			unchecked = append(unchecked, r.Step)
 		}
 	}
-	text = plain.Count(marks[OK], "step") + " ok"
+	line = plain.Count(marks[OK], "step") + " ok"
 	if n := marks[Failed]; n > 0 {
-		text = fmt.Sprintf("%s of %d failed", plain.Count(n, "step"), len(results))
+		line = fmt.Sprintf("%s of %d failed", plain.Count(n, "step"), len(results))
 	}
 	if n := marks[Warning]; n > 0 {
-		text += ", " + plain.Count(n, "warning")
+		line += ", " + plain.Count(n, "warning")
 	}
 	if n := marks[Skipped]; n > 0 {
-		text += fmt.Sprintf(", %d skipped", n)
+		line += fmt.Sprintf(", %d skipped", n)
 	}
-	text += "."
+	line += "."
 	if len(unchecked) > 0 {
-		text += " Not checked, for want of a token: " + strings.Join(unchecked, " and ") +
+		line += " Not checked, for want of a token: " + strings.Join(unchecked, " and ") +
 			". --no-token leaves them out."
 	}
-	return text, marks[Failed] == 0 && len(unchecked) == 0
+	return line, marks[Failed] == 0 && len(unchecked) == 0
 }

@@ -37,6 +37,20 @@ import (
 	"qualysrelay.example/relay"
 )
 
+// Names of the steps.
+const (
+	stepURL        = "url"
+	stepName       = "name"
+	stepConnection = "connection"
+	stepVersion    = "version"
+	stepWatchdog   = "watchdog"
+	stepClock      = "clock"
+	stepRefusal    = "refusal"
+	stepHealth     = "health"
+	stepObserve    = "observe"
+	stepSlashes    = "slashes"
+)
+
 const checkKey = "5f2ad0c1e7b94863a1d5e0f3c2b7988866d1a4f0937e5bc2d8e6f1a07b3c9d42"
 
 // googleForbidden is what Cloud Run answers where its IAM check is on.
@@ -102,10 +116,15 @@ func checkToken(tb testing.TB, key string, claims jwt.MapClaims) secret.Value {
 	return secret.Value(token)
 }
 
+func newChecker(target string, token secret.Value) *checker {
+	return &checker{Options: Options{URL: target, Token: token, Timeout: time.Minute, Now: time.Now,
+		Waiting: func(string) func() { return func() {} }}}
+}
+
 // checked are the results of a check by step. No result holds the token or the password.
 func checked(t *testing.T, target string, token secret.Value, adjust ...func(*checker)) map[string]Result {
 	t.Helper()
-	ch := newChecker(Options{URL: target, Token: token, Timeout: time.Minute, Now: time.Now})
+	ch := newChecker(target, token)
 	for _, change := range adjust {
 		change(ch)
 	}
@@ -485,11 +504,11 @@ func TestCheckResolvesTheName(t *testing.T) {
 		t.Parallel()
 		for address, want := range map[string]Mark{"192.0.2.7": OK, "10.1.2.3": Warning,
 			"169.254.1.1": Warning, "127.0.0.1": OK} {
-			ch := newChecker(Options{URL: "https://relay.example", Token: "", Timeout: time.Minute,
-				Now: time.Now})
+			ch := newChecker("https://relay.example", "")
 			nameServer(t, 0, net.ParseIP(address).To4())(ch)
-			require.Equal(t, OK, ch.checkForm(t.Context()).Mark)
-			got := ch.checkName(t.Context())
+			_, err := ch.checkForm(t.Context())
+			require.NoError(t, err)
+			got := ch.result(t.Context(), step{take: ch.checkName}, "")
 			assert.Equal(t, want, got.Mark, address)
 			assert.Equal(t, "relay.example is "+address, got.Seen)
 		}
@@ -715,32 +734,33 @@ func TestCheckComparesTheClocks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			begin := date.Add(tt.ahead)
-			c := &checker{dates: &datesSeen{date.Format(http.TimeFormat), begin, begin.Add(tt.took)}}
-			got := c.checkClock(t.Context())
+			c := newChecker("", "")
+			c.date, c.asked, c.answered = date.Format(http.TimeFormat), begin, begin.Add(tt.took)
+			got := c.result(t.Context(), step{take: c.checkClock}, "")
 			assert.Equal(t, tt.want, got.Mark)
 			assert.Equal(t, tt.seen, got.Seen)
 		})
 	}
-	c := &checker{dates: &datesSeen{date: "yesterday"}}
-	assert.Equal(t, Warning, c.checkClock(t.Context()).Mark, "no date is no reason to fail")
+	c := newChecker("", "")
+	c.date, c.answered = "yesterday", date
+	got := c.result(t.Context(), step{take: c.checkClock}, "")
+	assert.Equal(t, Warning, got.Mark, "no date is no reason to fail")
 }
 
 func TestCheckSaysWhatSlowAnswersMean(t *testing.T) {
 	t.Parallel()
-	quick := good("all is well").timed(slowAnswer)
+	well := Result{Mark: OK, Seen: "all is well"}
+	quick := well.timed(10*time.Second, "slow start")
 	assert.Equal(t, OK, quick.Mark)
 	assert.InDelta(t, 10000, quick.Milliseconds, 0)
-	for step, fix := range map[string]string{stepVersion: "--min-instances=1",
-		stepObserve: "REQUEST_TIMEOUT"} {
-		r := good("all is well")
-		r.Step = step
-		r = r.timed(slowAnswer + time.Millisecond)
+	for slow, fix := range map[string]string{"slow start": "--min-instances=1", "slow search": "REQUEST_TIMEOUT"} {
+		r := well.timed(10*time.Second+time.Millisecond, slow)
 		assert.Equal(t, Warning, r.Mark)
 		assert.Contains(t, r.Means, "25 to 50 s")
 		assert.Contains(t, strings.Join(r.Fix, "\n"), fix)
 	}
 	failed := bad("it broke", "no relay")
-	assert.Equal(t, failed.Means, failed.timed(time.Minute).Means)
+	assert.Equal(t, failed.Means, failed.timed(time.Minute, "slow start").Means)
 }
 
 func TestCheckShowsQuotas(t *testing.T) {
@@ -828,8 +848,8 @@ func TestCheckShowsWhatBecomesOfTwoSlashes(t *testing.T) {
 func TestACheckHoldsNoTokenToPrint(t *testing.T) {
 	t.Parallel()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		assert.NotContains(t, fmt.Sprintf(verb, newChecker(Options{URL: "https://relay.example",
-			Token: "canary-token", Timeout: time.Minute, Now: time.Now})), "canary")
+		assert.NotContains(t, fmt.Sprintf(verb, newChecker("https://relay.example", "canary-token")),
+			"canary")
 	}
 }
 
@@ -885,7 +905,7 @@ func TestEveryCauseIsExplained(t *testing.T) {
 			assert.Contains(t, code.String(), `"`+name+`"`, "help.txt explains what nothing sees")
 		}
 	}
-	named := regexp.MustCompile(`(?:bad|warning)\([^()]*, "([^"]+)"\)\n|cause(?:, \w+)? :?= .*"([^"]+)"\n|return "([a-zA-Z ]+)"\n`)
+	named := regexp.MustCompile(`(?:bad|warning)\([^()]*, "([^"]+)"\)\n|cause(?:, \w+)? :?= .*"([^"]+)"\n|timed\(took, "([a-zA-Z ]+)"\)\n`)
 	for _, name := range named.FindAllStringSubmatch(code.String(), -1) {
 		assert.Contains(t, explained, name[1]+name[2]+name[3], "help.txt does not explain it")
 	}

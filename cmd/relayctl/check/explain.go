@@ -1,9 +1,9 @@
 package check
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
@@ -11,108 +11,79 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"qualysrelay.example/cmd/relayctl/errorhelp"
+	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/relayclient"
 	"qualysrelay.example/cmd/relayctl/report"
 	"qualysrelay.example/relay"
 )
 
-// envelope is what a relay answers with.
-type envelope struct {
-	Data   json.RawMessage
-	Errors []report.Error
-}
-
-// envelopeOf reads a response of the relay; false is a response of something else.
-func envelopeOf(a relayclient.Response) (envelope, bool) {
-	var e envelope
-	if a.Status != http.StatusOK || json.Unmarshal(a.Body, &e) != nil || e.Data == nil && len(e.Errors) == 0 {
-		return envelope{}, false
-	}
-	return e, true
-}
-
 var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 
 // described tells what a response is, in a line.
-func (c *checker) described(a relayclient.Response) string {
-	said, with := string(a.Body), "with"
-	var problem struct{ Message, Reason string }
-	if title := titleTag.FindStringSubmatch(said); title != nil {
-		said, with = html.UnescapeString(title[1]), "with the page"
-	} else if a.Status != http.StatusOK && json.Unmarshal(a.Body, &problem) == nil && problem.Message != "" {
-		said = problem.Message + " " + problem.Reason
+func (c *checker) described(a answer) string {
+	body, with := string(a.Body), "with"
+	if title := titleTag.FindStringSubmatch(body); title != nil {
+		body, with = html.UnescapeString(title[1]), "with the page"
+	} else if a.Status != http.StatusOK && a.Message != "" {
+		body = a.Message + " " + a.Reason
 	}
 	text := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", a.Status, http.StatusText(a.Status)))
 	if server := a.Header.Get("Server"); server != "" {
 		text += " by " + c.client.Quote(server, 40)
 	}
-	if said == "" {
+	if body == "" {
 		return text + ", without a body"
 	}
-	return fmt.Sprintf(`%s, %s "%s"`, text, with, c.client.Quote(said, 150))
+	return fmt.Sprintf(`%s, %s "%s"`, text, with, c.client.Quote(body, 150))
 }
 
-// isRelayStatus tells whether the relay itself gave the status, as it does for paths and methods that it
-// does not know.
-func isRelayStatus(a relayclient.Response) bool {
-	var own struct {
-		Code            int
-		Message, Reason string
-	}
-	return json.Unmarshal(a.Body, &own) == nil && own.Code == a.Status && own.Message != "" &&
-		own.Reason != ""
+// strangers are causes by the status of a response that the relay did not give: in front of any relay, and
+// of one on Cloud Run, where Google answers.
+var strangers = map[int]struct{ elsewhere, google string }{
+	http.StatusOK:               {"web site", "web site"},
+	http.StatusUnauthorized:     {"login in front", "IAM check"},
+	http.StatusForbidden:        {"login in front", "IAM check"},
+	http.StatusNotFound:         {"no relay", "no service"},
+	http.StatusMethodNotAllowed: {"no relay", "no relay"},
+	http.StatusTooManyRequests:  {"limit in front", "no instance"},
 }
 
-// stranger explains a response that the relay does not give. The relay answers 200 to all that it
-// understood, so that other statuses are of what is in front of it, or of what is there in its place.
-func (c *checker) stranger(a relayclient.Response) Result {
-	if a.Status >= 300 && a.Status < 400 {
-		return c.redirected(a)
-	}
-	google := strings.Contains(a.Header.Get("Server"), "Google")
+// stranger explains a response that is no envelope. The relay answers 200 to all that it understood, so that
+// other statuses are of what is in front of it, or of what is there in its place.
+func (c *checker) stranger(a answer) Result {
+	known, isKnown := strangers[a.Status]
 	cause := "odd status"
-	switch status := a.Status; {
-	case isRelayStatus(a) && status == http.StatusNotFound:
+	switch {
+	case a.Status >= 300 && a.Status < 400:
+		return c.redirected(a)
+	case a.isStatus() && a.Status == http.StatusNotFound:
 		cause = "another path"
-	case isRelayStatus(a) && status == http.StatusServiceUnavailable:
+	case a.isStatus() && a.Status == http.StatusServiceUnavailable:
 		cause = "stopping"
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		cause = either(google, "IAM check", "login in front")
-	case status == http.StatusNotFound && google:
-		cause = "no service"
-	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
-		cause = "no relay"
-	case status == http.StatusTooManyRequests:
-		cause = either(google, "no instance", "limit in front")
-	case status >= 500:
+	case a.Status >= 500:
 		cause = "no start"
-	case status == http.StatusOK:
-		cause = "web site"
+	case isKnown && strings.Contains(a.Header.Get("Server"), "Google"):
+		cause = known.google
+	case isKnown:
+		cause = known.elsewhere
 	}
 	return bad(c.described(a), cause)
 }
 
-func either(condition bool, one, other string) string {
-	if condition {
-		return one
-	}
-	return other
-}
-
 // redirected explains a redirect. It is never followed, as XDR's POST may not be.
-func (c *checker) redirected(a relayclient.Response) Result {
+func (c *checker) redirected(a answer) Result {
 	location := a.Header.Get("Location")
 	cause := "redirect"
 	if to, err := c.client.Base.Parse(location); err == nil {
-		switch {
-		case strings.HasPrefix(to.Hostname(), "accounts.google."):
+		if strings.HasPrefix(to.Hostname(), "accounts.google.") {
 			cause = "IAP"
-		case to.Host == c.client.Base.Host:
+		} else if to.Host == c.client.Base.Host {
 			cause = "redirect to a path"
 		}
 	}
@@ -125,68 +96,83 @@ func (c *checker) unreached(err error) Result {
 		err = wrapped.Err // without the URL
 	}
 	seen := c.client.Quote(err.Error(), 250)
-	if wrong, ok := errors.AsType[*tls.CertificateVerificationError](err); ok &&
-		len(wrong.UnverifiedCertificates) > 0 {
+	if wrong, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return c.certificateFault(err, seen, wrong.UnverifiedCertificates[0])
 	}
-	return bad(seen, c.unreachedCause(err))
-}
-
-func (c *checker) unreachedCause(err error) string {
-	var network net.Error
+	network, isNetwork := errors.AsType[net.Error](err)
+	timeout := isNetwork && network.Timeout()
 	dns, noName := errors.AsType[*net.DNSError](err)
 	op, isOp := errors.AsType[*net.OpError](err)
 	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
+	cause := "broken connection"
 	switch {
 	case noName && dns.IsNotFound:
-		return "no such name"
+		cause = "no such name"
 	case noName:
-		return "no name server"
-	case notTLS || strings.Contains(err.Error(), "gave HTTP response to HTTPS client"):
-		return "no TLS"
+		cause = "no name server"
+	case notTLS || errors.Is(err, http.ErrSchemeMismatch):
+		cause = "no TLS"
 	case isOp && op.Op == "remote error":
-		return "ended handshake"
+		cause = "ended handshake"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused connection"
+		cause = "refused connection"
 	case isOp && op.Op == "proxyconnect":
-		return "no proxy"
-	case errors.As(err, &network) && network.Timeout() && isOp && op.Op == "dial":
-		return "dial timeout"
-	case errors.As(err, &network) && network.Timeout():
-		return "response timeout"
-	case c.proxy() != "":
-		return "proxy"
+		cause = "no proxy"
+	case timeout && isOp && op.Op == "dial":
+		cause = "dial timeout"
+	case timeout:
+		cause = "response timeout"
+	case c.proxy != "":
+		cause = "proxy"
 	}
-	return "broken connection"
+	return bad(seen, cause)
 }
 
 // certificateFault explains why a certificate is not accepted.
 func (c *checker) certificateFault(err error, seen string, leaf *x509.Certificate) Result {
-	about := fmt.Sprintf(" (of %s, by %s, valid from %s until %s)", namesOf(leaf), issuerOf(leaf),
-		leaf.NotBefore.UTC().Format(time.DateOnly), leaf.NotAfter.UTC().Format(time.DateOnly))
 	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
+	expired := isInvalid && invalid.Reason == x509.Expired
 	_, otherName := errors.AsType[x509.HostnameError](err)
 	_, otherAuthority := errors.AsType[x509.UnknownAuthorityError](err)
+	what, cause := "is not accepted: "+seen, "bad certificate"
 	switch {
 	case otherName:
-		return bad("the certificate is for another name"+about, "certificate of another name")
-	case isInvalid && invalid.Reason == x509.Expired && c.Now().Before(leaf.NotBefore):
-		return bad("the certificate is not valid yet"+about, "early certificate")
-	case isInvalid && invalid.Reason == x509.Expired:
-		return bad("the certificate has expired"+about, "expired certificate")
+		what, cause = "is for another name", "certificate of another name"
+	case expired && c.Now().Before(leaf.NotBefore):
+		what, cause = "is not valid yet", "early certificate"
+	case expired:
+		what, cause = "has expired", "expired certificate"
 	case otherAuthority:
-		return bad("the certificate is of an authority that is not known here"+about, "unknown authority")
+		what, cause = "is of an authority that is not known here", "unknown authority"
 	}
-	return bad("the certificate is not accepted: "+seen+about, "bad certificate")
+	return bad(fmt.Sprintf("the certificate %s (of %s, by %s, valid from %s until %s)", what, namesOf(leaf),
+		issuerOf(leaf), leaf.NotBefore.UTC().Format(time.DateOnly),
+		leaf.NotAfter.UTC().Format(time.DateOnly)), cause)
 }
 
 // explain tells what an error of the relay means.
 func (c *checker) explain(e report.Error) Result {
-	help := errorhelp.For(e.Code, e.Message, relayclient.IsLoopback(c.client.Base.Hostname()))
-	seen := c.client.Quote(e.Code+": "+e.Message, 400)
-	r := Result{Mark: Failed, Seen: seen, Means: help.Means, Fix: help.Fix}
+	mark := Failed
 	if relay.Code(e.Code) == relay.CodeTruncated {
-		r.Mark = Warning
+		mark = Warning
 	}
-	return r
+	return explained(mark, c.client.Quote(e.Code+": "+e.Message, 400),
+		errorhelp.For(e.Code, e.Message, relayclient.IsLoopback(c.client.Base.Hostname())))
+}
+
+func namesOf(certificate *x509.Certificate) string {
+	names := slices.Clone(certificate.DNSNames)
+	for _, ip := range certificate.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return plain.Short(cmp.Or(strings.Join(names, ", "), "nobody"), 100)
+}
+
+// issuerOf is the authority's name.
+func issuerOf(certificate *x509.Certificate) string {
+	name := certificate.Issuer.CommonName
+	if organization := strings.Join(certificate.Issuer.Organization, ", "); organization != "" {
+		name = strings.TrimSpace(name + " (" + organization + ")")
+	}
+	return plain.Short(name, 60)
 }
