@@ -78,12 +78,11 @@ const quiet = "nothing-here.example 192.0.2.200"
 func open(t *testing.T, relay consoletest.Relay, v view) *tab {
 	t.Helper()
 	chromium(t)
-	handler, err := console.New(console.Options{
+	handler := console.New(console.Options{
 		Ask: relay.Start(t), RelayURL: "https://relay.example",
 		Examples: []console.Example{{Label: "The opened invoice", Text: consoletest.Report()},
 			{Label: "Quiet", Text: quiet}},
 	})
-	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return openAt(t, server.URL, v)

@@ -30,8 +30,8 @@ func TestEveryStateFitsBothWidthsInBothThemes(t *testing.T) {
 		"empty":   {consoletest.Story(), quiet},
 		"partial": {consoletest.Partial(), report}, "down": {consoletest.Down(), report},
 		"without-platform": {consoletest.WithoutPlatform(), quiet},
-		"hostile":          {consoletest.Hostile(), report},
-		"many":             {consoletest.Many(1000), report},
+		"hostile":          {hostile(), report},
+		"many":             {many(1000), report},
 	} {
 		for width, v := range map[string]view{"1280": {width: 1280, height: 900},
 			"390": {width: 390, height: 844}} {

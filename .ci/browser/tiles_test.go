@@ -71,8 +71,8 @@ func TestTheDashboardOfARelayThatFails(t *testing.T) {
 	}{
 		"down":      {consoletest.Down(), []string{"Not known.", "Unable to connect to Qualys IOC"}},
 		"old":       {consoletest.Partial(), []string{"The relay has no such endpoint (HTTP 404)"}},
-		"undivided": {consoletest.Undivided(), []string{"All events 21", "The chart shows all events, not detections.", "The tile shows the verdicts alone."}},
-		"hostile":   {consoletest.Hostile(), []string{"<img src=x onerror=", "The answer is not what this type of tile needs.", "javascript:globalThis.hostile=1"}},
+		"undivided": {undivided(), []string{"All events 21", "The chart shows all events, not detections.", "The tile shows the verdicts alone."}},
+		"hostile":   {hostile(), []string{"<img src=x onerror=", "The answer is not what this type of tile needs.", "javascript:globalThis.hostile=1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := open(t, c.relay, desk)

@@ -308,7 +308,7 @@ func TestTheNameOfAnEndpointIsExplained(t *testing.T) {
 }
 
 func TestHostileEventsAreShownAsText(t *testing.T) {
-	p := open(t, consoletest.Hostile(), desk)
+	p := open(t, hostile(), desk)
 	p.investigate(consoletest.Report())
 	assert.Contains(t, p.text("#notices"), "<img src=x onerror")
 	assert.Contains(t, p.text("#pane-events tbody"), "<img src=x")
@@ -369,7 +369,7 @@ func TestHostileEventsAreShownAsText(t *testing.T) {
 			.some((li) => li.textContent.includes('javascript:') && !li.querySelector('a'))`), "a script is shown as text")
 	})
 	t.Run("a hostile fragment is a question like others", func(t *testing.T) {
-		value := url.QueryEscape(consoletest.Script)
+		value := url.QueryEscape(script)
 		eval[chromedp.Void](p, `{ location.hash = '#mutex=`+value+`&__proto__=x&sha1=1&ip='; }`)
 		p.until(`document.title.startsWith('<img')`)
 		p.answered()
@@ -415,7 +415,7 @@ func TestEveryControlHasAName(t *testing.T) {
 
 func TestAThousandEventsStayUsable(t *testing.T) {
 	const n = 1000
-	p := open(t, consoletest.Many(n), desk)
+	p := open(t, many(n), desk)
 	p.investigate(consoletest.Report())
 	assert.Equal(t, "1,000 events on 200 hosts, worst severity High.", p.text("#status"))
 	assert.Equal(t, 50, p.rows("events"), "a page of rows")

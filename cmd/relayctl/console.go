@@ -22,9 +22,6 @@ func (c *consoleCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	handler, err := console.New(console.Options{Ask: client.Post, RelayURL: client.Base.String()})
-	if err != nil {
-		return err
-	}
+	handler := console.New(console.Options{Ask: client.Post, RelayURL: client.Base.String()})
 	return serve(ctx, c.Listen, handler, func(url string) { fmt.Fprintln(p.Out, url+"/") })
 }

@@ -29,7 +29,7 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer d.Close()
-	page, err := console.New(console.Options{
+	page := console.New(console.Options{
 		Ask: func(ctx context.Context, path string, body []byte) (relayclient.Response, error) {
 			return d.Client.Post(ctx, path, body)
 		},
@@ -42,9 +42,6 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 			{Label: "Nothing known", Text: "203.0.113.77"},
 		},
 	})
-	if err != nil {
-		return err
-	}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	var told error

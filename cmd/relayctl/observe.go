@@ -44,7 +44,9 @@ func (c *observeCommand) Run(ctx context.Context, p *program) error {
 	}
 	done := p.Progress(fmt.Sprintf("Looking %s up at %s", plain.Count(len(asked), "observable"),
 		client.Base.Host))
+	begin := time.Now()
 	got, err := client.Observe(ctx, asked)
+	took := time.Since(begin)
 	done()
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func (c *observeCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	r.Findings = append(r.Findings, left...)
-	if err := c.show(p, r, got); err != nil {
+	if err := c.show(p, r, got.Body, took); err != nil {
 		return err
 	}
 	for _, note := range r.Notes() {
@@ -112,10 +114,9 @@ func (c *observeCommand) observables(ctx context.Context, p *program) (asked []c
 }
 
 // show prints the result in the form that was asked for.
-func (c *observeCommand) show(p *program, r *report.Report, got relayclient.Response) error {
+func (c *observeCommand) show(p *program, r *report.Report, body []byte, took time.Duration) error {
 	switch {
 	case c.JSON:
-		body := got.Body
 		if p.Width() > 0 {
 			body = append(plain.JSON(body), '\n')
 		}
@@ -126,7 +127,7 @@ func (c *observeCommand) show(p *program, r *report.Report, got relayclient.Resp
 	case c.Events:
 		return r.WriteEvents(p.Out, p.Width())
 	default:
-		p.Note("%s, %s", plain.Count(len(r.Events), "event"), got.Duration.Round(time.Millisecond))
+		p.Note("%s, %s", plain.Count(len(r.Events), "event"), took.Round(time.Millisecond))
 		return r.WriteTable(p.Out, p.Width())
 	}
 }

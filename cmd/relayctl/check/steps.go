@@ -191,7 +191,8 @@ func (c *checker) checkVersion(ctx context.Context) (string, error) {
 	case a.Status != http.StatusOK || a.Version == "":
 		return "", c.stranger(a)
 	case a.Version != relay.Version:
-		return fmt.Sprintf("relay %s; this relayctl is made for %s", c.client.Quote(a.Version, 40), relay.Version), nil
+		return fmt.Sprintf("relay %s; this relayctl is made for %s", c.client.Quote(a.Version, 40),
+			relay.Version), nil
 	}
 	return "relay " + a.Version, nil
 }
@@ -363,9 +364,10 @@ func (c *checker) checkSlashes(ctx context.Context) (string, error) {
 
 // timingOf is where the relay's time went, in words.
 func timingOf(a relayclient.Response) string {
-	t, ok := a.Timing()
-	if !ok {
+	t := a.Timing()
+	if t == (relayclient.Timing{}) {
 		return ""
 	}
-	return fmt.Sprintf("; relay %.0f ms, Qualys %.0f ms in %s", t.Total, t.Qualys, plain.Count(t.Calls, "call"))
+	return fmt.Sprintf("; relay %.0f ms, Qualys %.0f ms in %s", t.Total, t.Qualys,
+		plain.Count(t.Calls, "call"))
 }

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -26,23 +24,65 @@ const (
 	maxObservables = 500     // in one investigation
 )
 
-func (c *console) find(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Text string `json:"text"`
+// answer makes a handler of what takes the page's JSON and returns what the page gets, or why the request is
+// refused.
+func answer[In, Out any](serve func(context.Context, In) (out Out, refused string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+		decoder.DisallowUnknownFields()
+		err := decoder.Decode(&in)
+		if err == nil && decoder.More() {
+			err = errors.New("more than one JSON value")
+		}
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			respond(w, http.StatusRequestEntityTooLarge, refusal("The text is longer than 1 MiB."))
+			return
+		}
+		if err != nil {
+			respond(w, http.StatusBadRequest,
+				refusal("Not the JSON that this endpoint takes: "+line(err.Error())))
+			return
+		}
+		out, refused := serve(r.Context(), in)
+		if refused != "" {
+			respond(w, http.StatusBadRequest, refusal(refused))
+			return
+		}
+		respond(w, http.StatusOK, out)
 	}
-	if !decode(w, r, &in) {
-		return
+}
+
+// refusal is what the page gets in place of an answer.
+func refusal(message string) any { return map[string]string{"error": message} }
+
+func respond(w http.ResponseWriter, status int, payload any) {
+	body, err := json.Marshal(payload)
+	if err != nil { // a relay's answer is checked before it gets here
+		status, body = http.StatusInternalServerError, []byte(`{"error":"The answer cannot be encoded."}`)
 	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// findings are the observables in a text.
+type findings struct {
+	Observables []ioc.Finding `json:"observables"`
+	Skipped     []ioc.Skipped `json:"skipped"`
+	More        int           `json:"more,omitempty"` // found, but too many for one investigation
+}
+
+func find(_ context.Context, in struct {
+	Text string `json:"text"`
+}) (findings, string) {
 	found, skipped := ioc.Extract(in.Text)
-	respond(w, http.StatusOK, struct {
-		Observables []ioc.Finding `json:"observables"`
-		Skipped     []ioc.Skipped `json:"skipped"`
-		More        int           `json:"more,omitempty"` // found, but too many for one investigation
-	}{
+	return findings{
 		append([]ioc.Finding{}, found[:min(len(found), maxObservables)]...),
 		append([]ioc.Skipped{}, skipped[:min(len(skipped), maxObservables)]...),
 		max(0, len(found)-maxObservables),
-	})
+	}, ""
 }
 
 // investigation is what the page gets: the relay's answers as they came, and what is wrong with them.
@@ -82,68 +122,56 @@ type part struct {
 	Bytes    int     `json:"bytes"`
 }
 
-func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Observables []ctim.Observable `json:"observables"`
-	}
-	if !decode(w, r, &in) {
-		return
-	}
+// investigate sends the three requests side by side. One that fails leaves the others' answers as they are.
+func (c *console) investigate(ctx context.Context, in struct {
+	Observables []ctim.Observable `json:"observables"`
+}) (*investigation, string) {
 	if n := len(in.Observables); n == 0 || n > maxObservables {
-		refuse(w, http.StatusBadRequest,
-			fmt.Sprintf("An investigation takes 1 to %d observables, not %d.", maxObservables, n))
-		return
+		return nil, fmt.Sprintf("An investigation takes 1 to %d observables, not %d.", maxObservables, n)
 	}
-	incomplete := func(o ctim.Observable) bool { return o.Type == "" || o.Value == "" }
-	if slices.ContainsFunc(in.Observables, incomplete) {
-		refuse(w, http.StatusBadRequest, "An observable needs a type and a value.")
-		return
+	for _, o := range in.Observables {
+		if o.Type == "" || o.Value == "" {
+			return nil, "An observable needs a type and a value."
+		}
 	}
-	body, err := json.Marshal(in.Observables)
-	if err != nil { // strings always encode
-		refuse(w, http.StatusInternalServerError, err.Error())
-		return
+	body, _ := json.Marshal(in.Observables) // strings always encode
+	out := &investigation{Problems: []*problem{}}
+	answers := []struct {
+		endpoint, path string
+		body           *json.RawMessage
+	}{
+		{"observe", relayclient.PathObserve, &out.Observe},
+		{"deliberate", relayclient.PathDeliberate, &out.Deliberate},
+		{"refer", relayclient.PathRefer, &out.Refer},
 	}
-	respond(w, http.StatusOK, c.query(r.Context(), body))
-}
-
-// query sends the three requests side by side. One that fails leaves the others' answers as they are.
-func (c *console) query(ctx context.Context, body []byte) investigation {
-	endpoints := [...]string{"observe", "deliberate", "refer"}
-	out := investigation{Problems: []*problem{}}
-	answers := [...]*json.RawMessage{&out.Observe, &out.Deliberate, &out.Refer}
-	var problems [len(endpoints)][]*problem
-	parts := make([]part, len(endpoints))
+	problems := make([][]*problem, len(answers))
+	out.Cost.Parts = make([]part, len(answers))
 	var group sync.WaitGroup
-	for i, endpoint := range endpoints {
+	for i, a := range answers {
 		group.Go(func() {
-			*answers[i], problems[i], parts[i] = c.ask(ctx, endpoint, "/"+endpoint+"/observables", body)
+			*a.body, problems[i], out.Cost.Parts[i] = c.ask(ctx, a.endpoint, a.path, body)
 		})
 	}
 	group.Wait()
-	for i, p := range parts {
-		for _, problem := range problems[i] {
-			out.add(problem)
+	for i, part := range out.Cost.Parts {
+		for _, p := range problems[i] {
+			out.add(p)
 		}
-		out.Cost.Milliseconds = max(out.Cost.Milliseconds, p.Elapsed)
-		out.Cost.Calls += p.Calls
+		out.Cost.Milliseconds = max(out.Cost.Milliseconds, part.Elapsed)
+		out.Cost.Calls += part.Calls
 	}
-	out.Cost.Parts = parts
-	return out
+	return out, ""
 }
 
 // ask sends one request, and reads its answer.
-func (c *console) ask(
-	ctx context.Context, endpoint, path string, body []byte,
-) (json.RawMessage, []*problem, part) {
+func (c *console) ask(ctx context.Context, endpoint, path string, body []byte) (
+	json.RawMessage, []*problem, part,
+) {
 	started := time.Now()
-	reply, err := c.options.Ask(ctx, path, body)
-	if reply.Duration == 0 {
-		reply.Duration = time.Since(started)
-	}
-	timing, _ := reply.Timing()
+	reply, err := c.Ask(ctx, path, body)
+	elapsed, timing := time.Since(started), reply.Timing()
 	answer, problems := c.read(endpoint, reply, err)
-	return answer, problems, part{path, reply.Status, float64(reply.Duration.Microseconds()) / 1000,
+	return answer, problems, part{path, reply.Status, float64(elapsed.Microseconds()) / 1000,
 		timing.Total, timing.Qualys, timing.Calls, len(reply.Body)}
 }
 
@@ -191,11 +219,9 @@ func (c *console) read(endpoint string, reply relayclient.Response, err error) (
 	if raw, ok := object["errors"]; ok && json.Unmarshal(raw, &errs) != nil {
 		errs = []report.Error{{Type: "error", Code: "unknown", Message: line(string(raw))}}
 	}
-	relay, _ := url.Parse(c.options.RelayURL)
-	local := relay != nil && relayclient.IsLoopback(relay.Hostname())
 	var problems []*problem
 	for _, e := range errs {
-		p := &problem{errorhelp.For(e.Code, e.Message, local), []string{endpoint}, e.Type, e.Code,
+		p := &problem{errorhelp.For(e.Code, e.Message, c.local), []string{endpoint}, e.Type, e.Code,
 			heading(e.Code), e.Message}
 		switch {
 		case endpoint == "refer" && strings.Contains(e.Message, "PLATFORM_URL"): // the search did not fail
@@ -225,38 +251,4 @@ func line(s string) string {
 		return "(empty)"
 	}
 	return s
-}
-
-// decode reads the body of a page's request, or answers what is wrong with it.
-func decode(w http.ResponseWriter, r *http.Request, into any) bool {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(into)
-	if err == nil {
-		if _, err = dec.Token(); errors.Is(err, io.EOF) {
-			return true
-		}
-		err = errors.Join(errors.New("more than one JSON value"), err)
-	}
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		refuse(w, http.StatusRequestEntityTooLarge, "The text is longer than 1 MiB.")
-		return false
-	}
-	refuse(w, http.StatusBadRequest, "Not the JSON that this endpoint takes: "+line(err.Error()))
-	return false
-}
-
-func respond(w http.ResponseWriter, status int, payload any) {
-	body, err := json.Marshal(payload)
-	if err != nil { // a relay's answer is checked before it gets here
-		status, body = http.StatusInternalServerError, []byte(`{"error":"The answer cannot be encoded."}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-}
-
-func refuse(w http.ResponseWriter, status int, message string) {
-	respond(w, status, map[string]string{"error": message})
 }

@@ -1,15 +1,27 @@
+// Package console is the page on which an analyst sees what the relay's answers mean: the observables in a
+// pasted text, the events about them, what those touched, the verdicts, and what all that cost. It draws the
+// relay's tiles, too, as XDR's dashboard would.
+//
+// It is a page for one person on one machine. The handler answers only on a loopback address, only under a
+// loopback name, only to its own page, and only with the token that the page was given; what authenticates
+// to the relay stays behind Options.Ask and never reaches the browser. The page loads nothing from any other
+// host, runs no inline script, and writes every value of an answer as text.
+//
+// The page's own code is plain ES modules and CSS under assets, without a build step. Two libraries are
+// embedded as published on npm, with their licences: assets/vendor/vendor.json names their versions and
+// hashes, and a test holds the files to it.
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"embed"
-	"errors"
 	"html/template"
-	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
-	"strconv"
+	"strings"
 
 	"qualysrelay.example/cmd/relayctl/relayclient"
 )
@@ -37,79 +49,59 @@ type Example struct {
 // New returns the console's handler. It serves the page at / and the page's requests under /api/, so it must
 // stand at the root of a listener on a loopback address. Each handler has a token of its own: a page of an
 // earlier process cannot use it.
-func New(o Options) (http.Handler, error) {
-	if o.Ask == nil {
-		return nil, errors.New("console: no way to ask the relay")
-	}
-	page, err := template.ParseFS(assets, "assets/index.html")
-	if err != nil {
-		return nil, err
-	}
-	c := &console{options: o, page: page, token: rand.Text()}
+func New(o Options) http.Handler {
+	base, _ := url.Parse(o.RelayURL)
+	local := base != nil && relayclient.IsLoopback(base.Hostname())
+	c := &console{Options: o, token: rand.Text(), local: local}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.servePage)
-	mux.HandleFunc("POST /api/find", c.find)
-	mux.HandleFunc("POST /api/investigate", c.investigate)
-	mux.HandleFunc("POST /api/tiles", c.tiles)
-	if err := serveAssets(mux); err != nil {
-		return nil, err
-	}
-	return c.guard(mux), nil
+	mux.HandleFunc("GET /assets/", serveAsset)
+	mux.HandleFunc("POST /api/find", answer(find))
+	mux.HandleFunc("POST /api/investigate", answer(c.investigate))
+	mux.HandleFunc("POST /api/tiles", answer(c.tiles))
+	return c.guard(mux)
 }
 
 type console struct {
-	options Options
-	page    *template.Template
-	token   string
+	Options
+	token string
+	local bool // the relay is on this machine
 }
+
+var page = template.Must(template.ParseFS(assets, "assets/index.html"))
 
 func (c *console) servePage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	err := c.page.Execute(w, struct {
+	err := page.Execute(w, struct {
 		Token    string
 		RelayURL string
 		Examples []Example
-	}{c.token, c.options.RelayURL, c.options.Examples})
+	}{c.token, c.RelayURL, c.Examples})
 	if err != nil {
 		// the connection broke, or the page is half written: nothing more can be said
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// serveAssets registers each embedded file by its name, so that no path reaches the file system and a
-// directory is not listed.
-func serveAssets(mux *http.ServeMux) error {
-	return fs.WalkDir(assets, "assets", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || name == "assets/index.html" {
-			return err
-		}
-		content, err := assets.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		kind := contentType(name)
-		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", kind)
-			w.Header().Set("Cache-Control", "no-cache")
-			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-			_, _ = w.Write(content)
-		})
-		return nil
-	})
+// contentTypes are here because the machine's own table knows .mjs in some places only.
+var contentTypes = map[string]string{
+	".js":   "text/javascript; charset=utf-8",
+	".mjs":  "text/javascript; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".svg":  "image/svg+xml",
+	".json": "application/json",
 }
 
-// contentType does not ask the machine's own table, which knows .mjs in some places only.
-func contentType(name string) string {
-	switch path.Ext(name) {
-	case ".js", ".mjs":
-		return "text/javascript; charset=utf-8"
-	case ".css":
-		return "text/css; charset=utf-8"
-	case ".svg":
-		return "image/svg+xml"
-	case ".json":
-		return "application/json"
+// serveAsset serves an embedded file. A directory is not listed, and the page is not served as it is here.
+func serveAsset(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	content, err := assets.ReadFile(name)
+	if err != nil || name == "assets/index.html" {
+		http.NotFound(w, r)
+		return
 	}
-	return "text/plain; charset=utf-8"
+	w.Header().Set("Content-Type", cmp.Or(contentTypes[path.Ext(name)], "text/plain; charset=utf-8"))
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(content)
 }

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,11 +33,10 @@ type page struct {
 
 func open(t *testing.T, to ask) page {
 	t.Helper()
-	handler, err := console.New(console.Options{
+	handler := console.New(console.Options{
 		Ask: to, RelayURL: "https://relay.example/<b>",
 		Examples: []console.Example{{Label: `A "mail"`, Text: "hxxp://evil[.]example\n<script>"}},
 	})
-	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	status, _, body := page{url: server.URL}.send(t, http.MethodGet, "/", "", nil)
@@ -85,11 +83,6 @@ func silent(t *testing.T) ask {
 		t.Error("the relay was asked")
 		return relayclient.Response{}, errors.New("asked")
 	}
-}
-
-func TestNewNeedsAWayToAskTheRelay(t *testing.T) {
-	_, err := console.New(console.Options{})
-	assert.EqualError(t, err, "console: no way to ask the relay")
 }
 
 func TestPage(t *testing.T) {
@@ -230,8 +223,7 @@ func TestGuard(t *testing.T) {
 		}
 	})
 	t.Run("without a listener nothing is answered", func(t *testing.T) {
-		handler, err := console.New(console.Options{Ask: silent(t)})
-		require.NoError(t, err)
+		handler := console.New(console.Options{Ask: silent(t)})
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "http://localhost:80/", nil))
 		assert.Equal(t, http.StatusForbidden, recorder.Code)
@@ -409,10 +401,7 @@ func TestTheThreeQuestionsAreAskedSideBySide(t *testing.T) {
 		case <-all:
 		case <-ctx.Done():
 		}
-		durations := map[string]time.Duration{"/observe/observables": 30, "/deliberate/observables": 40,
-			"/refer/observables": 10}
-		return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"data":{}}`),
-			Duration: durations[path] * time.Millisecond}, nil
+		return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"data":{}}`)}, nil
 	})
 	go func() {
 		var paths []string
@@ -424,7 +413,12 @@ func TestTheThreeQuestionsAreAskedSideBySide(t *testing.T) {
 			paths)
 		close(all)
 	}()
-	assert.InDelta(t, 40, p.investigate(t).Cost.Milliseconds, 1e-9, "the time of the slowest")
+	cost, slowest := p.investigate(t).Cost, 0.0
+	for _, part := range cost.Parts {
+		assert.Positive(t, part.Milliseconds)
+		slowest = max(slowest, part.Milliseconds)
+	}
+	assert.InDelta(t, slowest, cost.Milliseconds, 1e-9, "the time of the slowest")
 }
 
 func TestAFailedQuestionLeavesTheOthersStanding(t *testing.T) {

@@ -1,8 +1,8 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"sync"
 
@@ -11,7 +11,12 @@ import (
 
 const maxTiles = 20 // of a relay
 
-// tile is a tile of the relay and what it shows.
+// dashboard are the relay's tiles and what they show.
+type dashboard struct {
+	Tiles    []tile     `json:"tiles"`
+	Problems []*problem `json:"problems"` // of the list
+}
+
 type tile struct {
 	Head     json.RawMessage `json:"head"`
 	Answer   json.RawMessage `json:"answer"` // null where there is none
@@ -20,22 +25,16 @@ type tile struct {
 }
 
 // tiles asks the relay for its tiles and, side by side, for what they show.
-func (c *console) tiles(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Period string `json:"period"`
-	}
-	if !decode(w, r, &in) {
-		return
-	}
-	var out struct {
-		Tiles    []tile     `json:"tiles"`
-		Problems []*problem `json:"problems"` // of the list
-	}
-	list, problems, _ := c.ask(r.Context(), "tiles", "/tiles", nil)
-	out.Problems = problems
+func (c *console) tiles(ctx context.Context, in struct {
+	Period string `json:"period"`
+}) (*dashboard, string) {
+	out := &dashboard{}
+	var list json.RawMessage
+	list, out.Problems, _ = c.ask(ctx, "tiles", relayclient.PathTiles, nil)
 	var answer struct{ Data []json.RawMessage }
 	if list != nil && json.Unmarshal(list, &answer) != nil {
-		_, out.Problems = c.read("tiles", relayclient.Response{Status: http.StatusOK, Body: []byte("no list of tiles")}, nil)
+		odd := relayclient.Response{Status: http.StatusOK, Body: []byte("no list of tiles")}
+		_, out.Problems = c.read("tiles", odd, nil)
 	}
 	out.Tiles = make([]tile, min(len(answer.Data), maxTiles))
 	var group sync.WaitGroup
@@ -45,15 +44,11 @@ func (c *console) tiles(w http.ResponseWriter, r *http.Request) {
 			t.Head = answer.Data[i]
 			var head struct{ ID string }
 			_ = json.Unmarshal(t.Head, &head) // without an id, the relay says so
-			body := fmt.Appendf(nil, `{"tile_id":%s,"period":%s}`, quote(head.ID), quote(in.Period))
-			t.Answer, t.Problems, t.Cost = c.ask(r.Context(), "tile", "/tiles/tile-data", body)
+			// strings always encode
+			body, _ := json.Marshal(map[string]string{"tile_id": head.ID, "period": in.Period})
+			t.Answer, t.Problems, t.Cost = c.ask(ctx, "tile", relayclient.PathTileData, body)
 		})
 	}
 	group.Wait()
-	respond(w, http.StatusOK, out)
-}
-
-func quote(s string) []byte {
-	quoted, _ := json.Marshal(s) // strings always encode
-	return quoted
+	return out, ""
 }

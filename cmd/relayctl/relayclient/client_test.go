@@ -50,7 +50,6 @@ func TestPostSendsTheTokenAndReadsEveryStatus(t *testing.T) {
 	assert.Equal(t, http.StatusTeapot, got.Status)
 	assert.Equal(t, "short and stout", string(got.Body))
 	assert.Equal(t, "total;dur=1", got.Header.Get("Server-Timing"))
-	assert.Positive(t, got.Duration)
 }
 
 func TestTheTokenDoesNotFollowARedirect(t *testing.T) {
@@ -131,10 +130,8 @@ func TestAnAnswerThatIsTooLargeIsNotReadToItsEnd(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	client := clientFor(t, server, time.Minute)
-	client.limit = 1 << 20
-	_, err := client.Post(t.Context(), PathObserve, nil)
-	require.ErrorContains(t, err, "is larger than 1 MiB")
+	_, err := clientFor(t, server, time.Minute).Post(t.Context(), PathObserve, nil)
+	require.ErrorContains(t, err, "is larger than 64 MiB")
 }
 
 func TestNoAnswerInTime(t *testing.T) {
