@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,20 +70,22 @@ func TestRead(t *testing.T) {
 	malicious, clean := r.Findings[1].Verdict, r.Events[0].Judged
 	require.NotNil(t, malicious)
 	require.NotNil(t, clean)
-	assert.Equal(t, "Malicious: Trojan", Opinion(malicious))
+	assert.Equal(t, "Malicious: Trojan", opinion(malicious))
 	assert.Equal(t, observable("sha256", sha256), clean.Observable)
-	assert.Equal(t, []Finding{
-		{Observable: asked()[0], Events: 2, Active: 1, Severity: "High", Hosts: []string{"A", "B", "aa"},
-			Judged: clean},
-		{Observable: asked()[1], Events: 1, Severity: "Unknown", Verdict: malicious},
-		{Observable: asked()[2], Events: 1, Active: 1, Severity: "High", Hosts: []string{"A"}, Judged: clean},
-		{Observable: asked()[3]},
-	}, r.Findings)
+	var rows [][]string
+	for _, f := range r.Findings {
+		rows = append(rows, []string{f.eventsCell(), f.severity(), f.hostsCell()})
+	}
+	assert.Equal(t, [][]string{{"2 (1 active)", "High", "A, B, aa"}, {"1", "Unknown", ""},
+		{"1 (1 active)", "High", "A"}, {"0", "", ""}}, rows)
+	assert.Equal(t, clean, r.Findings[0].judged())
+	assert.Equal(t, clean, r.Findings[2].judged())
+	assert.Nil(t, r.Findings[3].judged())
 	require.Len(t, r.Events, 3, "an event counts once, however many observables found it")
 	assert.Equal(t, []string{"N_2", "F_3", "N_1"}, []string{r.Events[0].ID, r.Events[1].ID, r.Events[2].ID},
 		"newest first")
-	assert.Equal(t, "https://q.example/3", r.Events[0].foundBy(asked()[2]).SourceURI)
-	assert.Nil(t, r.Events[0].foundBy(asked()[1]))
+	assert.Equal(t, "https://q.example/3", r.Findings[2].hits[0].sighting.SourceURI)
+	assert.Equal(t, "F_3", r.Findings[1].hits[0].event.ID)
 	assert.True(t, r.Found())
 	assert.Equal(t, []string{"hostname:a is an endpoint in this answer. Names are searched for as the remote " +
 		"ends of connections: " +
@@ -212,13 +215,14 @@ func TestForms(t *testing.T) {
 func TestATableFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	name := "\x1b[31m" + strings.Repeat("W", 10_000)
+	active := hit{&Event{Active: true, Hosts: []string{name, name + "2"}},
+		&ctim.Sighting{Severity: ctim.Severity(name)}}
 	r := &Report{Findings: []Finding{
-		{Observable: observable("file_name", name), Events: 1000, Active: 1000, Incomplete: true,
-			Severity: name, Hosts: []string{name, name},
+		{Observable: observable("file_name", name), hits: slices.Repeat([]hit{active}, 1000), Incomplete: true,
 			Verdict: &ctim.Judgement{DispositionName: "Malicious", Reason: name}},
-		{Observable: observable("ip", "203.0.113.7"), Events: 1, Hosts: []string{"a", "b", "c", "d", "e"},
+		{Observable: observable("ip", "203.0.113.7"), hits: []hit{{&Event{Hosts: []string{"a", "b", "c", "d", "e"},
 			Judged: &ctim.Judgement{DispositionName: "Malicious", Reason: name,
-				Observable: observable("file_name", name)}},
+				Observable: observable("file_name", name)}}, &ctim.Sighting{}}}},
 	}}
 	for _, width := range []int{80, 81, 100, 120, 200} {
 		var out strings.Builder

@@ -36,10 +36,10 @@ func (r *Report) WriteTable(w io.Writer, width int) error {
 	t.SuppressTrailingSpaces()
 
 	rows := []table.Row{{"Observable", "Events", "Severity", "Verdict", "Hosts"}}
-	var judged []*ctim.Judgement // what a footnote names
+	var footnotes []string
 	for _, f := range r.Findings {
 		rows = append(rows, table.Row{plain.Short(Name(f.Observable), longest), f.eventsCell(),
-			plain.Short(f.Severity, 10), f.verdictCell(width, &judged), f.hostsCell()})
+			plain.Short(f.severity(), 10), f.verdictCell(width, &footnotes), f.hostsCell()})
 	}
 	if width > 0 {
 		t.SetColumnConfigs(columns(rows, width))
@@ -47,12 +47,11 @@ func (r *Report) WriteTable(w io.Writer, width int) error {
 	t.AppendHeader(rows[0])
 	t.AppendRows(rows[1:])
 	out := t.Render() + "\n"
-	for i, j := range judged {
+	for i, note := range footnotes {
 		if i == 0 {
 			out += "\nJudged in these events:\n"
 		}
-		out += fmt.Sprintf("[%d] %s\n    %s\n", i+1, plain.Short(Opinion(j), width-4),
-			plain.Short(Name(j.Observable), longest))
+		out += fmt.Sprintf("[%d] %s\n", i+1, note)
 	}
 	_, err := io.WriteString(w, out)
 	return err
@@ -81,53 +80,95 @@ func columns(rows []table.Row, width int) []table.ColumnConfig {
 
 // eventsCell never shows 0 where something failed.
 func (f Finding) eventsCell() string {
-	cell := strconv.Itoa(f.Events)
+	active := 0
+	for _, h := range f.hits {
+		if h.event.Active {
+			active++
+		}
+	}
+	cell := strconv.Itoa(len(f.hits))
 	switch {
 	case f.Skipped != "":
 		return "not searched"
-	case f.Incomplete && f.Events == 0:
+	case f.Incomplete && len(f.hits) == 0:
 		return "not known"
 	case f.Incomplete:
 		cell += " or more"
 	}
-	if f.Active > 0 {
-		cell += fmt.Sprintf(" (%d active)", f.Active)
+	if active > 0 {
+		cell += fmt.Sprintf(" (%d active)", active)
 	}
 	return cell
+}
+
+// severity is that of the worst event. CTIM knows Critical and Info, too, though the relay has no use for
+// them.
+func (f Finding) severity() string {
+	if len(f.hits) == 0 {
+		return ""
+	}
+	words := []string{"None", "Info", "Low", "Medium", "High", "Critical"}
+	worst := slices.MaxFunc(f.hits, func(a, b hit) int {
+		return slices.Index(words, string(a.sighting.Severity)) - slices.Index(words, string(b.sighting.Severity))
+	})
+	return cmp.Or(string(worst.sighting.Severity), "Unknown")
+}
+
+// judged is the worst judgement about something else in the finding's events, or nil. They are of different
+// things, so that ctim.Deciding would not be right.
+func (f Finding) judged() (worst *ctim.Judgement) {
+	words := []string{"Clean", "Common", "Unknown", "Suspicious", "Malicious"}
+	for _, h := range f.hits {
+		j := h.event.Judged
+		if j != nil && (worst == nil ||
+			slices.Index(words, j.DispositionName) > slices.Index(words, worst.DispositionName)) {
+			worst = j
+		}
+	}
+	return worst
 }
 
 // verdictCell never shows a verdict as the observable's where Qualys judged something else: an address is
 // not clean because a clean process connected to it. On a terminal, what was judged goes into a footnote,
 // whole.
-func (f Finding) verdictCell(width int, footnotes *[]*ctim.Judgement) string {
+func (f Finding) verdictCell(width int, footnotes *[]string) string {
+	judged := f.judged()
 	switch {
 	case f.Verdict != nil:
-		return plain.Short(Opinion(f.Verdict), longest)
-	case f.Judged == nil:
+		return plain.Short(opinion(f.Verdict), longest)
+	case judged == nil:
 		return ""
-	case width == 0:
-		return fmt.Sprintf("not judged (%s for %s)", plain.Short(Opinion(f.Judged), longest),
-			plain.Short(Name(f.Judged.Observable), longest))
 	}
-	at := slices.IndexFunc(*footnotes, func(j *ctim.Judgement) bool {
-		return j.Observable == f.Judged.Observable && Opinion(j) == Opinion(f.Judged)
-	})
+	about := plain.Short(Name(judged.Observable), longest)
+	if width == 0 {
+		return fmt.Sprintf("not judged (%s for %s)", plain.Short(opinion(judged), longest), about)
+	}
+	note := plain.Short(opinion(judged), width-4) + "\n    " + about
+	at := slices.Index(*footnotes, note)
 	if at < 0 {
 		at = len(*footnotes)
-		*footnotes = append(*footnotes, f.Judged)
+		*footnotes = append(*footnotes, note)
 	}
 	return fmt.Sprintf("not judged [%d]", at+1)
 }
 
 func (f Finding) hostsCell() string {
-	var names []string
-	for _, host := range f.Hosts[:min(len(f.Hosts), manyHosts)] {
-		names = append(names, plain.Short(host, longestHost))
+	var hosts []string
+	for _, h := range f.hits {
+		hosts = append(hosts, h.event.Hosts...)
 	}
-	if more := len(f.Hosts) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
+	hosts = distinct(hosts)
+	more := len(hosts) - manyHosts
+	if more > 0 {
+		hosts = hosts[:manyHosts]
 	}
-	return strings.Join(names, ", ")
+	for i, host := range hosts {
+		hosts[i] = plain.Short(host, longestHost)
+	}
+	if more > 0 {
+		hosts = append(hosts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(hosts, ", ")
 }
 
 // WriteEvents writes a line for each event: when, how severe, whether it is part of the current state, what
@@ -144,7 +185,7 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 				by = append(by, Name(o))
 			}
 		}
-		s := e.first()
+		s := e.Sightings[0]
 		line := fmt.Sprintf("%-24s  %-7s  %-6s  %s  (%s)", plain.Short(string(s.ObservedTime.Start), 24),
 			plain.Short(string(s.Severity), 8), state, plain.Short(s.Title, longest),
 			plain.Short(strings.Join(slices.Compact(by), ", "), longest))
@@ -169,20 +210,19 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	_ = out.Write(strings.Fields(csvColumns))
 	for _, f := range r.Findings {
-		if f.Events == 0 {
-			_ = out.Write(f.row(Event{}, &ctim.Sighting{}))
+		hits := f.hits
+		if len(hits) == 0 {
+			hits = []hit{{&Event{}, &ctim.Sighting{}}}
 		}
-		for _, e := range r.Events {
-			if s := e.foundBy(f.Observable); s != nil {
-				_ = out.Write(f.row(e, s))
-			}
+		for _, h := range hits {
+			_ = out.Write(f.row(h.event, h.sighting))
 		}
 	}
 	out.Flush()
 	return out.Error() // of any of the writes
 }
 
-func (f Finding) row(e Event, s *ctim.Sighting) []string {
+func (f Finding) row(e *Event, s *ctim.Sighting) []string {
 	active := ""
 	if len(e.Sightings) > 0 {
 		active = strconv.FormatBool(e.Active)
@@ -205,9 +245,9 @@ func (f Finding) result() string {
 	switch {
 	case f.Skipped != "":
 		return "not searched"
-	case f.Events > 0 && f.Incomplete:
+	case len(f.hits) > 0 && f.Incomplete:
 		return "found, there may be more"
-	case f.Events > 0 || f.Verdict != nil:
+	case len(f.hits) > 0 || f.Verdict != nil:
 		return "found"
 	case f.Incomplete:
 		return "not known"
