@@ -853,6 +853,34 @@ func TestACheckHoldsNoTokenToPrint(t *testing.T) {
 	}
 }
 
+func TestAReportIsWrappedForReading(t *testing.T) {
+	t.Parallel()
+	command := "$ " + strings.Repeat("command ", 20) + "end"
+	r := Result{Step: "version", Mark: Warning, Seen: strings.Repeat("seen ", 30), Milliseconds: 1.6,
+		Means: "It\nmeans", Fix: []string{strings.Repeat("fix ", 30), command}}
+	var out strings.Builder
+	require.NoError(t, r.Write(&out))
+	lines := strings.Split(out.String(), "\n")
+	assert.Equal(t, []string{
+		"warning  version     " + strings.TrimSpace(strings.Repeat("seen ", 20)),
+		"                     " + strings.Repeat("seen ", 10) + "(2 ms)",
+		"              means: It means",
+		"                fix: " + strings.TrimSpace(strings.Repeat("fix ", 25)),
+		"                     " + strings.TrimSpace(strings.Repeat("fix ", 5)),
+		"                     " + command, "",
+	}, lines)
+}
+
+func TestACheckEndsWithItsContextOrItsReader(t *testing.T) {
+	t.Parallel()
+	o := newChecker("https://relay.example", "").Options
+	broken := func(Result) error { return io.ErrClosedPipe }
+	require.ErrorIs(t, Run(t.Context(), o, broken), io.ErrClosedPipe)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, Run(ctx, o, broken), context.Canceled)
+}
+
 func TestTheSummarySaysWhatWasNotChecked(t *testing.T) {
 	t.Parallel()
 	well := Result{Step: "version", Mark: OK}

@@ -108,3 +108,21 @@ func TestDecodeReadsWhatWindowsWrites(t *testing.T) {
 		})
 	}
 }
+
+func TestTextOnOneLineAndOnSeveral(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "a\nb\\x1bc", Lines("a\nb\x1bc"))
+	assert.Equal(t, "a b c", OneLine(" a\n\tb  c ", 5))
+	assert.Equal(t, "a b…", OneLine("a\nb\nc", 4))
+	assert.Equal(t, "aaa…", OneLine(strings.Repeat("a", 1_000_000), 4))
+}
+
+func TestCount(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "0 events, 1 event, 2 events", Count(0, "event")+", "+Count(1, "event")+", "+Count(2, "event"))
+}
+
+func TestJSONKeepsItsCharacters(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "{\n\t\"größe\": \"\\u001b\\u202e\\udb40\\udc41\"\r}", string(JSON([]byte("{\n\t\"größe\": \"\x1b\u202e\U000e0041\"\r}"))))
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"qualysrelay.example/cmd/relayctl/secret"
+	"qualysrelay.example/ctim"
 )
 
 const canaryToken = "canary-token"
@@ -237,4 +238,55 @@ func TestAURLIsSuggested(t *testing.T) {
 	}
 	_, err := ParseURL("--url", "relay.example")
 	require.EqualError(t, err, `--url "relay.example" is not a URL; did you mean https://relay.example?`)
+}
+
+func TestObserveTakesTheRelaysAnswerOnly(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status     int
+		body, want string
+	}{
+		"an envelope": {200, `{"data":{}}`, ""},
+		"a refusal": {403, "no", "the relay answered 403 Forbidden. The relay itself never says this: something in " +
+			"front of it refused the call. Cloud Run must allow unauthenticated calls (the relay checks the token)"},
+		"another service": {404, `{"message":"no \u001b route"}`,
+			`the relay answered 404 Not Found: no \x1b route. Is this URL a relay?`},
+		"no instance": {503, "", "the relay answered 503 Service Unavailable. The relay did not get to answer; " +
+			"its log may say why"},
+		"an odd status": {418, "", "the relay answered 418 I'm a teapot"},
+		"the token":     {418, `{"message":"` + canaryToken + `"}`, "the relay answered 418 I'm a teapot: (not shown: it repeats the token)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				assert.NoError(t, err)
+				assert.JSONEq(t, `[{"type":"ip","value":"203.0.113.7"}]`, string(body))
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.body)
+			}))
+			defer server.Close()
+			got, err := clientFor(t, server, time.Minute).Observe(t.Context(),
+				[]ctim.Observable{{Type: ctim.ObservableIP, Value: "203.0.113.7"}})
+			if c.want != "" {
+				require.EqualError(t, err, c.want)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, c.body, string(got.Body))
+		})
+	}
+}
+
+func TestTiming(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]Timing{
+		"": {}, "cache;dur=3": {}, "total;dur=x": {},
+		`total;dur=31.5, qualys;dur=20;desc="3 calls"`: {Total: 31.5, Qualys: 20, Calls: 3},
+		`qualys;dur=20.25;desc="1 call"`:               {Qualys: 20.25, Calls: 1},
+	} {
+		assert.Equal(t, want, Response{Header: http.Header{"Server-Timing": {header}}}.Timing(), header)
+	}
+	both := http.Header{"Server-Timing": {"total;dur=2", `qualys;dur=1;desc="2 calls"`}}
+	assert.Equal(t, Timing{Total: 2, Qualys: 1, Calls: 2}, Response{Header: both}.Timing())
 }
