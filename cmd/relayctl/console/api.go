@@ -135,44 +135,23 @@ func (c *console) investigate(ctx context.Context, in struct {
 		}
 	}
 	body, _ := json.Marshal(in.Observables) // strings always encode
-	out := &investigation{Problems: []*problem{}}
-	answers := []struct {
-		endpoint, path string
-		body           *json.RawMessage
-	}{
-		{"observe", relayclient.PathObserve, &out.Observe},
-		{"deliberate", relayclient.PathDeliberate, &out.Deliberate},
-		{"refer", relayclient.PathRefer, &out.Refer},
-	}
-	problems := make([][]*problem, len(answers))
-	out.Cost.Parts = make([]part, len(answers))
+	var replies [3]reply
 	var group sync.WaitGroup
-	for i, a := range answers {
-		group.Go(func() {
-			*a.body, problems[i], out.Cost.Parts[i] = c.ask(ctx, a.endpoint, a.path, body)
-		})
+	for i, path := range []string{relayclient.PathObserve, relayclient.PathDeliberate, relayclient.PathRefer} {
+		group.Go(func() { replies[i] = c.ask(ctx, path, body) })
 	}
 	group.Wait()
-	for i, part := range out.Cost.Parts {
-		for _, p := range problems[i] {
+	out := &investigation{Observe: replies[0].Answer, Deliberate: replies[1].Answer, Refer: replies[2].Answer,
+		Problems: []*problem{}}
+	for _, r := range replies {
+		for _, p := range r.Problems {
 			out.add(p)
 		}
-		out.Cost.Milliseconds = max(out.Cost.Milliseconds, part.Elapsed)
-		out.Cost.Calls += part.Calls
+		out.Cost.Parts = append(out.Cost.Parts, r.Cost)
+		out.Cost.Milliseconds = max(out.Cost.Milliseconds, r.Cost.Elapsed)
+		out.Cost.Calls += r.Cost.Calls
 	}
 	return out, ""
-}
-
-// ask sends one request, and reads its answer.
-func (c *console) ask(ctx context.Context, endpoint, path string, body []byte) (
-	json.RawMessage, []*problem, part,
-) {
-	started := time.Now()
-	reply, err := c.Ask(ctx, path, body)
-	elapsed, timing := time.Since(started), reply.Timing()
-	answer, problems := c.read(endpoint, reply, err)
-	return answer, problems, part{path, reply.Status, float64(elapsed.Microseconds()) / 1000,
-		timing.Total, timing.Qualys, timing.Calls, len(reply.Body)}
 }
 
 // add reports a problem of several answers once.
@@ -188,50 +167,76 @@ func (v *investigation) add(p *problem) {
 	v.Problems = append(v.Problems, p)
 }
 
-// read takes the JSON object out of a reply and the problems that it tells of, or says in plain words why
-// there is none.
-func (c *console) read(endpoint string, reply relayclient.Response, err error) (
-	json.RawMessage, []*problem,
-) {
-	fail := func(format string, args ...any) (json.RawMessage, []*problem) {
-		lost := map[string]string{"observe": "No events", "deliberate": "No verdicts",
-			"refer": "No links to Qualys", "tiles": "No tiles", "tile": "No data"}
-		return nil, []*problem{{Endpoints: []string{endpoint}, Type: "error", Heading: lost[endpoint],
-			Message: fmt.Sprintf(format, args...)}}
-	}
+// endpoints are the names of endpoints on the page, and what is missing without their answer.
+var endpoints = map[string]struct{ name, missing string }{
+	relayclient.PathObserve:    {"observe", "No events"},
+	relayclient.PathDeliberate: {"deliberate", "No verdicts"},
+	relayclient.PathRefer:      {"refer", "No links to Qualys"},
+	relayclient.PathTiles:      {"tiles", "No tiles"},
+	relayclient.PathTileData:   {"tile", "No data"},
+}
+
+// reply is what a request to the relay brought.
+type reply struct {
+	Answer   json.RawMessage `json:"answer"` // a JSON object; null where there is none
+	Problems []*problem      `json:"problems"`
+	Cost     part            `json:"cost"`
+}
+
+// ask sends one request.
+func (c *console) ask(ctx context.Context, path string, body []byte) reply {
+	started := time.Now()
+	got, err := c.Ask(ctx, path, body)
+	elapsed, timing := time.Since(started), got.Timing()
+	out := reply{Cost: part{path, got.Status, float64(elapsed.Microseconds()) / 1000, timing.Total, timing.Qualys,
+		timing.Calls, len(got.Body)}}
+	var object map[string]json.RawMessage
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fail("The relay did not answer in time.")
+		out.fail("The relay did not answer in time.")
 	case err != nil:
-		return fail("The request to the relay failed: %s", line(err.Error()))
-	case reply.Status == http.StatusNotFound || reply.Status == http.StatusMethodNotAllowed:
-		return fail("The relay has no such endpoint (HTTP %d). "+
-			"It may be older than this console, or its URL incomplete.", reply.Status)
-	case reply.Status != http.StatusOK:
-		return fail("The relay answered with HTTP %d instead of 200: %s", reply.Status,
-			line(string(reply.Body)))
+		out.fail("The request to the relay failed: %s", line(err.Error()))
+	case got.Status == http.StatusNotFound || got.Status == http.StatusMethodNotAllowed:
+		out.fail("The relay has no such endpoint (HTTP %d). "+
+			"It may be older than this console, or its URL incomplete.", got.Status)
+	case got.Status != http.StatusOK:
+		out.fail("The relay answered with HTTP %d instead of 200: %s", got.Status, line(string(got.Body)))
+	case json.Unmarshal(got.Body, &object) != nil || object == nil:
+		out.fail("The relay's answer is not a JSON object: %s", line(string(got.Body)))
+	default:
+		out.Answer = got.Body
+		out.Problems = c.problems(path, object["errors"])
 	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(reply.Body, &object) != nil || object == nil {
-		return fail("The relay's answer is not a JSON object: %s", line(string(reply.Body)))
-	}
+	return out
+}
+
+// fail says in plain words why there is no answer.
+func (r *reply) fail(format string, args ...any) {
+	endpoint := endpoints[r.Cost.Endpoint]
+	r.Answer, r.Problems = nil, []*problem{{Endpoints: []string{endpoint.name}, Type: "error",
+		Heading: endpoint.missing, Message: fmt.Sprintf(format, args...)}}
+}
+
+// problems are the errors of an answer.
+func (c *console) problems(path string, list json.RawMessage) []*problem {
 	var errs []report.Error
-	if raw, ok := object["errors"]; ok && json.Unmarshal(raw, &errs) != nil {
-		errs = []report.Error{{Type: "error", Code: "unknown", Message: line(string(raw))}}
+	if len(list) > 0 && json.Unmarshal(list, &errs) != nil {
+		errs = []report.Error{{Type: "error", Code: "unknown", Message: line(string(list))}}
 	}
 	var problems []*problem
 	for _, e := range errs {
-		p := &problem{errorhelp.For(e.Code, e.Message, c.local), []string{endpoint}, e.Type, e.Code,
+		p := &problem{errorhelp.For(e.Code, e.Message, c.local), []string{endpoints[path].name}, e.Type, e.Code,
 			heading(e.Code), e.Message}
 		switch {
-		case endpoint == "refer" && strings.Contains(e.Message, "PLATFORM_URL"): // the search did not fail
-			p.Type, p.Heading, p.Help = "note", "No links to Qualys", errorhelp.Help{}
+		case path == relayclient.PathRefer && strings.Contains(e.Message, "PLATFORM_URL"):
+			// the search did not fail
+			p.Type, p.Heading, p.Help = "note", endpoints[path].missing, errorhelp.Help{}
 		case e.Type != "fatal" && e.Type != "warning":
 			p.Type = "error"
 		}
 		problems = append(problems, p)
 	}
-	return reply.Body, problems
+	return problems
 }
 
 // heading makes a title of an error's code.

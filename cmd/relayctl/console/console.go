@@ -13,6 +13,7 @@
 package console
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -22,6 +23,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"qualysrelay.example/cmd/relayctl/relayclient"
 )
@@ -103,5 +105,5 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", cmp.Or(contentTypes[path.Ext(name)], "text/plain; charset=utf-8"))
 	w.Header().Set("Cache-Control", "no-cache")
-	_, _ = w.Write(content)
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
 }

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"sync"
 
 	"qualysrelay.example/cmd/relayctl/relayclient"
@@ -18,35 +17,28 @@ type dashboard struct {
 }
 
 type tile struct {
-	Head     json.RawMessage `json:"head"`
-	Answer   json.RawMessage `json:"answer"` // null where there is none
-	Problems []*problem      `json:"problems"`
-	Cost     part            `json:"cost"`
+	Head json.RawMessage `json:"head"`
+	reply
 }
 
 // tiles asks the relay for its tiles and, side by side, for what they show.
 func (c *console) tiles(ctx context.Context, in struct {
 	Period string `json:"period"`
 }) (*dashboard, string) {
-	out := &dashboard{}
-	var list json.RawMessage
-	list, out.Problems, _ = c.ask(ctx, "tiles", relayclient.PathTiles, nil)
 	var answer struct{ Data []json.RawMessage }
-	if list != nil && json.Unmarshal(list, &answer) != nil {
-		odd := relayclient.Response{Status: http.StatusOK, Body: []byte("no list of tiles")}
-		_, out.Problems = c.read("tiles", odd, nil)
+	list := c.ask(ctx, relayclient.PathTiles, nil)
+	if list.Answer != nil && json.Unmarshal(list.Answer, &answer) != nil {
+		list.fail("The relay's answer is no list of tiles.")
 	}
-	out.Tiles = make([]tile, min(len(answer.Data), maxTiles))
+	out := &dashboard{Tiles: make([]tile, min(len(answer.Data), maxTiles)), Problems: list.Problems}
 	var group sync.WaitGroup
-	for i := range out.Tiles {
+	for i, head := range answer.Data[:len(out.Tiles)] {
 		group.Go(func() {
-			t := &out.Tiles[i]
-			t.Head = answer.Data[i]
-			var head struct{ ID string }
-			_ = json.Unmarshal(t.Head, &head) // without an id, the relay says so
+			var tileHead struct{ ID string }
+			_ = json.Unmarshal(head, &tileHead) // without an id, the relay says so
 			// strings always encode
-			body, _ := json.Marshal(map[string]string{"tile_id": head.ID, "period": in.Period})
-			t.Answer, t.Problems, t.Cost = c.ask(ctx, "tile", relayclient.PathTileData, body)
+			body, _ := json.Marshal(map[string]string{"tile_id": tileHead.ID, "period": in.Period})
+			out.Tiles[i] = tile{head, c.ask(ctx, relayclient.PathTileData, body)}
 		})
 	}
 	group.Wait()

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"qualysrelay.example/cmd/relayctl/console/consoletest"
+	"qualysrelay.example/cmd/relayctl/relayclient"
 )
 
 // dashboard is what the page gets.
@@ -58,4 +60,14 @@ func TestTilesThatCannotBeHad(t *testing.T) {
 		require.Len(t, tile.Problems, 1)
 		assert.Contains(t, tile.Problems[0].Message, "Unable to connect to Qualys IOC")
 	}
+}
+
+func TestAListOfTilesThatIsNone(t *testing.T) {
+	d := open(t, func(context.Context, string, []byte) (relayclient.Response, error) {
+		return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"data":"x"}`)}, nil
+	}).tiles(t, "last_7_days")
+	assert.Empty(t, d.Tiles)
+	require.Len(t, d.Problems, 1)
+	assert.Equal(t, "No tiles", d.Problems[0].Heading)
+	assert.Equal(t, "The relay's answer is no list of tiles.", d.Problems[0].Message)
 }

@@ -142,7 +142,8 @@ var metrics = regexp.MustCompile(`\b(total|qualys);dur=(\d{1,9}(?:\.\d{1,9})?)(?
 
 // Timing is what the relay says about its time in Server-Timing headers; zero where it says nothing.
 func (r Response) Timing() (t Timing) {
-	for _, m := range metrics.FindAllStringSubmatch(strings.Join(r.Header.Values("Server-Timing"), ", "), -1) {
+	said := strings.Join(r.Header.Values("Server-Timing"), ", ")
+	for _, m := range metrics.FindAllStringSubmatch(said, -1) {
 		milliseconds, _ := strconv.ParseFloat(m[2], 64)
 		if m[1] == "total" {
 			t.Total = milliseconds

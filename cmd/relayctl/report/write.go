@@ -108,9 +108,8 @@ func (f Finding) severity() string {
 		return ""
 	}
 	words := []string{"None", "Info", "Low", "Medium", "High", "Critical"}
-	worst := slices.MaxFunc(f.hits, func(a, b hit) int {
-		return slices.Index(words, string(a.sighting.Severity)) - slices.Index(words, string(b.sighting.Severity))
-	})
+	rank := func(h hit) int { return slices.Index(words, string(h.sighting.Severity)) }
+	worst := slices.MaxFunc(f.hits, func(a, b hit) int { return rank(a) - rank(b) })
 	return cmp.Or(string(worst.sighting.Severity), "Unknown")
 }
 
@@ -118,10 +117,9 @@ func (f Finding) severity() string {
 // things, so that ctim.Deciding would not be right.
 func (f Finding) judged() (worst *ctim.Judgement) {
 	words := []string{"Clean", "Common", "Unknown", "Suspicious", "Malicious"}
+	rank := func(j *ctim.Judgement) int { return slices.Index(words, j.DispositionName) }
 	for _, h := range f.hits {
-		j := h.event.Judged
-		if j != nil && (worst == nil ||
-			slices.Index(words, j.DispositionName) > slices.Index(words, worst.DispositionName)) {
+		if j := h.event.Judged; j != nil && (worst == nil || rank(j) > rank(worst)) {
 			worst = j
 		}
 	}
