@@ -806,6 +806,19 @@ func TestCheckFindsAnAnswerThatIsNotCTIM(t *testing.T) {
 	}
 }
 
+func TestAnErrorWithoutACodeIsNotOverlooked(t *testing.T) {
+	t.Parallel()
+	good := checkRelay(t)
+	server := startServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == relayclient.PathHealth && r.Header.Get("Authorization") == "Bearer canary-token" {
+			_, _ = io.WriteString(w, `{"data":{"status":"ok"},"errors":[{"message":"it broke"}]}`)
+			return
+		}
+		good.ServeHTTP(w, r)
+	})
+	assertFailed(t, checked(t, server.URL, "canary-token"), stepHealth, "it broke", "", stepObserve)
+}
+
 func TestCheckShowsWhatBecomesOfTwoSlashes(t *testing.T) {
 	t.Parallel()
 	gateway := qualystest.New(t, qualystest.Config{})

@@ -145,9 +145,8 @@ func (c *checker) certificateFault(err error, seen string, leaf *x509.Certificat
 	case otherAuthority:
 		what, cause = "is of an authority that is not known here", "unknown authority"
 	}
-	return bad(fmt.Sprintf("the certificate %s (of %s, by %s, valid from %s until %s)", what, namesOf(leaf),
-		issuerOf(leaf), leaf.NotBefore.UTC().Format(time.DateOnly),
-		leaf.NotAfter.UTC().Format(time.DateOnly)), cause)
+	return bad(fmt.Sprintf("the certificate %s (%s, valid from %s until %s)", what, origin(leaf),
+		leaf.NotBefore.UTC().Format(time.DateOnly), leaf.NotAfter.UTC().Format(time.DateOnly)), cause)
 }
 
 // explain tells what an error of the relay means.
@@ -160,19 +159,16 @@ func (c *checker) explain(e report.Error) Result {
 		errorhelp.For(e.Code, e.Message, relayclient.IsLoopback(c.client.Base.Hostname())))
 }
 
-func namesOf(certificate *x509.Certificate) string {
+// origin is whose certificate it is and which authority's.
+func origin(certificate *x509.Certificate) string {
 	names := slices.Clone(certificate.DNSNames)
 	for _, ip := range certificate.IPAddresses {
 		names = append(names, ip.String())
 	}
-	return plain.Short(cmp.Or(strings.Join(names, ", "), "nobody"), 100)
-}
-
-// issuerOf is the authority's name.
-func issuerOf(certificate *x509.Certificate) string {
-	name := certificate.Issuer.CommonName
+	issuer := certificate.Issuer.CommonName
 	if organization := strings.Join(certificate.Issuer.Organization, ", "); organization != "" {
-		name = strings.TrimSpace(name + " (" + organization + ")")
+		issuer = strings.TrimSpace(issuer + " (" + organization + ")")
 	}
-	return plain.Short(name, 60)
+	return fmt.Sprintf("of %s, by %s", plain.Short(cmp.Or(strings.Join(names, ", "), "nobody"), 100),
+		plain.Short(issuer, 60))
 }

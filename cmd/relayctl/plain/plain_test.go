@@ -125,5 +125,5 @@ func TestCount(t *testing.T) {
 func TestJSONKeepsItsCharacters(t *testing.T) {
 	t.Parallel()
 	in, want := "{\n\t\"größe\": \"\x1b\u202e\U000e0041\"\r}", "{\n\t\"größe\": \"\\u001b\\u202e\\udb40\\udc41\"\r}"
-	assert.True(t, want == string(JSON([]byte(in))), "%q", JSON([]byte(in)))
+	assert.Equal(t, []byte(want), JSON([]byte(in)))
 }
