@@ -44,7 +44,7 @@ func TestTheCacheForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(30*time.Second, 1<<20)
-		key := lookupKey{tenant: qualys.Tenant{User: "a"}.Key(), op: qualys.OpEvents, value: sha(1), limit: 100}
+		key := lookupKey{tenant: qualys.Tenant{User: "a"}.Key(), value: sha(1), limit: 100}
 		c.put(key, answer{events: []*qualys.Event{{ID: "x", Size: 100}}})
 		time.Sleep(29 * time.Second)
 		_, ok := c.get(key)
@@ -64,7 +64,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	const most = 32 << 20
 	c := newCache(time.Minute, most)
-	key := func(value string) lookupKey { return lookupKey{op: qualys.OpEvents, value: value} }
+	key := func(value string) lookupKey { return lookupKey{value: value} }
 	for i := range 100 {
 		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}})
 		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}}) // replaces its own

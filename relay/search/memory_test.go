@@ -111,26 +111,36 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		pool := semaphore.NewWeighted(1000)
 		require.True(t, pool.TryAcquire(500))
 		s := New(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
-		r := s.request(t.Context(), qualys.Tenant{Gateway: "http://gateway.example"})
-		want := func(i int) *waiter { return r.want(lookupKey{op: qualys.OpEvents, value: fmt.Sprint(i)}, target{}) }
-		fits, waits, refused := want(1), want(2), want(3)
-		events := []*qualys.Event{{Size: 300}}
-		begin := time.Now()
-		r.receive(fits, answer{events: events}, time.Now().Add(memoryWait))
-		time.AfterFunc(time.Second, func() { pool.Release(200) })
-		r.receive(waits, answer{events: events}, time.Now().Add(memoryWait))
-		assert.Equal(t, time.Second, time.Since(begin))
-		r.receive(refused, answer{events: events}, time.Now().Add(memoryWait))
-		assert.Equal(t, time.Second+memoryWait, time.Since(begin))
-		for w, err := range map[*waiter]error{fits: nil, waits: nil, refused: ErrMemory} {
-			a := r.wait(w)
-			require.ErrorIs(t, a.err, err)
-			assert.Equal(t, err == nil, len(a.events) == 1)
+		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context()}
+		keep := func() (*lookup, error) {
+			l := newLookup(lookupKey{limit: 100}, target{})
+			l.waiters = []*waiter{{request: r, lookup: l, done: make(chan struct{})}}
+			r.waiters = append(r.waiters, l.waiters...)
+			ctx, cancel := context.WithTimeout(t.Context(), memoryWait)
+			defer cancel()
+			err := tenant.keep(ctx, l, []*qualys.Event{{Size: 300}})
+			return l, err
 		}
-		late := want(4)
-		r.end()
-		r.receive(late, answer{events: events}, time.Now().Add(memoryWait))
-		assert.True(t, pool.TryAcquire(700), "what comes after the end is given back")
+		begin := time.Now()
+		fits, err := keep()
+		require.NoError(t, err)
+		time.AfterFunc(time.Second, func() { pool.Release(200) })
+		waits, err := keep()
+		require.NoError(t, err)
+		assert.Equal(t, time.Second, time.Since(begin))
+		refused, err := keep()
+		require.ErrorIs(t, err, ErrMemory)
+		assert.Equal(t, time.Second+memoryWait, time.Since(begin))
+		assert.Empty(t, refused.found.events)
+		assert.True(t, refused.found.truncated)
+		for _, l := range []*lookup{fits, waits} {
+			w := l.waiters[0]
+			tenant.note(func() { tenant.deliver(l, nil) })
+			assert.Len(t, tenant.wait(w).events, 1)
+		}
+		assert.False(t, pool.TryAcquire(101), "what is not visited is charged for")
+		tenant.end(r)
+		assert.True(t, pool.TryAcquire(700), "what is not visited is given back at the end")
 	})
 }
 

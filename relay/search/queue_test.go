@@ -251,10 +251,9 @@ func TestARequestThatJoinsAQueryInFlightOutlivesItsFirst(t *testing.T) {
 }
 
 func waiters(r *rig) int {
-	req := r.searcher.request(context.Background(), r.fake.Tenant())
-	n := 0
-	req.tenant.note(func() {
-		for _, l := range req.tenant.lookups {
+	tenant, n := r.searcher.tenant(r.fake.Tenant()), 0
+	tenant.note(func() {
+		for _, l := range tenant.lookups {
 			n += len(l.waiters)
 		}
 	})

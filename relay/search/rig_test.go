@@ -59,11 +59,10 @@ func (r *rig) warm(t *testing.T) {
 
 // queued counts the lookups that have not left.
 func (r *rig) queued() int {
-	req := r.searcher.request(context.Background(), r.fake.Tenant())
-	n := 0
-	req.tenant.note(func() {
-		for _, l := range req.tenant.lookups {
-			if l.batch == nil {
+	tenant, n := r.searcher.tenant(r.fake.Tenant()), 0
+	tenant.note(func() {
+		for _, l := range tenant.lookups {
+			if !l.sent {
 				n += len(l.waiters)
 			}
 		}

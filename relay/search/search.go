@@ -56,11 +56,6 @@ func New(client *qualys.Client, o Options) *Searcher {
 	return s
 }
 
-type unbounded struct{}
-
-func (unbounded) Acquire(context.Context, int64) error { return nil }
-func (unbounded) Release(int64)                        {}
-
 // Result is what was found about one observable. What was found before or beside a failure stays.
 type Result struct {
 	Observable ctim.Observable // as it was asked
@@ -78,6 +73,17 @@ type Result struct {
 	Errs []error
 }
 
+// Stats is what one request cost upstream. A call that several requests wait for is counted for each of
+// them.
+type Stats struct {
+	Calls     int           // HTTP exchanges with Qualys, logins among them
+	Logins    int           // logins among the calls
+	Upstream  time.Duration // the time of all calls added up
+	Waits     int           // rate limits that were waited for
+	CacheHits int           // lookups answered from the cache
+	Batches   []int         // for each search, how many lookups it was for
+}
+
 // Search finds the events about each supported observable and calls visit with each result, in the order in
 // which they were asked, as soon as it and those before it are there. Exact duplicates are left out;
 // spellings of one value are searched once and have a result each. visit must not keep the events; it
@@ -86,43 +92,29 @@ type Result struct {
 func (s *Searcher) Search(
 	ctx context.Context, account qualys.Tenant, asked []ctim.Observable, limit int, visit func(Result) bool,
 ) Stats {
-	r := s.request(ctx, account)
 	var results []Result
-	waiters := make(map[ctim.Observable][]*waiter, len(asked)) // for the current state and for history
+	var questions [][]*lookup
+	seen := make(map[ctim.Observable]bool, len(asked))
 	for _, o := range asked {
-		if _, duplicate := waiters[o]; duplicate || !Supported(o.Type) {
+		if seen[o] || !Supported(o.Type) {
 			continue
 		}
+		seen[o] = true
 		target, err := newTarget(o)
-		result := Result{Observable: o, Filter: target.filter}
-		waiters[o] = nil
+		result, both := Result{Observable: o, Filter: target.filter}, []*lookup(nil)
 		if err != nil {
 			result.Errs = []error{err}
 		} else {
-			for state := range states {
-				key := lookupKey{
-					tenant: r.tenant.key, op: qualys.OpEvents, field: target.fields[0], value: target.key,
-					state: state, limit: limit,
-				}
-				waiters[o] = append(waiters[o], r.want(key, target))
+			key := lookupKey{what: string(target.fields[0]), value: target.key, limit: limit}
+			for key.state = range states {
+				both = append(both, newLookup(key, target))
 			}
 		}
-		results = append(results, result)
+		results, questions = append(results, result), append(questions, both)
 	}
-	r.tenant.submit(r, r.order...)
-	for i := range results {
-		result := &results[i]
-		states := waiters[result.Observable]
-		if states != nil {
-			result.merge(r.wait(states[current]), r.wait(states[history]), limit)
-		}
-		if !visit(*result) {
-			break
-		}
-		r.visited(states)
-		result.Events = nil
-	}
-	return r.end()
+	return s.do(ctx, account, questions, func(i int, answers []answer) bool {
+		return visit(results[i].with(answers, limit))
+	})
 }
 
 // Check logs in where needed and makes the smallest search there is. It returns the rate limits that Qualys
@@ -130,9 +122,11 @@ func (s *Searcher) Search(
 func (s *Searcher) Check(
 	ctx context.Context, account qualys.Tenant,
 ) (limits qualys.RateLimits, stats Stats, err error) {
-	stats = s.ask(ctx, account, func(answers []answer) {
+	questions := [][]*lookup{{newLookup(lookupKey{what: whatCheck}, target{})}}
+	stats = s.do(ctx, account, questions, func(_ int, answers []answer) bool {
 		limits, err = answers[0].limits, answers[0].err
-	}, question{key: lookupKey{op: opCheck, limit: 1}})
+		return true
+	})
 	return limits, stats, err
 }
 
@@ -141,11 +135,12 @@ func (s *Searcher) Check(
 func (s *Searcher) Newest(
 	ctx context.Context, account qualys.Tenant, f qualys.Filter, limit int, visit func(Result),
 ) Stats {
-	return s.ask(ctx, account, func(answers []answer) {
-		result := Result{Filter: f}
-		result.merge(answers[0], answer{}, limit)
-		visit(result)
-	}, question{f, lookupKey{op: opNewest, limit: limit}})
+	key := lookupKey{what: whatNewest, value: f.String(), limit: limit}
+	questions := [][]*lookup{{newLookup(key, target{filter: f})}}
+	return s.do(ctx, account, questions, func(_ int, answers []answer) bool {
+		visit(Result{Filter: f}.with(answers, limit))
+		return true
+	})
 }
 
 // CountResult is the answer to one query of Count.
@@ -158,114 +153,96 @@ type CountResult struct {
 func (s *Searcher) Count(
 	ctx context.Context, account qualys.Tenant, queries []qualys.CountQuery,
 ) ([]CountResult, Stats) {
-	questions, results := make([]question, len(queries)), make([]CountResult, len(queries))
+	questions, results := make([][]*lookup, len(queries)), make([]CountResult, len(queries))
 	for i, q := range queries {
-		questions[i] = question{q.Filter, lookupKey{op: qualys.OpCount, state: history, split: q.Split}}
+		key := lookupKey{what: whatCount, value: q.Filter.String(), state: history, split: q.Split}
 		if q.Active {
-			questions[i].key.state = current
+			key.state = current
 		}
+		questions[i] = []*lookup{newLookup(key, target{filter: q.Filter})}
 	}
-	stats := s.ask(ctx, account, func(answers []answer) {
-		for i, a := range answers {
-			results[i] = CountResult{a.count, a.err}
-		}
-	}, questions...)
+	stats := s.do(ctx, account, questions, func(i int, answers []answer) bool {
+		results[i] = CountResult{answers[0].count, answers[0].err}
+		return true
+	})
 	return results, stats
 }
 
-// question is what a lookup that is joined with no others is about. Its key lacks the tenant and the value.
-type question struct {
-	filter qualys.Filter
-	key    lookupKey
-}
-
-// ask calls visit with the answers, in the order of the questions. They are charged for until it returns.
-func (s *Searcher) ask(
-	ctx context.Context, account qualys.Tenant, visit func([]answer), questions ...question,
+// do makes the lookups of all questions and calls visit with the answers to each question, in order, until
+// it returns false. The answers are charged for until visit returns. Every request is one call of it.
+func (s *Searcher) do(
+	ctx context.Context, account qualys.Tenant, questions [][]*lookup, visit func(int, []answer) bool,
 ) Stats {
-	r := s.request(ctx, account)
-	waiters, answers := make([]*waiter, len(questions)), make([]answer, len(questions))
-	for i, q := range questions {
-		q.key.tenant, q.key.value = r.tenant.key, q.filter.String()
-		waiters[i] = r.want(q.key, target{filter: q.filter, alone: true})
+	t, r := s.tenant(account), &request{ctx: ctx}
+	waiters := make(map[lookupKey]*waiter)
+	for _, lookups := range questions {
+		for _, l := range lookups {
+			l.key.tenant = t.key
+			w := waiters[l.key]
+			if w == nil {
+				_, cached := s.cache.get(l.key)
+				w = &waiter{request: r, lookup: l, cached: cached, done: make(chan struct{})}
+				waiters[l.key], r.waiters = w, append(r.waiters, w)
+			}
+			w.questions++
+		}
 	}
-	r.tenant.submit(r, r.order...)
-	for i, w := range waiters {
-		answers[i] = r.wait(w)
+	t.submit(r.waiters...)
+	stop := context.AfterFunc(ctx, func() { t.note(func() { t.leave(r, context.Cause(ctx)) }) })
+	defer stop()
+	for i, lookups := range questions {
+		answers := make([]answer, len(lookups))
+		for j, l := range lookups {
+			answers[j] = t.wait(waiters[l.key])
+		}
+		more := visit(i, answers)
+		t.note(func() {
+			for _, l := range lookups {
+				waiters[l.key].visited()
+			}
+		})
+		if !more {
+			break
+		}
 	}
-	visit(answers)
-	return r.end()
+	return t.end(r)
 }
 
-// merge joins the answers of both states. An event of history that is the same occurrence as one of the
-// current state is left out.
-func (r *Result) merge(active, past answer, limit int) {
-	r.Examined, r.Unreadable = active.examined+past.examined, active.unreadable+past.unreadable
-	occurrences := map[string]bool{}
-	for _, e := range active.events {
-		r.Events = append(r.Events, e)
-		occurrences[e.TimeSeriesID] = true
+// tenant returns the account's tenant.
+func (s *Searcher) tenant(account qualys.Tenant) *tenant {
+	key := account.Key()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.tenants.Get(key)
+	if !ok {
+		t = &tenant{
+			searcher: s, account: account, key: key, allowed: s.options.Concurrency,
+			lookups: make(map[lookupKey]*lookup),
+		}
+		s.tenants.Add(key, t)
 	}
-	for _, e := range past.events {
-		if e.ID == "" || !occurrences[e.ID] {
+	return t
+}
+
+// with adds the answers about both states. An event of history that is the same occurrence as one of the
+// current state is left out.
+func (r Result) with(answers []answer, limit int) Result {
+	occurrences := make(map[string]bool)
+	for _, a := range answers {
+		for _, e := range a.events {
+			if e.Active {
+				occurrences[e.TimeSeriesID] = true
+			} else if e.ID != "" && occurrences[e.ID] {
+				continue
+			}
 			r.Events = append(r.Events, e)
 		}
-	}
-	r.Truncated = active.truncated || past.truncated || len(r.Events) > limit
-	r.Events = r.Events[:min(len(r.Events), limit)]
-	for _, err := range []error{active.err, past.err} {
-		if err != nil && (len(r.Errs) == 0 || r.Errs[0].Error() != err.Error()) {
-			r.Errs = append(r.Errs, err)
+		r.Truncated = r.Truncated || a.truncated || len(r.Events) > limit
+		r.Examined, r.Unreadable = r.Examined+a.examined, r.Unreadable+a.unreadable
+		if a.err != nil && (len(r.Errs) == 0 || r.Errs[0].Error() != a.err.Error()) {
+			r.Errs = append(r.Errs, a.err)
 		}
 	}
-}
-
-// cache holds the latest answers of lookups; those unused for longest make place.
-type cache struct {
-	ttl  time.Duration
-	most int64 // bytes
-
-	mu      sync.Mutex
-	entries *simplelru.LRU[lookupKey, cacheEntry]
-	bytes   int64
-}
-
-type cacheEntry struct {
-	answer answer
-	bytes  int64
-	until  time.Time
-}
-
-func newCache(ttl time.Duration, most int64) *cache {
-	const entries = 10_000
-	c := &cache{ttl: ttl, most: most}
-	c.entries, _ = simplelru.NewLRU(entries, func(_ lookupKey, e cacheEntry) { c.bytes -= e.bytes })
-	return c
-}
-
-func (c *cache) get(key lookupKey) (answer, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	entry, ok := c.entries.Get(key)
-	if ok && !time.Now().Before(entry.until) {
-		c.entries.Remove(key)
-		return answer{}, false
-	}
-	return entry.answer, ok
-}
-
-// put keeps an answer without an error, unless it has more than a quarter of the cache's bytes.
-func (c *cache) put(key lookupKey, a answer) {
-	const overhead, partSize = 512, 96 // bytes of an entry without events, and of a part of a count
-	size := overhead + int64(len(key.value)) + a.size() + partSize*int64(len(a.count.Parts))
-	if c.ttl <= 0 || a.err != nil || key.op == opCheck || size > c.most/4 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.entries.Remove(key) // Add would overwrite it without giving its bytes back
-	c.entries.Add(key, cacheEntry{answer: a, bytes: size, until: time.Now().Add(c.ttl)})
-	for c.bytes += size; c.bytes > c.most; {
-		c.entries.RemoveOldest()
-	}
+	r.Events = r.Events[:min(len(r.Events), limit)]
+	return r
 }

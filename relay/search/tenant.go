@@ -7,14 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"qualysrelay.example/qualys"
 )
 
 const (
 	maxJoined   = 50          // lookups in one query
-	maxLimits   = 2           // rate limits that a query waits for
 	defaultWait = time.Second // for a rate limit that does not say how long
 	longestWait = time.Hour   // that is believed
 )
@@ -25,24 +22,24 @@ type tenant struct {
 	searcher *Searcher
 	account  qualys.Tenant
 	key      qualys.TenantKey
-	calls    *semaphore.Weighted // in flight; one weighs more where Qualys allows fewer than configured
 
 	mu           sync.Mutex
-	lookups      map[lookupKey]*lookup // that are not answered and not given up
-	queues       [states]queue
-	concurrency  int64         // calls in flight that Qualys allows
-	loggingIn    bool          // a call in flight logs in first
-	failures     int           // of joined searches, in a row
-	pausedUntil  time.Time     // the end of the wait that a rate limit asks for, as far as it is believed
-	limitedUntil time.Time     // the end of the wait that Qualys told
-	limited      *qualys.Error // which said so
+	lookups      map[lookupKey]*lookup // that somebody waits for
+	requests     [states][]*request    // with queued lookups; the next one's turn first
+	turns        []turn                // what waits for a call, the next one first
+	calls        [states]int           // in flight
+	allowed      int                   // calls in flight, by the options and by Qualys
+	loggingIn    bool                  // a call in flight logs in first
+	failures     int                   // of joined searches, in a row
+	pausedUntil  time.Time             // the end of the wait that a rate limit asks for, as far as it is believed
+	limitedUntil time.Time             // the end of the wait that Qualys told
+	limited      *qualys.Error         // which said so
 }
 
-// queue is what waits to be sent in one state.
-type queue struct {
-	requests []*request          // with queued lookups; the next one's turn first
-	forming  bool                // a query waits for a call to be free
-	calls    *semaphore.Weighted // in flight
+// turn is one call's place in the line: of a part of the batch, or without one of a new query.
+type turn struct {
+	state state
+	batch *batch
 }
 
 // note does something under the mutex. Called without it.
@@ -52,138 +49,185 @@ func (t *tenant) note(work func()) {
 	work()
 }
 
-// submit makes the request wait for lookups, all but those that are cached, and sends what may leave. Called
+// submit makes requests wait for lookups, all but those that are cached, and sends what may leave. Called
 // without the mutex.
-func (t *tenant) submit(r *request, waiters ...*waiter) {
+func (t *tenant) submit(waiters ...*waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err := cmp.Or(context.Cause(r.ctx), t.refusal(r))
 	for _, w := range waiters {
-		key := w.lookup.key
-		switch open := t.lookups[key]; {
-		case w.cached:
+		if w.cached {
 			continue
-		case err != nil:
-			w.answer.err = err
-			close(w.done)
+		}
+		r, key := w.request, w.lookup.key
+		if err := cmp.Or(context.Cause(r.ctx), t.refusal(r)); err != nil {
+			w.receive(answer{err: err})
 			continue
-		case open != nil:
+		}
+		if open := t.lookups[key]; open != nil {
 			w.lookup = open
-		default:
-			t.lookups[key], w.lookup.waiters = w.lookup, make(map[*request]*waiter, 1)
 		}
-		w.lookup.waiters[r] = w
-		if w.lookup.batch == nil {
-			if len(r.queue[key.state]) == 0 {
-				t.queues[key.state].requests = append(t.queues[key.state].requests, r)
-			}
-			r.queue[key.state] = append(r.queue[key.state], w.lookup)
+		t.lookups[key] = w.lookup
+		w.lookup.waiters = append(w.lookup.waiters, w)
+		if w.lookup.sent {
+			continue
 		}
+		if len(t.requests[key.state]) == 0 {
+			t.turns = append(t.turns, turn{state: key.state})
+		}
+		if len(r.queue[key.state]) == 0 {
+			t.requests[key.state] = append(t.requests[key.state], r)
+		}
+		r.queue[key.state] = append(r.queue[key.state], w.lookup)
 	}
-	for s := range states {
-		t.form(s)
+	t.dispatch()
+}
+
+// wait returns the answer once it is there. One in the cache is taken, and charged for, only now; whose time
+// is over gets it uncharged, since it is visited at once. Called without the mutex.
+func (t *tenant) wait(w *waiter) answer {
+	found, ok := t.searcher.cache.get(w.lookup.key)
+	switch {
+	case w.cached && ok:
+		found.charge = &charge{memory: t.searcher.options.Memory}
+		ctx, cancel := context.WithTimeout(w.request.ctx, memoryWait)
+		defer cancel()
+		if err := found.charge.grow(ctx, found.size()); err != nil && w.request.ctx.Err() == nil {
+			found = answer{truncated: true, err: err}
+		}
+		t.note(func() {
+			w.request.stats.CacheHits++
+			w.receive(found)
+		})
+		w.cached = false
+	case w.cached: // dropped since the request began
+		w.cached = false
+		t.submit(w)
 	}
+	<-w.done
+	return w.answer
 }
 
 // leave ends all that the request waits for.
 func (t *tenant) leave(r *request, err error) {
-	for _, w := range r.order {
-		t.dismiss(r, w.lookup, err)
+	for _, w := range r.waiters {
+		t.dismiss(w, err)
 	}
 	r.queue = [states][]*lookup{}
 }
 
-// dismiss ends a request's wait for a lookup with an error and what was found, which is not charged for
-// since it is about to be visited. What nobody waits for any more is given up.
-func (t *tenant) dismiss(r *request, l *lookup, err error) {
-	w := l.waiters[r]
-	if w == nil {
+// end gives up what the request has not been answered, and its memory. Called without the mutex.
+func (t *tenant) end(r *request) Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leave(r, context.Canceled)
+	for _, w := range r.waiters {
+		w.release()
+	}
+	stats := r.stats
+	stats.Batches = slices.Clone(r.stats.Batches)
+	return stats
+}
+
+// dismiss ends a wait, if it has not ended, with an error and what was found. What nobody waits for any more
+// is given up.
+func (t *tenant) dismiss(w *waiter, err error) {
+	l := w.lookup
+	i := slices.Index(l.waiters, w)
+	if i < 0 {
 		return
 	}
-	w.answer = answer{events: l.found, err: err}.first(l.key.limit)
-	close(w.done)
-	delete(l.waiters, r)
-	switch {
-	case l.wanted():
-	case l.batch == nil:
-		t.forget(l)
-	case !slices.ContainsFunc(l.batch.all, (*lookup).wanted):
-		t.forget(l.batch.all...)
-		l.batch.cancel()
-	}
-}
-
-// forget takes lookups out of the tenant, so that who wants one next makes a new one.
-func (t *tenant) forget(lookups ...*lookup) {
-	for _, l := range lookups {
-		if l.drop(); t.lookups[l.key] == l {
-			delete(t.lookups, l.key)
-		}
-	}
-}
-
-// deliver ends a lookup: its answer is cached, and given to all who wait for it. Called without the mutex.
-func (t *tenant) deliver(l *lookup, a answer, until time.Time) {
-	a = a.first(l.key.limit)
-	t.searcher.cache.put(l.key, a)
-	var waiters map[*request]*waiter
-	t.note(func() {
-		if waiters, l.waiters = l.waiters, nil; t.lookups[l.key] == l {
-			delete(t.lookups, l.key)
-		}
-	})
-	for r, w := range waiters {
-		r.receive(w, a, until)
-	}
-	t.note(l.drop)
-}
-
-// form sends the next query of a state as soon as a call is free, and then the one after it.
-func (t *tenant) form(s state) {
-	queue := &t.queues[s]
-	if queue.forming || queue.first(s) == nil {
+	l.waiters = slices.Delete(l.waiters, i, i+1)
+	found := l.found
+	found.err = err
+	if w.receive(found); l.wanted() {
 		return
 	}
-	queue.forming = true
-	go func() {
-		weight, _ := t.acquire(context.Background(), s) // never fails: calls in flight end
-		var f *batch
-		t.note(func() {
-			f, queue.forming = t.take(s), false
-			f.weight = weight
-			t.form(s)
-		})
-		defer f.cancel()
-		if t.search(f, f.all); f.weight > 0 { // nobody waits any more
-			t.release(s, weight)
+	t.forget(l)
+	if q := l.query; q != nil && !slices.ContainsFunc(q.lookups, (*lookup).wanted) {
+		q.cancel()
+	}
+}
+
+// deliver ends a lookup: what it found is cached, and given to all who wait for it.
+func (t *tenant) deliver(l *lookup, err error) {
+	l.found.err = err
+	t.searcher.cache.put(l.key, l.found)
+	for _, w := range l.waiters {
+		w.receive(l.found)
+	}
+	l.waiters, l.query = nil, nil
+	t.forget(l)
+}
+
+// forget takes a lookup out of the tenant, so that who wants one next makes a new one. What it found goes
+// too, unless a query is still at work on it.
+func (t *tenant) forget(l *lookup) {
+	if t.lookups[l.key] == l {
+		delete(t.lookups, l.key)
+	}
+	if l.query == nil {
+		l.restart()
+	}
+}
+
+// dispatch sends what may leave now, each in its turn. A state has half of the calls, so that one does not
+// wait for the other.
+func (t *tenant) dispatch() {
+	if time.Now().Before(t.pausedUntil) {
+		return // it is called again then
+	}
+	half := (t.searcher.options.Concurrency + 1) / 2
+	for i := 0; i < len(t.turns) && t.calls[current]+t.calls[history] < t.allowed; {
+		next := t.turns[i]
+		if t.calls[next.state] == half {
+			i++
+			continue
 		}
-	}()
+		t.turns = slices.Delete(t.turns, i, i+1)
+		b := next.batch
+		if b == nil {
+			b = t.form(next.state)
+		}
+		q := b.parts[len(b.parts)-1]
+		b.parts = b.parts[:len(b.parts)-1]
+		if t.start(q) {
+			go t.run(q)
+		}
+	}
 }
 
-// acquire waits for a call to be free: one of the tenant's, and one of the half of them that a state has.
-// Called without the mutex.
-func (t *tenant) acquire(ctx context.Context, s state) (weight int64, err error) {
-	if err := t.queues[s].calls.Acquire(ctx, 1); err != nil {
-		return 0, err
+// form forms a query of one lookup of each waiting request in turn, as many as fit.
+func (t *tenant) form(s state) *batch {
+	const or = len("+or+")
+	var lookups []*lookup
+	ctx := context.Background()
+	for size := 0; len(lookups) < maxJoined; {
+		l := t.first(s)
+		if l == nil {
+			break
+		}
+		size += l.target.filter.EncodedLen() + or
+		if len(lookups) > 0 && (size > maxFilter || l.target.alone || lookups[0].target.alone) {
+			break
+		}
+		lookups, l.sent = append(lookups, l), true
+		ctx = context.WithoutCancel(t.requests[s][0].ctx) // for the trace
+		t.requests[s] = append(t.requests[s][1:], t.requests[s][0])
 	}
-	t.note(func() { weight = (int64(t.searcher.options.Concurrency) + t.concurrency - 1) / t.concurrency })
-	if err = t.calls.Acquire(ctx, weight); err != nil {
-		t.queues[s].calls.Release(1)
+	if t.first(s) != nil {
+		t.turns = append(t.turns, turn{state: s})
 	}
-	return weight, err
-}
-
-func (t *tenant) release(s state, weight int64) {
-	t.calls.Release(weight)
-	t.queues[s].calls.Release(1)
+	b := &batch{ctx: ctx, state: s, budget: splitBudget}
+	b.parts = []*query{{batch: b, lookups: lookups}}
+	return b
 }
 
 // first is the lookup whose turn it is, or nil. It passes over those that nobody waits for and those that
 // left for another request.
-func (q *queue) first(s state) *lookup {
-	for ; len(q.requests) > 0; q.requests = q.requests[1:] {
-		for r := q.requests[0]; len(r.queue[s]) > 0; r.queue[s] = r.queue[s][1:] {
-			if l := r.queue[s][0]; l.batch == nil && l.wanted() {
+func (t *tenant) first(s state) *lookup {
+	for ; len(t.requests[s]) > 0; t.requests[s] = t.requests[s][1:] {
+		for r := t.requests[s][0]; len(r.queue[s]) > 0; r.queue[s] = r.queue[s][1:] {
+			if l := r.queue[s][0]; !l.sent && l.wanted() {
 				return l
 			}
 		}
@@ -191,46 +235,22 @@ func (q *queue) first(s state) *lookup {
 	return nil
 }
 
-// take forms a query of one lookup of each waiting request in turn, as many as fit.
-func (t *tenant) take(s state) *batch {
-	const or = len("+or+")
-	f, queue, ctx := &batch{state: s, budget: splitBudget}, &t.queues[s], context.Background()
-	for size := 0; len(f.all) < maxJoined; {
-		l := queue.first(s)
-		if l == nil {
-			break
-		}
-		size += l.target.filter.EncodedLen() + or
-		if len(f.all) > 0 && (size > maxFilter || l.target.alone || f.all[0].target.alone) {
-			break
-		}
-		f.all, l.batch = append(f.all, l), f
-		ctx = context.WithoutCancel(queue.requests[0].ctx) // for the trace
-		queue.requests = append(queue.requests[1:], queue.requests[0])
-	}
-	f.ctx, f.cancel = context.WithCancel(ctx)
-	return f
-}
-
-// pause stops the tenant's calls after the rate limit of a call for some lookups, and answers who has no
-// time for the wait.
-func (t *tenant) pause(e *qualys.Error, lookups []*lookup) {
+// pause stops the tenant's calls after a rate limit, and answers who has no time for the wait. Who waits for
+// a call in flight still gets its answer.
+func (t *tenant) pause(e *qualys.Error) {
 	wait := min(e.Limits.Wait, longestWait)
 	if wait <= 0 {
 		wait = defaultWait
 	}
 	if until := time.Now().Add(wait); until.After(t.pausedUntil) {
 		t.pausedUntil, t.limitedUntil = until, time.Now().Add(max(wait, e.Limits.Wait))
+		time.AfterFunc(wait, func() { t.note(t.dispatch) })
 	}
 	t.limited = withoutWords(e)
-	requests, _ := waiting(lookups)
-	for r := range requests {
-		r.stats.Waits++
-	}
 	for _, l := range t.lookups {
-		for r := range l.waiters {
-			if err := t.refusal(r); err != nil && !l.calling {
-				t.dismiss(r, l, err)
+		for _, w := range slices.Clone(l.waiters) {
+			if err := t.refusal(w.request); err != nil && l.query == nil {
+				t.dismiss(w, err)
 			}
 		}
 	}
