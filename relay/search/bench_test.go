@@ -42,9 +42,9 @@ func BenchmarkRoundTrips(b *testing.B) {
 					fake.Inject(f)
 				}
 				client := qualys.NewClient(qualys.Options{})
-				s, account := New(client, Options{}), fake.Tenant()
+				s, account := newSearcher(client, Options{}), fake.Tenant()
 				if c.warm { // the login and the connections
-					searchAs(b.Context(), New(client, Options{}), account, 100, obs("md5", md5(1))...)
+					searchAs(b.Context(), newSearcher(client, Options{}), account, 100, obs("md5", md5(1))...)
 				}
 				fake.SetDelay(roundTrip)
 				fake.ResetStats()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -49,7 +48,7 @@ type lookup struct {
 	key     lookupKey
 	target  target
 	waiters []*waiter
-	sent    bool   // it has left the queues of the requests
+	place   int    // in its batch, from 1; 0: it is in the queues of the requests
 	found   answer // so far
 	query   *query // in flight, that is about it
 
@@ -70,8 +69,8 @@ func newLookup(key lookupKey, t target) *lookup {
 
 func (l *lookup) wanted() bool { return len(l.waiters) > 0 }
 
-// restart forgets what was found.
-func (l *lookup) restart() {
+// release gives back what was found.
+func (l *lookup) release() {
 	l.found.charge.release()
 	l.found, l.examined = answer{}, 0
 }
@@ -88,19 +87,15 @@ type waiter struct {
 
 // receive ends the wait. Called with tenant.mu held.
 func (w *waiter) receive(a answer) {
+	if a.charge != nil {
+		a.charge.holders++
+	}
 	w.answer = a
-	w.answer.charge.hold()
 	w.request.held += a.size()
 	close(w.done)
 }
 
-// visited notes that one question fewer needs the answer.
-func (w *waiter) visited() {
-	if w.questions--; w.questions == 0 {
-		w.release()
-	}
-}
-
+// release gives the answer back. Called with tenant.mu held.
 func (w *waiter) release() {
 	w.answer.charge.release()
 	w.request.held -= w.answer.size()
@@ -136,41 +131,31 @@ func (a answer) size() (bytes int64) {
 	return bytes
 }
 
-// charge is memory that is given back by the last of those that hold it. The methods that take or give it do
-// nothing where it is nil.
+// charge is memory that the last of its holders gives back. The holders are under tenant.mu.
 type charge struct {
 	memory  qualys.Memory
-	bytes   int64 // grow changes them; its caller holds the charge
-	holders atomic.Int32
+	bytes   int64 // changed by one holder only
+	holders int
 }
 
+// grow waits for more memory. Its error is ErrMemory.
 func (c *charge) grow(ctx context.Context, bytes int64) error {
-	if bytes == 0 {
-		return nil
-	}
-	if c.memory.Acquire(ctx, bytes) != nil {
+	if bytes > 0 && c.memory.Acquire(ctx, bytes) != nil {
 		return ErrMemory
 	}
 	c.bytes += bytes
 	return nil
 }
 
-func (c *charge) hold() {
-	if c != nil {
-		c.holders.Add(1)
-	}
-}
-
+// release is called by each holder. It does nothing where there is no charge.
 func (c *charge) release() {
-	if c != nil && c.holders.Add(-1) == 0 && c.bytes > 0 {
+	if c == nil {
+		return
+	}
+	if c.holders--; c.holders == 0 && c.bytes > 0 {
 		c.memory.Release(c.bytes)
 	}
 }
-
-type unbounded struct{}
-
-func (unbounded) Acquire(context.Context, int64) error { return nil }
-func (unbounded) Release(int64)                        {}
 
 // cache holds the latest answers of lookups; those unused for longest make place.
 type cache struct {

@@ -110,7 +110,7 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := semaphore.NewWeighted(1000)
 		require.True(t, pool.TryAcquire(500))
-		s := New(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
+		s := newSearcher(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
 		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context()}
 		keep := func() (*lookup, error) {
 			l := newLookup(lookupKey{limit: 100}, target{})
@@ -139,8 +139,9 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 			assert.Len(t, tenant.wait(w).events, 1)
 		}
 		assert.False(t, pool.TryAcquire(101), "what is not visited is charged for")
-		tenant.end(r)
-		assert.True(t, pool.TryAcquire(700), "what is not visited is given back at the end")
+		fits.release()
+		tenant.note(r.waiters[0].release)
+		assert.True(t, pool.TryAcquire(400), "what was visited is given back")
 	})
 }
 

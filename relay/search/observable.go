@@ -199,19 +199,19 @@ func (t target) searches(e *qualys.Event) bool {
 //     value is shown, or it is searched again because its search does look at them.
 func share(targets []target, events []*qualys.Event) (shares [][]*qualys.Event, uncertain []bool) {
 	shares, uncertain = make([][]*qualys.Event, len(targets)), make([]bool, len(targets))
-	others := func(t target) bool { return t.kind != targets[0].kind }
-	alone, oneKind := len(targets) == 1, !slices.ContainsFunc(targets, others)
-	matches, shown := make([]match, len(targets)), make(map[qualys.Field][2]string)
+	matches, shown := make([]match, len(targets)), make([][2]string, len(targets))
+	like := make([]int, len(targets)) // the first target of the same kind
+	for i, t := range targets {
+		like[i] = slices.IndexFunc(targets, func(other target) bool { return other.kind == t.kind })
+	}
+	alone, oneKind := len(targets) == 1, slices.Max(like) == 0
 	for _, e := range events {
-		clear(shown)
 		explained := false
 		for i, t := range targets {
-			values, ok := shown[t.fields[0]]
-			if !ok {
-				values = t.shown(e)
-				shown[t.fields[0]] = values
+			if like[i] == i {
+				shown[i] = t.shown(e)
 			}
-			matches[i] = t.match(values)
+			matches[i] = t.match(shown[like[i]])
 			explained = explained || matches[i] == yes || matches[i] == unknown && t.searches(e)
 		}
 		for i, t := range targets {

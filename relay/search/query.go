@@ -24,15 +24,17 @@ const (
 
 	firstBackoff, lastBackoff = 100 * time.Millisecond, 2 * time.Second
 
+	endless = time.Hour // the time of a request without a deadline
+
 	// joinedTime is the part of the remaining time that a joined query gets, so that there is time to split
 	// it where one value makes it hang.
 	joinedTime = 0.4
 
 	// splitBudget is how many splits a batch has without a success among its parts; a success restores it.
-	// Six splits lead from fifty lookups to one, and at most two parts are searched at once, the latest
-	// first. So bad values are isolated as long as only a few follow each other, such as every second one. A
-	// batch that fails for every value makes 1 + 2*12 searches. What is left when the budget is used up gets
-	// the last error.
+	// Six levels of splits lead from fifty lookups to one, and the two parts that a state can search at once
+	// use up 11 on the way. So bad values are isolated as long as only a few follow each other, such as every
+	// second one. A batch that fails for every value makes 1 + 2*12 searches. What is left when the budget is
+	// used up gets the last error.
 	splitBudget = 12
 
 	// outage is how many joined searches of a tenant, over all its queries, may fail in a row before none is
@@ -43,10 +45,10 @@ const (
 
 // batch is a query as it was formed, and what is left to be searched of it. It is under tenant.mu.
 type batch struct {
-	ctx    context.Context //nolint:containedctx // of the trace; it never ends
 	state  state
-	parts  []*query // that wait for their turn; the last one is the next
-	budget int      // splits that are left
+	ctx    context.Context //nolint:containedctx // of the trace; it never ends
+	parts  []*query        // that wait for their turn, in the order of their lookups; none before it is formed
+	budget int             // splits that are left
 }
 
 // query is one call for one lookup, or for several joined with "or".
@@ -57,9 +59,8 @@ type query struct {
 	ctx      context.Context //nolint:containedctx // ends when nobody waits for any of the lookups
 	cancel   context.CancelFunc
 	requests map[*request]bool // that wait when it leaves
-	deadline time.Time         // when the last of them gives up; zero where one never does
+	deadline time.Time         // when the last of them gives up
 	tries    uint
-	limits   qualys.RateLimits // that Qualys told
 }
 
 func (q *query) joined() bool { return len(q.lookups) > 1 }
@@ -79,19 +80,18 @@ func (t *tenant) start(q *query) bool {
 	t.calls[q.state]++
 	q.ctx, q.cancel = context.WithCancel(q.batch.ctx)
 	q.requests = make(map[*request]bool)
-	endless := false
 	for _, l := range q.lookups {
 		l.query = q
 		for _, w := range l.waiters {
 			q.requests[w.request] = true
 			deadline, ok := w.request.ctx.Deadline()
-			if endless = endless || !ok; deadline.After(q.deadline) {
+			if !ok {
+				deadline = time.Now().Add(endless)
+			}
+			if deadline.After(q.deadline) {
 				q.deadline = deadline
 			}
 		}
-	}
-	if endless {
-		q.deadline = time.Time{}
 	}
 	for r := range q.requests {
 		r.stats.Batches = append(r.stats.Batches, len(q.lookups))
@@ -114,9 +114,6 @@ func (t *tenant) run(q *query) {
 	t.calls[q.state]--
 	for _, l := range q.lookups {
 		l.query = nil
-	}
-	if q.limits.Concurrency > 0 {
-		t.allowed = min(q.limits.Concurrency, t.searcher.options.Concurrency)
 	}
 	e, ok := asError(err)
 	if ok && q.joined() {
@@ -159,11 +156,13 @@ func (t *tenant) run(q *query) {
 // part is a query for some lookups of the same batch.
 func (q *query) part(lookups []*lookup) *query { return &query{batch: q.batch, lookups: lookups} }
 
-// put has parts of a batch searched before its others, in their order.
+// put has parts of a batch searched, each in its turn.
 func (t *tenant) put(parts ...*query) {
-	for _, q := range slices.Backward(parts) {
-		q.parts = append(q.parts, q)
-		t.turns = append(t.turns, turn{q.state, q.batch})
+	for _, q := range parts {
+		if len(q.lookups) > 0 {
+			q.parts, t.turns = append(q.parts, q), append(t.turns, q.batch)
+		}
+		slices.SortFunc(q.parts, func(a, b *query) int { return a.lookups[0].place - b.lookups[0].place })
 	}
 }
 
@@ -198,7 +197,7 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 		return nil, err
 	}
 	defer page.Release()
-	begins := events.PageNumber == 0
+	begins := first.number == 0
 	if begins {
 		first.seen = make(map[string]bool)
 	}
@@ -207,29 +206,28 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 	defer cancel()
 	for i, l := range q.lookups {
 		if begins {
-			t.note(l.restart)
+			t.note(l.release)
 		}
 		err := t.keep(ctx, l, shares[i])
 		t.note(func() {
+			l.found.count, l.found.limits = count, page.Limits
+			l.found.unreadable += page.Unreadable
 			l.examined += len(page.Events) + page.Unreadable
-			enough := !page.Full || l.found.truncated
-			switch {
+			end := (l.number+1)*l.size >= window
+			switch enough := !page.Full || l.found.truncated; {
 			case q.joined() && (uncertain[i] || page.Unreadable > 0 || !enough):
 				again = append(again, l)
-				return
-			case err != nil, enough:
-			case (l.number+1)*l.size >= window:
-				l.found.truncated, l.found.examined = true, l.examined
-			case l.size < maxPage: // from the start, since the offset is a number of pages
-				l.size, again = maxPage, append(again, l)
-				return
+			case !enough && !end:
+				if l.number++; l.size < maxPage { // from the start, since the offset is a number of pages
+					l.size, l.number = maxPage, 0
+				}
+				again = append(again, l)
 			default:
-				l.number, again = l.number+1, append(again, l)
-				return
+				if !enough {
+					l.found.truncated, l.found.examined = true, l.examined
+				}
+				t.deliver(l, err)
 			}
-			l.found.unreadable += page.Unreadable
-			l.found.count, l.found.limits = count, page.Limits
-			t.deliver(l, err)
 		})
 	}
 	return again, nil
@@ -238,33 +236,28 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 // keep adds events to what a lookup found: up to its limit, as many as one of the requests that wait for it
 // may still hold, where there is memory for them. Its error is ErrMemory.
 func (t *tenant) keep(ctx context.Context, l *lookup, events []*qualys.Event) (err error) {
-	options := t.searcher.options
-	var charged *charge
-	var size, room int64
-	n := 0
+	options, size, before := t.searcher.options, int64(0), len(l.found.events)
 	t.note(func() {
 		if l.found.charge == nil {
-			l.found.charge = &charge{memory: options.Memory}
-			l.found.charge.hold()
+			l.found.charge = &charge{memory: options.Memory, holders: 1}
 		}
-		charged, n = l.found.charge, len(l.found.events)
+		room := int64(0)
 		for _, w := range l.waiters {
-			room = max(room, options.MaxRequestBytes-w.request.held-charged.bytes)
+			room = max(room, options.MaxRequestBytes-w.request.held-l.found.charge.bytes)
 		}
 		for _, e := range events {
-			if l.found.truncated = len(l.found.events) == l.key.limit; l.found.truncated {
+			full := len(l.found.events) == l.key.limit
+			if full || size+int64(e.Size) > room {
+				if l.found.truncated = true; !full {
+					err = ErrMemory
+				}
 				break
 			}
-			if size += int64(e.Size); size > room {
-				size -= int64(e.Size)
-				l.found.truncated, err = true, ErrMemory
-				break
-			}
-			l.found.events = append(l.found.events, e)
+			l.found.events, size = append(l.found.events, e), size+int64(e.Size)
 		}
 	})
-	if charged.grow(ctx, size) != nil {
-		t.note(func() { l.found.events, l.found.truncated, err = l.found.events[:n], true, ErrMemory })
+	if l.found.charge.grow(ctx, size) != nil {
+		t.note(func() { l.found.events, l.found.truncated, err = l.found.events[:before], true, ErrMemory })
 	}
 	return err
 }
@@ -275,16 +268,12 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 	client, key := t.searcher.client, q.lookups[0].key
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = firstBackoff, lastBackoff
-	options := []backoff.RetryOption{backoff.WithBackOff(pauses), backoff.WithMaxTries(q.tries)}
 	ctx, end := t.searcher.options.Span(q.ctx, "qualys.search")
-	if !q.deadline.IsZero() {
-		left := time.Until(q.deadline)
-		options = append(options, backoff.WithMaxElapsedTime(left))
-		if q.joined() {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, time.Duration(joinedTime*float64(left)))
-			defer cancel()
-		}
+	left := time.Until(q.deadline)
+	if q.joined() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(joinedTime*float64(left)))
+		defer cancel()
 	}
 	page, err = backoff.Retry(ctx, func() (page qualys.Page, err error) {
 		started, logins := time.Now(), 0
@@ -308,25 +297,28 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 		default:
 			page, err = client.Events(ctx, t.account, events)
 		}
+		e, failed := asError(err)
+		limits := page.Limits
+		if failed {
+			limits = e.Limits
+		}
 		t.note(func() {
 			t.loggingIn = t.loggingIn && logins == 0
+			if limits.Concurrency > 0 {
+				t.allowed = min(limits.Concurrency, t.searcher.options.Concurrency)
+			}
 			for r := range q.requests {
 				r.stats.Upstream += time.Since(started)
 			}
 		})
-		if e, ok := asError(err); err != nil && (!ok || !e.Transient()) {
+		if err != nil && !(failed && e.Transient()) {
 			err = backoff.Permanent(err)
 		}
 		return page, err
-	}, options...)
+	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(q.tries), backoff.WithMaxElapsedTime(left))
 	end(err)
 	if q.ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		err = &qualys.Error{Op: qualys.OpEvents, Kind: qualys.KindTimeout, Message: "the response timed out"}
-	}
-	if q.limits = page.Limits; err != nil {
-		if e, ok := asError(err); ok {
-			q.limits = e.Limits
-		}
 	}
 	return page, count, err
 }

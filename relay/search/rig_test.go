@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/semaphore"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
@@ -30,7 +32,23 @@ func newRig(t *testing.T, o Options, events ...qualystest.Event) *rig {
 	fake := qualystest.New(t, qualystest.Config{Events: events})
 	client := qualys.NewClient(qualys.Options{HeaderTimeout: 10 * time.Second, Memory: o.Memory})
 	t.Cleanup(client.Close)
-	return &rig{fake, New(client, o), client}
+	return &rig{fake, newSearcher(client, o), client}
+}
+
+// newSearcher makes a searcher with the options that are set, and usual ones for the others.
+func newSearcher(client *qualys.Client, o Options) *Searcher {
+	o.Concurrency = cmp.Or(o.Concurrency, 4)
+	o.CacheBytes = cmp.Or(o.CacheBytes, 32<<20)
+	o.MaxRequestBytes = cmp.Or(o.MaxRequestBytes, 16<<20)
+	if o.Memory == nil {
+		o.Memory = semaphore.NewWeighted(1 << 40)
+	}
+	if o.Span == nil {
+		o.Span = func(ctx context.Context, _ string) (context.Context, func(error)) {
+			return ctx, func(error) {}
+		}
+	}
+	return New(client, o)
 }
 
 func (r *rig) search(t *testing.T, limit int, observables ...ctim.Observable) ([]Result, Stats) {
@@ -62,7 +80,7 @@ func (r *rig) queued() int {
 	tenant, n := r.searcher.tenant(r.fake.Tenant()), 0
 	tenant.note(func() {
 		for _, l := range tenant.lookups {
-			if !l.sent {
+			if l.place == 0 {
 				n += len(l.waiters)
 			}
 		}

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -12,15 +11,14 @@ import (
 	"qualysrelay.example/qualys"
 )
 
-// Options configure a Searcher. The zero value of each means its default.
+// Options configure a Searcher. All but CacheTTL have to be set.
 type Options struct {
-	Concurrency     int           // calls in flight for one tenant at most; 4. Qualys may allow fewer
+	Concurrency     int           // calls in flight for one tenant at most; Qualys may allow fewer
 	CacheTTL        time.Duration // for which an answer is given again; 0 disables the cache
-	CacheBytes      int64         // of events in the cache at most; 32 MiB
-	Memory          qualys.Memory // for the events of all requests, as in the client; nil: unbounded
-	MaxRequestBytes int64         // of events that one request holds before it visits them; 16 MiB
-	// Span, where set, is told of each search: it returns the context to work in and what to call at the
-	// end.
+	CacheBytes      int64         // of events in the cache at most
+	Memory          qualys.Memory // for the events of all requests, as in the client
+	MaxRequestBytes int64         // of events that one request holds before it visits them
+	// Span is told of each search: it returns the context to work in and what to call at the end.
 	Span func(ctx context.Context, name string) (context.Context, func(error))
 }
 
@@ -40,17 +38,6 @@ type Searcher struct {
 
 // New makes a Searcher over the client.
 func New(client *qualys.Client, o Options) *Searcher {
-	o.Concurrency = cmp.Or(o.Concurrency, 4)
-	o.CacheBytes = cmp.Or(o.CacheBytes, 32<<20)
-	o.MaxRequestBytes = cmp.Or(o.MaxRequestBytes, 16<<20)
-	if o.Memory == nil {
-		o.Memory = unbounded{}
-	}
-	if o.Span == nil {
-		o.Span = func(ctx context.Context, _ string) (context.Context, func(error)) {
-			return ctx, func(error) {}
-		}
-	}
 	s := &Searcher{client: client, options: o, cache: newCache(o.CacheTTL, o.CacheBytes)}
 	s.tenants, _ = simplelru.NewLRU[qualys.TenantKey, *tenant](maxTenants, nil) // fails for a size below one
 	return s
@@ -172,40 +159,50 @@ func (s *Searcher) Count(
 // it returns false. The answers are charged for until visit returns. Every request is one call of it.
 func (s *Searcher) do(
 	ctx context.Context, account qualys.Tenant, questions [][]*lookup, visit func(int, []answer) bool,
-) Stats {
+) (stats Stats) {
 	t, r := s.tenant(account), &request{ctx: ctx}
-	waiters := make(map[lookupKey]*waiter)
-	for _, lookups := range questions {
+	byKey, waiters := make(map[lookupKey]*waiter), make([][]*waiter, len(questions))
+	for i, lookups := range questions {
 		for _, l := range lookups {
 			l.key.tenant = t.key
-			w := waiters[l.key]
+			w := byKey[l.key]
 			if w == nil {
 				_, cached := s.cache.get(l.key)
 				w = &waiter{request: r, lookup: l, cached: cached, done: make(chan struct{})}
-				waiters[l.key], r.waiters = w, append(r.waiters, w)
+				byKey[l.key], r.waiters = w, append(r.waiters, w)
 			}
 			w.questions++
+			waiters[i] = append(waiters[i], w)
 		}
 	}
 	t.submit(r.waiters...)
 	stop := context.AfterFunc(ctx, func() { t.note(func() { t.leave(r, context.Cause(ctx)) }) })
 	defer stop()
-	for i, lookups := range questions {
-		answers := make([]answer, len(lookups))
-		for j, l := range lookups {
-			answers[j] = t.wait(waiters[l.key])
+	for i, needed := range waiters {
+		answers := make([]answer, len(needed))
+		for j, w := range needed {
+			answers[j] = t.wait(w)
 		}
 		more := visit(i, answers)
 		t.note(func() {
-			for _, l := range lookups {
-				waiters[l.key].visited()
+			for _, w := range needed {
+				if w.questions--; w.questions == 0 {
+					w.release()
+				}
 			}
 		})
 		if !more {
 			break
 		}
 	}
-	return t.end(r)
+	t.note(func() {
+		t.leave(r, context.Canceled)
+		for _, w := range r.waiters {
+			w.release()
+		}
+		stats = r.stats
+	})
+	return stats
 }
 
 // tenant returns the account's tenant.

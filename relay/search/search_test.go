@@ -445,7 +445,7 @@ func TestAPanicOfASearchIsAnError(t *testing.T) {
 	fake := qualystest.New(t, qualystest.Config{})
 	client := qualys.NewClient(qualys.Options{})
 	t.Cleanup(client.Close)
-	s := New(client, Options{Span: func(context.Context, string) (context.Context, func(error)) { panic("a bug") }})
+	s := newSearcher(client, Options{Span: func(context.Context, string) (context.Context, func(error)) { panic("a bug") }})
 	results, _ := searchAs(withDeadline(t), s, fake.Tenant(), 100, shas(2)...)
 	for _, result := range results {
 		require.NotEmpty(t, result.Errs)

@@ -52,7 +52,7 @@ func TestStress(t *testing.T) {
 		o := oracle{make(map[string]string), make(map[string]map[string]bool)}
 		for _, asked := range pool {
 			for _, limit := range append(limits, 1000) {
-				results, _ := searchAs(t.Context(), New(quiet, Options{}), account, limit, asked)
+				results, _ := searchAs(t.Context(), newSearcher(quiet, Options{}), account, limit, asked)
 				require.Empty(t, results[0].Errs)
 				o.want[fmt.Sprint(asked, limit)] = describe(results[0])
 				o.about[fmt.Sprint(asked)] = make(map[string]bool)
@@ -65,7 +65,7 @@ func TestStress(t *testing.T) {
 		accounts, oracles = append(accounts, account), append(oracles, o)
 	}
 
-	s := New(client, Options{Memory: memory, CacheTTL: 20 * time.Millisecond, MaxRequestBytes: 4 << 20})
+	s := newSearcher(client, Options{Memory: memory, CacheTTL: 20 * time.Millisecond, MaxRequestBytes: 4 << 20})
 	ctx, stop := context.WithTimeout(t.Context(), *stressTime)
 	defer stop()
 	var group sync.WaitGroup

@@ -26,7 +26,7 @@ type tenant struct {
 	mu           sync.Mutex
 	lookups      map[lookupKey]*lookup // that somebody waits for
 	requests     [states][]*request    // with queued lookups; the next one's turn first
-	turns        []turn                // what waits for a call, the next one first
+	turns        []*batch              // one for each call that may be made, the next one first
 	calls        [states]int           // in flight
 	allowed      int                   // calls in flight, by the options and by Qualys
 	loggingIn    bool                  // a call in flight logs in first
@@ -34,12 +34,6 @@ type tenant struct {
 	pausedUntil  time.Time             // the end of the wait that a rate limit asks for, as far as it is believed
 	limitedUntil time.Time             // the end of the wait that Qualys told
 	limited      *qualys.Error         // which said so
-}
-
-// turn is one call's place in the line: of a part of the batch, or without one of a new query.
-type turn struct {
-	state state
-	batch *batch
 }
 
 // note does something under the mutex. Called without it.
@@ -68,11 +62,11 @@ func (t *tenant) submit(waiters ...*waiter) {
 		}
 		t.lookups[key] = w.lookup
 		w.lookup.waiters = append(w.lookup.waiters, w)
-		if w.lookup.sent {
+		if w.lookup.place > 0 {
 			continue
 		}
 		if len(t.requests[key.state]) == 0 {
-			t.turns = append(t.turns, turn{state: key.state})
+			t.turns = append(t.turns, &batch{state: key.state})
 		}
 		if len(r.queue[key.state]) == 0 {
 			t.requests[key.state] = append(t.requests[key.state], r)
@@ -85,23 +79,22 @@ func (t *tenant) submit(waiters ...*waiter) {
 // wait returns the answer once it is there. One in the cache is taken, and charged for, only now; whose time
 // is over gets it uncharged, since it is visited at once. Called without the mutex.
 func (t *tenant) wait(w *waiter) answer {
-	found, ok := t.searcher.cache.get(w.lookup.key)
-	switch {
-	case w.cached && ok:
-		found.charge = &charge{memory: t.searcher.options.Memory}
-		ctx, cancel := context.WithTimeout(w.request.ctx, memoryWait)
-		defer cancel()
-		if err := found.charge.grow(ctx, found.size()); err != nil && w.request.ctx.Err() == nil {
-			found = answer{truncated: true, err: err}
+	if w.cached {
+		w.cached = false
+		if found, ok := t.searcher.cache.get(w.lookup.key); ok {
+			ctx, cancel := context.WithTimeout(w.request.ctx, memoryWait)
+			defer cancel()
+			found.charge = &charge{memory: t.searcher.options.Memory}
+			if err := found.charge.grow(ctx, found.size()); err != nil && w.request.ctx.Err() == nil {
+				found = answer{truncated: true, err: err}
+			}
+			t.note(func() {
+				w.request.stats.CacheHits++
+				w.receive(found)
+			})
+		} else { // dropped since the request began
+			t.submit(w)
 		}
-		t.note(func() {
-			w.request.stats.CacheHits++
-			w.receive(found)
-		})
-		w.cached = false
-	case w.cached: // dropped since the request began
-		w.cached = false
-		t.submit(w)
 	}
 	<-w.done
 	return w.answer
@@ -113,19 +106,6 @@ func (t *tenant) leave(r *request, err error) {
 		t.dismiss(w, err)
 	}
 	r.queue = [states][]*lookup{}
-}
-
-// end gives up what the request has not been answered, and its memory. Called without the mutex.
-func (t *tenant) end(r *request) Stats {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.leave(r, context.Canceled)
-	for _, w := range r.waiters {
-		w.release()
-	}
-	stats := r.stats
-	stats.Batches = slices.Clone(r.stats.Batches)
-	return stats
 }
 
 // dismiss ends a wait, if it has not ended, with an error and what was found. What nobody waits for any more
@@ -166,7 +146,7 @@ func (t *tenant) forget(l *lookup) {
 		delete(t.lookups, l.key)
 	}
 	if l.query == nil {
-		l.restart()
+		l.release()
 	}
 }
 
@@ -178,31 +158,30 @@ func (t *tenant) dispatch() {
 	}
 	half := (t.searcher.options.Concurrency + 1) / 2
 	for i := 0; i < len(t.turns) && t.calls[current]+t.calls[history] < t.allowed; {
-		next := t.turns[i]
-		if t.calls[next.state] == half {
+		b := t.turns[i]
+		if t.calls[b.state] == half {
 			i++
 			continue
 		}
 		t.turns = slices.Delete(t.turns, i, i+1)
-		b := next.batch
-		if b == nil {
-			b = t.form(next.state)
+		if len(b.parts) == 0 {
+			t.form(b)
 		}
-		q := b.parts[len(b.parts)-1]
-		b.parts = b.parts[:len(b.parts)-1]
-		if t.start(q) {
+		q := b.parts[0]
+		if b.parts = b.parts[1:]; t.start(q) {
 			go t.run(q)
 		}
 	}
 }
 
-// form forms a query of one lookup of each waiting request in turn, as many as fit.
-func (t *tenant) form(s state) *batch {
+// form makes a batch's first query of one lookup of each waiting request in turn, as many as fit. What is
+// left is the next batch's.
+func (t *tenant) form(b *batch) {
 	const or = len("+or+")
 	var lookups []*lookup
-	ctx := context.Background()
+	requests := &t.requests[b.state]
 	for size := 0; len(lookups) < maxJoined; {
-		l := t.first(s)
+		l := t.first(b.state)
 		if l == nil {
 			break
 		}
@@ -210,16 +189,15 @@ func (t *tenant) form(s state) *batch {
 		if len(lookups) > 0 && (size > maxFilter || l.target.alone || lookups[0].target.alone) {
 			break
 		}
-		lookups, l.sent = append(lookups, l), true
-		ctx = context.WithoutCancel(t.requests[s][0].ctx) // for the trace
-		t.requests[s] = append(t.requests[s][1:], t.requests[s][0])
+		lookups = append(lookups, l)
+		l.place = len(lookups)
+		b.ctx = context.WithoutCancel((*requests)[0].ctx)
+		*requests = append((*requests)[1:], (*requests)[0])
 	}
-	if t.first(s) != nil {
-		t.turns = append(t.turns, turn{state: s})
+	if t.first(b.state) != nil {
+		t.turns = append(t.turns, &batch{state: b.state})
 	}
-	b := &batch{ctx: ctx, state: s, budget: splitBudget}
-	b.parts = []*query{{batch: b, lookups: lookups}}
-	return b
+	b.budget, b.parts = splitBudget, []*query{{batch: b, lookups: lookups}}
 }
 
 // first is the lookup whose turn it is, or nil. It passes over those that nobody waits for and those that
@@ -227,7 +205,7 @@ func (t *tenant) form(s state) *batch {
 func (t *tenant) first(s state) *lookup {
 	for ; len(t.requests[s]) > 0; t.requests[s] = t.requests[s][1:] {
 		for r := t.requests[s][0]; len(r.queue[s]) > 0; r.queue[s] = r.queue[s][1:] {
-			if l := r.queue[s][0]; !l.sent && l.wanted() {
+			if l := r.queue[s][0]; l.place == 0 && l.wanted() {
 				return l
 			}
 		}
