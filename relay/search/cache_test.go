@@ -43,39 +43,37 @@ func TestTheCacheHoldsNoError(t *testing.T) {
 func TestTheCacheForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(30*time.Second, 1<<20)
+		c := newSearcher(nil, Options{CacheTTL: 30 * time.Second, CacheBytes: 1 << 20})
 		key := lookupKey{tenant: qualys.Tenant{User: "a"}.Key(), value: sha(1), limit: 100}
 		c.put(key, answer{events: []*qualys.Event{{ID: "x", Size: 100}}})
 		time.Sleep(29 * time.Second)
-		_, ok := c.get(key)
+		_, ok := c.cached(key)
 		assert.True(t, ok)
 		other := key
 		other.tenant = qualys.Tenant{User: "b"}.Key()
-		_, ok = c.get(other)
+		_, ok = c.cached(other)
 		assert.False(t, ok)
 		time.Sleep(2 * time.Second)
-		_, ok = c.get(key)
+		_, ok = c.cached(key)
 		assert.False(t, ok)
-		assert.Zero(t, c.bytes)
 	})
 }
 
 func TestTheCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	const most = 32 << 20
-	c := newCache(time.Minute, most)
+	c := newSearcher(nil, Options{CacheTTL: time.Minute, CacheBytes: most})
 	key := func(value string) lookupKey { return lookupKey{value: value} }
 	for i := range 100 {
 		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}})
 		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}}) // replaces its own
 	}
-	assert.LessOrEqual(t, c.bytes, int64(most))
-	assert.Equal(t, 31, c.entries.Len())
+	assert.Equal(t, 31, c.cache.Len())
 	c.put(key("huge"), answer{events: []*qualys.Event{{Size: most}}})
-	_, ok := c.get(key("huge"))
+	_, ok := c.cached(key("huge"))
 	assert.False(t, ok)
-	off := newCache(0, most)
+	off := newSearcher(nil, Options{CacheBytes: most})
 	off.put(key("x"), answer{})
-	_, ok = off.get(key("x"))
+	_, ok = off.cached(key("x"))
 	assert.False(t, ok)
 }

@@ -3,10 +3,9 @@ package search
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/jellydator/ttlcache/v3"
 
 	"qualysrelay.example/qualys"
 )
@@ -52,7 +51,7 @@ type lookup struct {
 	found   answer // so far
 	query   *query // in flight, that is about it
 
-	seen         map[string]bool // keys of the events that were found
+	seen         map[string]bool // keys of the events that were found: pages shift while events arrive
 	size, number int             // of the next page
 	examined     int             // events of its pages
 }
@@ -72,7 +71,7 @@ func (l *lookup) wanted() bool { return len(l.waiters) > 0 }
 // release gives back what was found.
 func (l *lookup) release() {
 	l.found.charge.release()
-	l.found, l.examined = answer{}, 0
+	l.found, l.seen, l.examined = answer{}, nil, 0
 }
 
 // waiter is one request's wait for one lookup.
@@ -104,11 +103,12 @@ func (w *waiter) release() {
 
 // request is one call of Searcher.do. The fields below waiters are under tenant.mu.
 type request struct {
-	ctx     context.Context //nolint:containedctx // a request is one call of Searcher.do
-	waiters []*waiter
-	queue   [states][]*lookup // that have not left yet
-	held    int64             // bytes of the answers that it has not visited
-	stats   Stats
+	ctx      context.Context //nolint:containedctx // a request is one call of Searcher.do
+	deadline time.Time
+	waiters  []*waiter
+	queue    [states][]*lookup // that have not left yet
+	held     int64             // bytes of the answers that it has not visited
+	stats    Stats
 }
 
 // answer is what a lookup was told. Beside an error there may be events that were found before it.
@@ -157,53 +157,36 @@ func (c *charge) release() {
 	}
 }
 
-// cache holds the latest answers of lookups; those unused for longest make place.
-type cache struct {
-	ttl  time.Duration
-	most int64 // bytes
-
-	mu      sync.Mutex
-	entries *simplelru.LRU[lookupKey, cacheEntry]
-	bytes   int64
-}
-
-type cacheEntry struct {
-	answer answer
-	bytes  int64
-	until  time.Time
-}
-
-func newCache(ttl time.Duration, most int64) *cache {
+// newCache makes a cache of answers, by default for the options' time. Those unused for longest make place.
+func newCache(o Options) *ttlcache.Cache[lookupKey, answer] {
 	const entries = 10_000
-	c := &cache{ttl: ttl, most: most}
-	c.entries, _ = simplelru.NewLRU(entries, func(_ lookupKey, e cacheEntry) { c.bytes -= e.bytes })
-	return c
+	return ttlcache.New(
+		ttlcache.WithTTL[lookupKey, answer](o.CacheTTL),
+		ttlcache.WithDisableTouchOnHit[lookupKey, answer](),
+		ttlcache.WithCapacity[lookupKey, answer](entries),
+		ttlcache.WithMaxCost(uint64(o.CacheBytes), cost),
+	)
 }
 
-func (c *cache) get(key lookupKey) (answer, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	entry, ok := c.entries.Get(key)
-	if ok && !time.Now().Before(entry.until) {
-		c.entries.Remove(key)
-		return answer{}, false
-	}
-	return entry.answer, ok
+// cost is about the bytes of a cached answer.
+func cost(item ttlcache.CostItem[lookupKey, answer]) uint64 {
+	const empty, part = 512, 96 // an answer without events, and a part of a count
+	return uint64(empty + len(item.Key.value) + int(item.Value.size()) + part*len(item.Value.count.Parts))
 }
 
-// put keeps an answer without an error, unless it has more than a quarter of the cache's bytes.
-func (c *cache) put(key lookupKey, a answer) {
-	const overhead, partSize = 512, 96 // bytes of an entry without events, and of a part of a count
-	size := overhead + int64(len(key.value)) + a.size() + partSize*int64(len(a.count.Parts))
-	if c.ttl <= 0 || a.err != nil || key.what == whatCheck || size > c.most/4 {
-		return
+// cached returns the answer to an equal lookup.
+func (s *Searcher) cached(key lookupKey) (answer, bool) {
+	if item := s.cache.Get(key); item != nil {
+		return item.Value(), true
 	}
+	return answer{}, false
+}
+
+// put caches an answer without an error, unless it takes more than a quarter of the cache.
+func (s *Searcher) put(key lookupKey, a answer) {
 	a.charge = nil
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.entries.Remove(key) // Add would overwrite it without giving its bytes back
-	c.entries.Add(key, cacheEntry{answer: a, bytes: size, until: time.Now().Add(c.ttl)})
-	for c.bytes += size; c.bytes > c.most; {
-		c.entries.RemoveOldest()
+	size := cost(ttlcache.CostItem[lookupKey, answer]{Key: key, Value: a})
+	if s.options.CacheTTL > 0 && a.err == nil && key.what != whatCheck && size <= uint64(s.options.CacheBytes)/4 {
+		s.cache.Set(key, a, ttlcache.DefaultTTL)
 	}
 }

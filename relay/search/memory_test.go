@@ -111,7 +111,7 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		pool := semaphore.NewWeighted(1000)
 		require.True(t, pool.TryAcquire(500))
 		s := newSearcher(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
-		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context()}
+		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context(), deadline: time.Now().Add(time.Hour)}
 		keep := func() (*lookup, error) {
 			l := newLookup(lookupKey{limit: 100}, target{})
 			l.waiters = []*waiter{{request: r, lookup: l, done: make(chan struct{})}}
@@ -135,7 +135,7 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		assert.True(t, refused.found.truncated)
 		for _, l := range []*lookup{fits, waits} {
 			w := l.waiters[0]
-			tenant.note(func() { tenant.deliver(l, nil) })
+			tenant.note(func() { tenant.deliver(nil, l) })
 			assert.Len(t, tenant.wait(w).events, 1)
 		}
 		assert.False(t, pool.TryAcquire(101), "what is not visited is charged for")

@@ -22,9 +22,7 @@ const (
 
 	maxLimits = 2 // rate limits that a query waits for
 
-	firstBackoff, lastBackoff = 100 * time.Millisecond, 2 * time.Second
-
-	endless = time.Hour // the time of a request without a deadline
+	firstBackoff = 100 * time.Millisecond
 
 	// joinedTime is the part of the remaining time that a joined query gets, so that there is time to split
 	// it where one value makes it hang.
@@ -46,7 +44,7 @@ const (
 // batch is a query as it was formed, and what is left to be searched of it. It is under tenant.mu.
 type batch struct {
 	state  state
-	ctx    context.Context //nolint:containedctx // of the trace; it never ends
+	trace  context.Context //nolint:containedctx // never ends
 	parts  []*query        // that wait for their turn, in the order of their lookups; none before it is formed
 	budget int             // splits that are left
 }
@@ -78,18 +76,14 @@ func (t *tenant) start(q *query) bool {
 		return false
 	}
 	t.calls[q.state]++
-	q.ctx, q.cancel = context.WithCancel(q.batch.ctx)
+	q.ctx, q.cancel = context.WithCancel(q.trace)
 	q.requests = make(map[*request]bool)
 	for _, l := range q.lookups {
 		l.query = q
 		for _, w := range l.waiters {
 			q.requests[w.request] = true
-			deadline, ok := w.request.ctx.Deadline()
-			if !ok {
-				deadline = time.Now().Add(endless)
-			}
-			if deadline.After(q.deadline) {
-				q.deadline = deadline
+			if w.request.deadline.After(q.deadline) {
+				q.deadline = w.request.deadline
 			}
 		}
 	}
@@ -119,58 +113,47 @@ func (t *tenant) run(q *query) {
 	if ok && q.joined() {
 		err = withoutWords(e)
 	}
-	switch half := (len(q.lookups) + 1) / 2; {
-	case err == nil:
-		t.failures, q.budget = 0, splitBudget
-		if len(again) == 1 || len(again) < half { // what was in their way is gone
-			t.put(q.part(again))
-		} else {
-			t.put(q.part(again[:len(again)/2]), q.part(again[len(again)/2:]))
-		}
-	case ok && e.Kind == qualys.KindRateLimited:
+	limited, split := ok && e.Kind == qualys.KindRateLimited, ok && q.joined() && byValue(e)
+	if limited {
 		t.pause(e)
 		for r := range q.requests {
 			r.stats.Waits++
 		}
-		if q.refused++; q.refused <= maxLimits {
-			t.put(q)
-		} else {
-			t.fail(q.lookups, err)
+	}
+	if split {
+		t.failures++
+	}
+	switch half := (len(q.lookups) + 1) / 2; {
+	case err == nil:
+		t.failures, q.budget = 0, splitBudget
+		n := 0
+		if len(again) >= half { // else what was in their way is gone
+			n = len(again) / 2
 		}
+		t.put(q.batch, 0, again[:n], again[n:])
+	case limited && q.refused < maxLimits:
+		t.put(q.batch, q.refused+1, q.lookups)
+	case split && q.budget > 0 && t.failures < outage:
+		q.budget--
+		t.put(q.batch, 0, q.lookups[:half], q.lookups[half:])
 	case ok && q.joined() && e.Kind == qualys.KindAccount:
-		t.fail(q.lookups[1:], err)
-		t.put(q.part(q.lookups[:1])) // alone, for Qualys's words
-	case ok && q.joined() && byValue(e):
-		if t.failures++; q.budget > 0 && t.failures < outage {
-			q.budget--
-			t.put(q.part(q.lookups[:half]), q.part(q.lookups[half:]))
-		} else {
-			t.fail(q.lookups, err)
-		}
+		t.deliver(err, q.lookups[1:]...)
+		t.put(q.batch, 0, q.lookups[:1]) // alone, for Qualys's words
 	default:
-		t.fail(q.lookups, err)
+		t.deliver(err, q.lookups...)
 	}
 	t.dispatch()
 }
 
-// part is a query for some lookups of the same batch.
-func (q *query) part(lookups []*lookup) *query { return &query{batch: q.batch, lookups: lookups} }
-
 // put has parts of a batch searched, each in its turn.
-func (t *tenant) put(parts ...*query) {
-	for _, q := range parts {
-		if len(q.lookups) > 0 {
-			q.parts, t.turns = append(q.parts, q), append(t.turns, q.batch)
+func (t *tenant) put(b *batch, refused int, parts ...[]*lookup) {
+	for _, lookups := range parts {
+		if len(lookups) > 0 {
+			b.parts = append(b.parts, &query{batch: b, lookups: lookups, refused: refused})
+			t.turns = append(t.turns, b)
 		}
-		slices.SortFunc(q.parts, func(a, b *query) int { return a.lookups[0].place - b.lookups[0].place })
 	}
-}
-
-// fail ends lookups with an error and what was found before it.
-func (t *tenant) fail(lookups []*lookup, err error) {
-	for _, l := range lookups {
-		t.deliver(l, err)
-	}
+	slices.SortFunc(b.parts, func(a, b *query) int { return a.lookups[0].place - b.lookups[0].place })
 }
 
 // search makes a query's call and gives each lookup what is about it. It returns those that have to be
@@ -197,15 +180,11 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 		return nil, err
 	}
 	defer page.Release()
-	begins := first.number == 0
-	if begins {
-		first.seen = make(map[string]bool)
-	}
-	shares, uncertain := share(targets, unique(page.Events, first.seen))
+	shares, uncertain := share(targets, page.Events)
 	ctx, cancel := context.WithTimeout(q.ctx, memoryWait)
 	defer cancel()
 	for i, l := range q.lookups {
-		if begins {
+		if l.number == 0 {
 			t.note(l.release)
 		}
 		err := t.keep(ctx, l, shares[i])
@@ -226,7 +205,7 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 				if !enough {
 					l.found.truncated, l.found.examined = true, l.examined
 				}
-				t.deliver(l, err)
+				t.deliver(err, l)
 			}
 		})
 	}
@@ -239,13 +218,16 @@ func (t *tenant) keep(ctx context.Context, l *lookup, events []*qualys.Event) (e
 	options, size, before := t.searcher.options, int64(0), len(l.found.events)
 	t.note(func() {
 		if l.found.charge == nil {
-			l.found.charge = &charge{memory: options.Memory, holders: 1}
+			l.found.charge, l.seen = &charge{memory: options.Memory, holders: 1}, make(map[string]bool)
 		}
 		room := int64(0)
 		for _, w := range l.waiters {
 			room = max(room, options.MaxRequestBytes-w.request.held-l.found.charge.bytes)
 		}
 		for _, e := range events {
+			if l.seen[e.Key] {
+				continue
+			}
 			full := len(l.found.events) == l.key.limit
 			if full || size+int64(e.Size) > room {
 				if l.found.truncated = true; !full {
@@ -253,11 +235,12 @@ func (t *tenant) keep(ctx context.Context, l *lookup, events []*qualys.Event) (e
 				}
 				break
 			}
-			l.found.events, size = append(l.found.events, e), size+int64(e.Size)
+			l.found.events, l.seen[e.Key], size = append(l.found.events, e), true, size+int64(e.Size)
 		}
 	})
 	if l.found.charge.grow(ctx, size) != nil {
-		t.note(func() { l.found.events, l.found.truncated, err = l.found.events[:before], true, ErrMemory })
+		t.note(func() { l.found.events, l.found.truncated = l.found.events[:before], true })
+		return ErrMemory
 	}
 	return err
 }
@@ -267,7 +250,7 @@ func (t *tenant) keep(ctx context.Context, l *lookup, events []*qualys.Event) (e
 func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, count qualys.Count, err error) {
 	client, key := t.searcher.client, q.lookups[0].key
 	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.MaxInterval = firstBackoff, lastBackoff
+	pauses.InitialInterval = firstBackoff
 	ctx, end := t.searcher.options.Span(q.ctx, "qualys.search")
 	left := time.Until(q.deadline)
 	if q.joined() {
@@ -349,12 +332,3 @@ func withoutWords(e *qualys.Error) *qualys.Error {
 
 // asError is errors.AsType for the errors of the client, the only ones that are looked into.
 func asError(err error) (*qualys.Error, bool) { return errors.AsType[*qualys.Error](err) }
-
-// unique leaves out events that were seen before: pages shift while events arrive.
-func unique(events []*qualys.Event, seen map[string]bool) []*qualys.Event {
-	return slices.DeleteFunc(slices.Clone(events), func(e *qualys.Event) bool {
-		before := seen[e.Key]
-		seen[e.Key] = true
-		return before
-	})
-}

@@ -2,10 +2,9 @@ package search
 
 import (
 	"context"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/jellydator/ttlcache/v3"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
@@ -30,17 +29,14 @@ const maxTenants = 1024
 type Searcher struct {
 	client  *qualys.Client
 	options Options
-	cache   *cache
-
-	mu      sync.Mutex
-	tenants *simplelru.LRU[qualys.TenantKey, *tenant]
+	cache   *ttlcache.Cache[lookupKey, answer]
+	tenants *ttlcache.Cache[qualys.TenantKey, *tenant]
 }
 
 // New makes a Searcher over the client.
 func New(client *qualys.Client, o Options) *Searcher {
-	s := &Searcher{client: client, options: o, cache: newCache(o.CacheTTL, o.CacheBytes)}
-	s.tenants, _ = simplelru.NewLRU[qualys.TenantKey, *tenant](maxTenants, nil) // fails for a size below one
-	return s
+	tenants := ttlcache.New(ttlcache.WithCapacity[qualys.TenantKey, *tenant](maxTenants))
+	return &Searcher{client: client, options: o, cache: newCache(o), tenants: tenants}
 }
 
 // Result is what was found about one observable. What was found before or beside a failure stays.
@@ -160,15 +156,18 @@ func (s *Searcher) Count(
 func (s *Searcher) do(
 	ctx context.Context, account qualys.Tenant, questions [][]*lookup, visit func(int, []answer) bool,
 ) (stats Stats) {
-	t, r := s.tenant(account), &request{ctx: ctx}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(time.Hour)
+	}
+	t, r, key := s.tenant(account), &request{ctx: ctx, deadline: deadline}, account.Key()
 	byKey, waiters := make(map[lookupKey]*waiter), make([][]*waiter, len(questions))
 	for i, lookups := range questions {
 		for _, l := range lookups {
-			l.key.tenant = t.key
+			l.key.tenant = key
 			w := byKey[l.key]
 			if w == nil {
-				_, cached := s.cache.get(l.key)
-				w = &waiter{request: r, lookup: l, cached: cached, done: make(chan struct{})}
+				w = &waiter{request: r, lookup: l, cached: s.cache.Has(l.key), done: make(chan struct{})}
 				byKey[l.key], r.waiters = w, append(r.waiters, w)
 			}
 			w.questions++
@@ -207,18 +206,12 @@ func (s *Searcher) do(
 
 // tenant returns the account's tenant.
 func (s *Searcher) tenant(account qualys.Tenant) *tenant {
-	key := account.Key()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, ok := s.tenants.Get(key)
-	if !ok {
-		t = &tenant{
-			searcher: s, account: account, key: key, allowed: s.options.Concurrency,
-			lookups: make(map[lookupKey]*lookup),
+	item, _ := s.tenants.GetOrSetFunc(account.Key(), func() *tenant {
+		return &tenant{
+			searcher: s, account: account, allowed: s.options.Concurrency, lookups: make(map[lookupKey]*lookup),
 		}
-		s.tenants.Add(key, t)
-	}
-	return t
+	})
+	return item.Value()
 }
 
 // with adds the answers about both states. An event of history that is the same occurrence as one of the

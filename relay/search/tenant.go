@@ -21,7 +21,6 @@ const (
 type tenant struct {
 	searcher *Searcher
 	account  qualys.Tenant
-	key      qualys.TenantKey
 
 	mu           sync.Mutex
 	lookups      map[lookupKey]*lookup // that somebody waits for
@@ -81,7 +80,7 @@ func (t *tenant) submit(waiters ...*waiter) {
 func (t *tenant) wait(w *waiter) answer {
 	if w.cached {
 		w.cached = false
-		if found, ok := t.searcher.cache.get(w.lookup.key); ok {
+		if found, ok := t.searcher.cached(w.lookup.key); ok {
 			ctx, cancel := context.WithTimeout(w.request.ctx, memoryWait)
 			defer cancel()
 			found.charge = &charge{memory: t.searcher.options.Memory}
@@ -128,15 +127,18 @@ func (t *tenant) dismiss(w *waiter, err error) {
 	}
 }
 
-// deliver ends a lookup: what it found is cached, and given to all who wait for it.
-func (t *tenant) deliver(l *lookup, err error) {
-	l.found.err = err
-	t.searcher.cache.put(l.key, l.found)
-	for _, w := range l.waiters {
-		w.receive(l.found)
+// deliver ends lookups, perhaps with an error beside what they found. An answer is given to all who wait for
+// it, and cached.
+func (t *tenant) deliver(err error, lookups ...*lookup) {
+	for _, l := range lookups {
+		l.found.err = err
+		t.searcher.put(l.key, l.found)
+		for _, w := range l.waiters {
+			w.receive(l.found)
+		}
+		l.waiters, l.query = nil, nil
+		t.forget(l)
 	}
-	l.waiters, l.query = nil, nil
-	t.forget(l)
 }
 
 // forget takes a lookup out of the tenant, so that who wants one next makes a new one. What it found goes
@@ -191,7 +193,7 @@ func (t *tenant) form(b *batch) {
 		}
 		lookups = append(lookups, l)
 		l.place = len(lookups)
-		b.ctx = context.WithoutCancel((*requests)[0].ctx)
+		b.trace = context.WithoutCancel((*requests)[0].ctx)
 		*requests = append((*requests)[1:], (*requests)[0])
 	}
 	if t.first(b.state) != nil {
@@ -216,15 +218,12 @@ func (t *tenant) first(s state) *lookup {
 // pause stops the tenant's calls after a rate limit, and answers who has no time for the wait. Who waits for
 // a call in flight still gets its answer.
 func (t *tenant) pause(e *qualys.Error) {
-	wait := min(e.Limits.Wait, longestWait)
-	if wait <= 0 {
-		wait = defaultWait
-	}
+	told := cmp.Or(e.Limits.Wait, defaultWait)
+	wait := min(told, longestWait)
 	if until := time.Now().Add(wait); until.After(t.pausedUntil) {
-		t.pausedUntil, t.limitedUntil = until, time.Now().Add(max(wait, e.Limits.Wait))
+		t.pausedUntil, t.limitedUntil, t.limited = until, time.Now().Add(told), withoutWords(e)
 		time.AfterFunc(wait, func() { t.note(t.dispatch) })
 	}
-	t.limited = withoutWords(e)
 	for _, l := range t.lookups {
 		for _, w := range slices.Clone(l.waiters) {
 			if err := t.refusal(w.request); err != nil && l.query == nil {
@@ -236,11 +235,10 @@ func (t *tenant) pause(e *qualys.Error) {
 
 // refusal is the rate limit's error for a request that ends before the wait does, else nil.
 func (t *tenant) refusal(r *request) error {
-	deadline, ok := r.ctx.Deadline()
-	if wait := time.Until(t.pausedUntil); ok && wait > 0 && deadline.Before(t.pausedUntil) {
-		e := *t.limited
-		e.Limits.Wait = time.Until(t.limitedUntil)
-		return &e
+	if time.Now().After(t.pausedUntil) || r.deadline.After(t.pausedUntil) {
+		return nil
 	}
-	return nil
+	e := *t.limited
+	e.Limits.Wait = time.Until(t.limitedUntil)
+	return &e
 }
