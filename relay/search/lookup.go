@@ -47,23 +47,13 @@ type lookup struct {
 	key     lookupKey
 	target  target
 	waiters []*waiter
-	place   int    // in its batch, from 1; 0: it is in the queues of the requests
+	sent    bool   // it is not in the queue any more
 	found   answer // so far
 	query   *query // in flight, that is about it
 
 	seen         map[string]bool // keys of the events that were found: pages shift while events arrive
 	size, number int             // of the next page
 	examined     int             // events of its pages
-}
-
-func newLookup(key lookupKey, t target) *lookup {
-	size := min(key.limit+1, maxPage) // one more than the limit tells whether there are more
-	if t.kind == (kind{}) {
-		t.alone = true
-	} else {
-		size = max(size, minPage)
-	}
-	return &lookup{key: key, target: t, size: size}
 }
 
 func (l *lookup) wanted() bool { return len(l.waiters) > 0 }
@@ -74,14 +64,26 @@ func (l *lookup) release() {
 	l.found, l.seen, l.examined = answer{}, nil, 0
 }
 
-// waiter is one request's wait for one lookup.
+// waiter is one request's wait for one lookup. What it is given in the end is under tenant.mu until done is
+// closed.
 type waiter struct {
-	request   *request
-	lookup    *lookup
-	cached    bool // when the request began
-	questions int  // that still need the answer
-	done      chan struct{}
-	answer    answer // once done is closed
+	request *request
+	lookup  *lookup
+	cached  bool // when the request began
+	round   int  // of the queue, in which each request has one lookup
+	done    chan struct{}
+	answer  answer
+}
+
+// newWaiter waits for a new lookup. It is for a request to take it to its tenant.
+func newWaiter(key lookupKey, t target) *waiter {
+	size := min(key.limit+1, maxPage) // one more than the limit tells whether there are more
+	if t.kind == (kind{}) {
+		t.alone = true
+	} else {
+		size = max(size, minPage)
+	}
+	return &waiter{lookup: &lookup{key: key, target: t, size: size}, done: make(chan struct{})}
 }
 
 // receive ends the wait. Called with tenant.mu held.
@@ -94,11 +96,13 @@ func (w *waiter) receive(a answer) {
 	close(w.done)
 }
 
-// release gives the answer back. Called with tenant.mu held.
-func (w *waiter) release() {
-	w.answer.charge.release()
-	w.request.held -= w.answer.size()
-	w.answer = answer{}
+// release gives answers back. Called with tenant.mu held.
+func release(waiters []*waiter) {
+	for _, w := range waiters {
+		w.answer.charge.release()
+		w.request.held -= w.answer.size()
+		w.answer = answer{}
+	}
 }
 
 // request is one call of Searcher.do. The fields below waiters are under tenant.mu.
@@ -106,8 +110,8 @@ type request struct {
 	ctx      context.Context //nolint:containedctx // a request is one call of Searcher.do
 	deadline time.Time
 	waiters  []*waiter
-	queue    [states][]*lookup // that have not left yet
-	held     int64             // bytes of the answers that it has not visited
+	rounds   [states]int // of its latest waiters
+	held     int64       // bytes of the answers that it has not visited
 	stats    Stats
 }
 
@@ -184,9 +188,10 @@ func (s *Searcher) cached(key lookupKey) (answer, bool) {
 
 // put caches an answer without an error, unless it takes more than a quarter of the cache.
 func (s *Searcher) put(key lookupKey, a answer) {
-	a.charge = nil
 	size := cost(ttlcache.CostItem[lookupKey, answer]{Key: key, Value: a})
-	if s.options.CacheTTL > 0 && a.err == nil && key.what != whatCheck && size <= uint64(s.options.CacheBytes)/4 {
-		s.cache.Set(key, a, ttlcache.DefaultTTL)
+	if s.options.CacheTTL <= 0 || a.err != nil || key.what == whatCheck || size > uint64(s.options.CacheBytes)/4 {
+		return
 	}
+	a.charge = nil
+	s.cache.Set(key, a, ttlcache.DefaultTTL)
 }

@@ -113,9 +113,9 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		s := newSearcher(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
 		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context(), deadline: time.Now().Add(time.Hour)}
 		keep := func() (*lookup, error) {
-			l := newLookup(lookupKey{limit: 100}, target{})
-			l.waiters = []*waiter{{request: r, lookup: l, done: make(chan struct{})}}
-			r.waiters = append(r.waiters, l.waiters...)
+			w := newWaiter(lookupKey{limit: 100}, target{})
+			l := w.lookup
+			w.request, l.waiters, r.waiters = r, []*waiter{w}, append(r.waiters, w)
 			ctx, cancel := context.WithTimeout(t.Context(), memoryWait)
 			defer cancel()
 			err := tenant.keep(ctx, l, []*qualys.Event{{Size: 300}})
@@ -136,11 +136,11 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		for _, l := range []*lookup{fits, waits} {
 			w := l.waiters[0]
 			tenant.note(func() { tenant.deliver(nil, l) })
-			assert.Len(t, tenant.wait(w).events, 1)
+			tenant.wait(w)
+			assert.Len(t, w.answer.events, 1)
 		}
 		assert.False(t, pool.TryAcquire(101), "what is not visited is charged for")
-		fits.release()
-		tenant.note(r.waiters[0].release)
+		tenant.note(func() { release(r.waiters[:1]) })
 		assert.True(t, pool.TryAcquire(400), "what was visited is given back")
 	})
 }

@@ -29,11 +29,11 @@ const (
 	joinedTime = 0.4
 
 	// splitBudget is how many splits a batch has without a success among its parts; a success restores it.
-	// Six levels of splits lead from fifty lookups to one, and the two parts that a state can search at once
-	// use up 11 on the way. So bad values are isolated as long as only a few follow each other, such as every
-	// second one. A batch that fails for every value makes 1 + 2*12 searches. What is left when the budget is
-	// used up gets the last error.
-	splitBudget = 12
+	// Six splits lead from fifty lookups to one. Since the halves are searched one after the other, bad
+	// values are isolated as long as only a few follow each other, such as one in each quarter of sixteen. A
+	// batch that fails for every value makes 1 + 2*8 searches. What is left when the budget is used up gets
+	// the last error.
+	splitBudget = 8
 
 	// outage is how many joined searches of a tenant, over all its queries, may fail in a row before none is
 	// split or repeated any more until one succeeds: a gateway that is down gets one call for each query
@@ -44,8 +44,8 @@ const (
 // batch is a query as it was formed, and what is left to be searched of it. It is under tenant.mu.
 type batch struct {
 	state  state
-	trace  context.Context //nolint:containedctx // never ends
-	parts  []*query        // that wait for their turn, in the order of their lookups; none before it is formed
+	trace  context.Context //nolint:containedctx // never ends; nil before the batch is formed
+	parts  []*query        // that wait for their turn, the next one first
 	budget int             // splits that are left
 }
 
@@ -63,40 +63,40 @@ type query struct {
 
 func (q *query) joined() bool { return len(q.lookups) > 1 }
 
-// start makes a query ready to leave, without the lookups that nobody waits for. It returns false where none
-// is left.
-func (t *tenant) start(q *query) bool {
-	q.lookups = slices.DeleteFunc(q.lookups, func(l *lookup) bool {
-		if !l.wanted() {
-			t.forget(l)
+// start sends the next part of a batch, without the lookups that nobody waits for any more.
+func (t *tenant) start(b *batch) {
+	for len(b.parts) > 0 {
+		q := b.parts[0]
+		b.parts = b.parts[1:]
+		q.lookups = slices.DeleteFunc(q.lookups, func(l *lookup) bool {
+			if !l.wanted() {
+				t.forget(l)
+			}
+			return !l.wanted()
+		})
+		if len(q.lookups) == 0 {
+			continue
 		}
-		return !l.wanted()
-	})
-	if len(q.lookups) == 0 {
-		return false
-	}
-	t.calls[q.state]++
-	q.ctx, q.cancel = context.WithCancel(q.trace)
-	q.requests = make(map[*request]bool)
-	for _, l := range q.lookups {
-		l.query = q
-		for _, w := range l.waiters {
-			q.requests[w.request] = true
-			if w.request.deadline.After(q.deadline) {
-				q.deadline = w.request.deadline
+		q.ctx, q.cancel = context.WithCancel(b.trace)
+		for _, l := range q.lookups {
+			l.query = q
+			for _, w := range l.waiters {
+				q.requests[w.request] = true
+				if w.request.deadline.After(q.deadline) {
+					q.deadline = w.request.deadline
+				}
 			}
 		}
+		for r := range q.requests {
+			r.stats.Batches = append(r.stats.Batches, len(q.lookups))
+		}
+		if q.tries = 3; t.failures >= outage || q.joined() && q.budget < splitBudget {
+			q.tries = 1
+		}
+		t.calls[b.state]++
+		go t.run(q)
+		return
 	}
-	for r := range q.requests {
-		r.stats.Batches = append(r.stats.Batches, len(q.lookups))
-	}
-	switch q.tries = 3; {
-	case t.failures >= outage, q.joined() && q.budget < splitBudget:
-		q.tries = 1
-	case q.joined(): // it can still be split
-		q.tries = 2
-	}
-	return true
 }
 
 // run makes a query's call, and puts back what has to be searched again. Called without the mutex.
@@ -123,37 +123,41 @@ func (t *tenant) run(q *query) {
 	if split {
 		t.failures++
 	}
+	atOnce := 1 // parts
 	switch half := (len(q.lookups) + 1) / 2; {
 	case err == nil:
 		t.failures, q.budget = 0, splitBudget
 		n := 0
 		if len(again) >= half { // else what was in their way is gone
-			n = len(again) / 2
+			n, atOnce = len(again)/2, 2
 		}
-		t.put(q.batch, 0, again[:n], again[n:])
+		q.put(0, again[:n], again[n:])
 	case limited && q.refused < maxLimits:
-		t.put(q.batch, q.refused+1, q.lookups)
+		q.put(q.refused+1, q.lookups)
 	case split && q.budget > 0 && t.failures < outage:
+		if e.Kind == qualys.KindTimeout { // a value that hangs would leave the others no time
+			atOnce = 2
+		}
 		q.budget--
-		t.put(q.batch, 0, q.lookups[:half], q.lookups[half:])
+		q.put(0, q.lookups[:half], q.lookups[half:])
 	case ok && q.joined() && e.Kind == qualys.KindAccount:
 		t.deliver(err, q.lookups[1:]...)
-		t.put(q.batch, 0, q.lookups[:1]) // alone, for Qualys's words
+		q.put(0, q.lookups[:1]) // alone, for Qualys's words
 	default:
 		t.deliver(err, q.lookups...)
+	}
+	for range min(atOnce, len(q.parts)) {
+		t.turns = append(t.turns, q.batch)
 	}
 	t.dispatch()
 }
 
-// put has parts of a batch searched, each in its turn.
-func (t *tenant) put(b *batch, refused int, parts ...[]*lookup) {
-	for _, lookups := range parts {
-		if len(lookups) > 0 {
-			b.parts = append(b.parts, &query{batch: b, lookups: lookups, refused: refused})
-			t.turns = append(t.turns, b)
-		}
+// put has parts of a batch searched next, in their order.
+func (b *batch) put(refused int, parts ...[]*lookup) {
+	for _, lookups := range slices.Backward(parts) {
+		q := &query{batch: b, lookups: lookups, refused: refused, requests: make(map[*request]bool)}
+		b.parts = slices.Insert(b.parts, 0, q)
 	}
-	slices.SortFunc(b.parts, func(a, b *query) int { return a.lookups[0].place - b.lookups[0].place })
 }
 
 // search makes a query's call and gives each lookup what is about it. It returns those that have to be
@@ -184,9 +188,6 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 	ctx, cancel := context.WithTimeout(q.ctx, memoryWait)
 	defer cancel()
 	for i, l := range q.lookups {
-		if l.number == 0 {
-			t.note(l.release)
-		}
 		err := t.keep(ctx, l, shares[i])
 		t.note(func() {
 			l.found.count, l.found.limits = count, page.Limits
@@ -215,11 +216,13 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 // keep adds events to what a lookup found: up to its limit, as many as one of the requests that wait for it
 // may still hold, where there is memory for them. Its error is ErrMemory.
 func (t *tenant) keep(ctx context.Context, l *lookup, events []*qualys.Event) (err error) {
-	options, size, before := t.searcher.options, int64(0), len(l.found.events)
+	options, size, before := t.searcher.options, int64(0), 0
 	t.note(func() {
-		if l.found.charge == nil {
+		if l.number == 0 { // it begins, perhaps again
+			l.release()
 			l.found.charge, l.seen = &charge{memory: options.Memory, holders: 1}, make(map[string]bool)
 		}
+		before = len(l.found.events)
 		room := int64(0)
 		for _, w := range l.waiters {
 			room = max(room, options.MaxRequestBytes-w.request.held-l.found.charge.bytes)
@@ -281,14 +284,13 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 			page, err = client.Events(ctx, t.account, events)
 		}
 		e, failed := asError(err)
-		limits := page.Limits
 		if failed {
-			limits = e.Limits
+			page.Limits = e.Limits
 		}
 		t.note(func() {
 			t.loggingIn = t.loggingIn && logins == 0
-			if limits.Concurrency > 0 {
-				t.allowed = min(limits.Concurrency, t.searcher.options.Concurrency)
+			if n := page.Limits.Concurrency; n > 0 {
+				t.allowed = min(n, t.searcher.options.Concurrency)
 			}
 			for r := range q.requests {
 				r.stats.Upstream += time.Since(started)

@@ -80,7 +80,7 @@ func (r *rig) queued() int {
 	tenant, n := r.searcher.tenant(r.fake.Tenant()), 0
 	tenant.note(func() {
 		for _, l := range tenant.lookups {
-			if l.place == 0 {
+			if !l.sent {
 				n += len(l.waiters)
 			}
 		}

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jellydator/ttlcache/v3"
@@ -76,7 +77,7 @@ func (s *Searcher) Search(
 	ctx context.Context, account qualys.Tenant, asked []ctim.Observable, limit int, visit func(Result) bool,
 ) Stats {
 	var results []Result
-	var questions [][]*lookup
+	var questions [][]*waiter
 	seen := make(map[ctim.Observable]bool, len(asked))
 	for _, o := range asked {
 		if seen[o] || !Supported(o.Type) {
@@ -84,33 +85,32 @@ func (s *Searcher) Search(
 		}
 		seen[o] = true
 		target, err := newTarget(o)
-		result, both := Result{Observable: o, Filter: target.filter}, []*lookup(nil)
+		result, both := Result{Observable: o, Filter: target.filter}, []*waiter(nil)
 		if err != nil {
 			result.Errs = []error{err}
 		} else {
 			key := lookupKey{what: string(target.fields[0]), value: target.key, limit: limit}
 			for key.state = range states {
-				both = append(both, newLookup(key, target))
+				both = append(both, newWaiter(key, target))
 			}
 		}
 		results, questions = append(results, result), append(questions, both)
 	}
-	return s.do(ctx, account, questions, func(i int, answers []answer) bool {
-		return visit(results[i].with(answers, limit))
+	return s.do(ctx, account, questions, func(i int) bool {
+		return visit(results[i].with(questions[i], limit))
 	})
 }
 
 // Check logs in where needed and makes the smallest search there is. It returns the rate limits that Qualys
 // told.
-func (s *Searcher) Check(
-	ctx context.Context, account qualys.Tenant,
-) (limits qualys.RateLimits, stats Stats, err error) {
-	questions := [][]*lookup{{newLookup(lookupKey{what: whatCheck}, target{})}}
-	stats = s.do(ctx, account, questions, func(_ int, answers []answer) bool {
-		limits, err = answers[0].limits, answers[0].err
+func (s *Searcher) Check(ctx context.Context, account qualys.Tenant) (qualys.RateLimits, Stats, error) {
+	var found answer
+	w := newWaiter(lookupKey{what: whatCheck}, target{})
+	stats := s.do(ctx, account, [][]*waiter{{w}}, func(int) bool {
+		found = w.answer
 		return true
 	})
-	return limits, stats, err
+	return found.limits, stats, found.err
 }
 
 // Newest finds the newest events of the query in the current state, 1 to 1000, and calls visit with them
@@ -118,10 +118,9 @@ func (s *Searcher) Check(
 func (s *Searcher) Newest(
 	ctx context.Context, account qualys.Tenant, f qualys.Filter, limit int, visit func(Result),
 ) Stats {
-	key := lookupKey{what: whatNewest, value: f.String(), limit: limit}
-	questions := [][]*lookup{{newLookup(key, target{filter: f})}}
-	return s.do(ctx, account, questions, func(_ int, answers []answer) bool {
-		visit(Result{Filter: f}.with(answers, limit))
+	w := newWaiter(lookupKey{what: whatNewest, value: f.String(), limit: limit}, target{filter: f})
+	return s.do(ctx, account, [][]*waiter{{w}}, func(int) bool {
+		visit(Result{Filter: f}.with([]*waiter{w}, limit))
 		return true
 	})
 }
@@ -136,69 +135,54 @@ type CountResult struct {
 func (s *Searcher) Count(
 	ctx context.Context, account qualys.Tenant, queries []qualys.CountQuery,
 ) ([]CountResult, Stats) {
-	questions, results := make([][]*lookup, len(queries)), make([]CountResult, len(queries))
+	questions, results := make([][]*waiter, len(queries)), make([]CountResult, len(queries))
 	for i, q := range queries {
 		key := lookupKey{what: whatCount, value: q.Filter.String(), state: history, split: q.Split}
 		if q.Active {
 			key.state = current
 		}
-		questions[i] = []*lookup{newLookup(key, target{filter: q.Filter})}
+		questions[i] = []*waiter{newWaiter(key, target{filter: q.Filter})}
 	}
-	stats := s.do(ctx, account, questions, func(i int, answers []answer) bool {
-		results[i] = CountResult{answers[0].count, answers[0].err}
+	stats := s.do(ctx, account, questions, func(i int) bool {
+		found := questions[i][0].answer
+		results[i] = CountResult{found.count, found.err}
 		return true
 	})
 	return results, stats
 }
 
-// do makes the lookups of all questions and calls visit with the answers to each question, in order, until
-// it returns false. The answers are charged for until visit returns. Every request is one call of it.
+// do has everything searched that the questions need, and calls visit with the number of each question, in
+// order, when all its answers are there, until it returns false. The answers are charged for until then.
+// Every request is one call of it.
 func (s *Searcher) do(
-	ctx context.Context, account qualys.Tenant, questions [][]*lookup, visit func(int, []answer) bool,
+	ctx context.Context, account qualys.Tenant, questions [][]*waiter, visit func(int) bool,
 ) (stats Stats) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(time.Hour)
 	}
-	t, r, key := s.tenant(account), &request{ctx: ctx, deadline: deadline}, account.Key()
-	byKey, waiters := make(map[lookupKey]*waiter), make([][]*waiter, len(questions))
-	for i, lookups := range questions {
-		for _, l := range lookups {
-			l.key.tenant = key
-			w := byKey[l.key]
-			if w == nil {
-				w = &waiter{request: r, lookup: l, cached: s.cache.Has(l.key), done: make(chan struct{})}
-				byKey[l.key], r.waiters = w, append(r.waiters, w)
-			}
-			w.questions++
-			waiters[i] = append(waiters[i], w)
-		}
+	t, key := s.tenant(account), account.Key()
+	r := &request{ctx: ctx, deadline: deadline, waiters: slices.Concat(questions...)}
+	for _, w := range r.waiters {
+		w.request, w.lookup.key.tenant = r, key
+		w.cached = s.cache.Has(w.lookup.key)
 	}
 	t.submit(r.waiters...)
-	stop := context.AfterFunc(ctx, func() { t.note(func() { t.leave(r, context.Cause(ctx)) }) })
+	stop := context.AfterFunc(ctx, func() { t.note(func() { t.dismiss(context.Cause(ctx), r.waiters...) }) })
 	defer stop()
-	for i, needed := range waiters {
-		answers := make([]answer, len(needed))
-		for j, w := range needed {
-			answers[j] = t.wait(w)
+	for i, question := range questions {
+		for _, w := range question {
+			t.wait(w)
 		}
-		more := visit(i, answers)
-		t.note(func() {
-			for _, w := range needed {
-				if w.questions--; w.questions == 0 {
-					w.release()
-				}
-			}
-		})
+		more := visit(i)
+		t.note(func() { release(question) })
 		if !more {
 			break
 		}
 	}
 	t.note(func() {
-		t.leave(r, context.Canceled)
-		for _, w := range r.waiters {
-			w.release()
-		}
+		t.dismiss(context.Canceled, r.waiters...)
+		release(r.waiters)
 		stats = r.stats
 	})
 	return stats
@@ -216,10 +200,10 @@ func (s *Searcher) tenant(account qualys.Tenant) *tenant {
 
 // with adds the answers about both states. An event of history that is the same occurrence as one of the
 // current state is left out.
-func (r Result) with(answers []answer, limit int) Result {
+func (r Result) with(states []*waiter, limit int) Result {
 	occurrences := make(map[string]bool)
-	for _, a := range answers {
-		for _, e := range a.events {
+	for _, w := range states {
+		for _, e := range w.answer.events {
 			if e.Active {
 				occurrences[e.TimeSeriesID] = true
 			} else if e.ID != "" && occurrences[e.ID] {
@@ -227,10 +211,10 @@ func (r Result) with(answers []answer, limit int) Result {
 			}
 			r.Events = append(r.Events, e)
 		}
-		r.Truncated = r.Truncated || a.truncated || len(r.Events) > limit
-		r.Examined, r.Unreadable = r.Examined+a.examined, r.Unreadable+a.unreadable
-		if a.err != nil && (len(r.Errs) == 0 || r.Errs[0].Error() != a.err.Error()) {
-			r.Errs = append(r.Errs, a.err)
+		r.Truncated = r.Truncated || w.answer.truncated || len(r.Events) > limit
+		r.Examined, r.Unreadable = r.Examined+w.answer.examined, r.Unreadable+w.answer.unreadable
+		if err := w.answer.err; err != nil && (len(r.Errs) == 0 || r.Errs[0].Error() != err.Error()) {
+			r.Errs = append(r.Errs, err)
 		}
 	}
 	r.Events = r.Events[:min(len(r.Events), limit)]

@@ -378,7 +378,7 @@ func TestCount(t *testing.T) {
 	assert.Equal(t, 4, r.fake.Stats().Counts, "an equal query is made once")
 	assert.Equal(t, 1, stats.Logins)
 	_, stats = r.searcher.Count(withDeadline(t), r.fake.Tenant(), queries)
-	assert.Equal(t, 4, stats.CacheHits)
+	assert.Equal(t, 5, stats.CacheHits)
 	assert.Equal(t, 4, r.fake.Stats().Counts)
 
 	fresh := newRig(t, Options{}, file(1))

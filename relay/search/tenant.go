@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -24,13 +25,14 @@ type tenant struct {
 
 	mu           sync.Mutex
 	lookups      map[lookupKey]*lookup // that somebody waits for
-	requests     [states][]*request    // with queued lookups; the next one's turn first
+	queues       [states][]*waiter     // for what has not been sent, by their rounds
+	rounds       [states]int           // of the latest that was sent
 	turns        []*batch              // one for each call that may be made, the next one first
 	calls        [states]int           // in flight
 	allowed      int                   // calls in flight, by the options and by Qualys
 	loggingIn    bool                  // a call in flight logs in first
 	failures     int                   // of joined searches, in a row
-	pausedUntil  time.Time             // the end of the wait that a rate limit asks for, as far as it is believed
+	pausedUntil  time.Time             // the end of a rate limit's wait, as far as it is believed
 	limitedUntil time.Time             // the end of the wait that Qualys told
 	limited      *qualys.Error         // which said so
 }
@@ -61,23 +63,24 @@ func (t *tenant) submit(waiters ...*waiter) {
 		}
 		t.lookups[key] = w.lookup
 		w.lookup.waiters = append(w.lookup.waiters, w)
-		if w.lookup.place > 0 {
+		if w.lookup.sent {
 			continue
 		}
-		if len(t.requests[key.state]) == 0 {
+		queue := &t.queues[key.state]
+		if len(*queue) == 0 {
 			t.turns = append(t.turns, &batch{state: key.state})
 		}
-		if len(r.queue[key.state]) == 0 {
-			t.requests[key.state] = append(t.requests[key.state], r)
-		}
-		r.queue[key.state] = append(r.queue[key.state], w.lookup)
+		w.round = max(r.rounds[key.state], t.rounds[key.state]) + 1
+		r.rounds[key.state] = w.round
+		next := sort.Search(len(*queue), func(i int) bool { return (*queue)[i].round > w.round })
+		*queue = slices.Insert(*queue, next, w)
 	}
 	t.dispatch()
 }
 
-// wait returns the answer once it is there. One in the cache is taken, and charged for, only now; whose time
+// wait returns once the answer is there. One in the cache is taken, and charged for, only now; whose time
 // is over gets it uncharged, since it is visited at once. Called without the mutex.
-func (t *tenant) wait(w *waiter) answer {
+func (t *tenant) wait(w *waiter) {
 	if w.cached {
 		w.cached = false
 		if found, ok := t.searcher.cached(w.lookup.key); ok {
@@ -96,34 +99,27 @@ func (t *tenant) wait(w *waiter) answer {
 		}
 	}
 	<-w.done
-	return w.answer
 }
 
-// leave ends all that the request waits for.
-func (t *tenant) leave(r *request, err error) {
-	for _, w := range r.waiters {
-		t.dismiss(w, err)
-	}
-	r.queue = [states][]*lookup{}
-}
-
-// dismiss ends a wait, if it has not ended, with an error and what was found. What nobody waits for any more
+// dismiss ends waits that have not ended, with an error and what was found. What nobody waits for any more
 // is given up.
-func (t *tenant) dismiss(w *waiter, err error) {
-	l := w.lookup
-	i := slices.Index(l.waiters, w)
-	if i < 0 {
-		return
-	}
-	l.waiters = slices.Delete(l.waiters, i, i+1)
-	found := l.found
-	found.err = err
-	if w.receive(found); l.wanted() {
-		return
-	}
-	t.forget(l)
-	if q := l.query; q != nil && !slices.ContainsFunc(q.lookups, (*lookup).wanted) {
-		q.cancel()
+func (t *tenant) dismiss(err error, waiters ...*waiter) {
+	for _, w := range waiters {
+		l := w.lookup
+		i := slices.Index(l.waiters, w)
+		if i < 0 {
+			continue
+		}
+		l.waiters = slices.Delete(l.waiters, i, i+1)
+		found := l.found
+		found.err = err
+		if w.receive(found); l.wanted() {
+			continue
+		}
+		t.forget(l)
+		if q := l.query; q != nil && !slices.ContainsFunc(q.lookups, (*lookup).wanted) {
+			q.cancel()
+		}
 	}
 }
 
@@ -166,53 +162,35 @@ func (t *tenant) dispatch() {
 			continue
 		}
 		t.turns = slices.Delete(t.turns, i, i+1)
-		if len(b.parts) == 0 {
+		if b.trace == nil {
 			t.form(b)
 		}
-		q := b.parts[0]
-		if b.parts = b.parts[1:]; t.start(q) {
-			go t.run(q)
-		}
+		t.start(b)
 	}
 }
 
-// form makes a batch's first query of one lookup of each waiting request in turn, as many as fit. What is
-// left is the next batch's.
+// form makes a batch's first query of as many queued lookups as fit. What is left is the next batch's.
 func (t *tenant) form(b *batch) {
 	const or = len("+or+")
 	var lookups []*lookup
-	requests := &t.requests[b.state]
-	for size := 0; len(lookups) < maxJoined; {
-		l := t.first(b.state)
-		if l == nil {
-			break
+	queue, size := t.queues[b.state], 0
+	for ; len(queue) > 0 && len(lookups) < maxJoined; queue = queue[1:] {
+		w, l := queue[0], queue[0].lookup
+		if l.sent || !l.wanted() {
+			continue
 		}
 		size += l.target.filter.EncodedLen() + or
 		if len(lookups) > 0 && (size > maxFilter || l.target.alone || lookups[0].target.alone) {
 			break
 		}
-		lookups = append(lookups, l)
-		l.place = len(lookups)
-		b.trace = context.WithoutCancel((*requests)[0].ctx)
-		*requests = append((*requests)[1:], (*requests)[0])
+		lookups, l.sent, t.rounds[b.state] = append(lookups, l), true, w.round
+		b.trace = context.WithoutCancel(w.request.ctx)
 	}
-	if t.first(b.state) != nil {
+	if t.queues[b.state] = queue; len(queue) > 0 {
 		t.turns = append(t.turns, &batch{state: b.state})
 	}
-	b.budget, b.parts = splitBudget, []*query{{batch: b, lookups: lookups}}
-}
-
-// first is the lookup whose turn it is, or nil. It passes over those that nobody waits for and those that
-// left for another request.
-func (t *tenant) first(s state) *lookup {
-	for ; len(t.requests[s]) > 0; t.requests[s] = t.requests[s][1:] {
-		for r := t.requests[s][0]; len(r.queue[s]) > 0; r.queue[s] = r.queue[s][1:] {
-			if l := r.queue[s][0]; l.place == 0 && l.wanted() {
-				return l
-			}
-		}
-	}
-	return nil
+	b.budget = splitBudget
+	b.put(0, lookups)
 }
 
 // pause stops the tenant's calls after a rate limit, and answers who has no time for the wait. Who waits for
@@ -227,7 +205,7 @@ func (t *tenant) pause(e *qualys.Error) {
 	for _, l := range t.lookups {
 		for _, w := range slices.Clone(l.waiters) {
 			if err := t.refusal(w.request); err != nil && l.query == nil {
-				t.dismiss(w, err)
+				t.dismiss(err, w)
 			}
 		}
 	}
