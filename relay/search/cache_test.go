@@ -47,14 +47,14 @@ func TestTheCacheForgets(t *testing.T) {
 		key := lookupKey{tenant: qualys.Tenant{User: "a"}.Key(), value: sha(1), limit: 100}
 		c.put(key, answer{events: []*qualys.Event{{ID: "x", Size: 100}}})
 		time.Sleep(29 * time.Second)
-		_, ok := c.cached(key)
+		ok := c.cache.Has(key)
 		assert.True(t, ok)
 		other := key
 		other.tenant = qualys.Tenant{User: "b"}.Key()
-		_, ok = c.cached(other)
+		ok = c.cache.Has(other)
 		assert.False(t, ok)
 		time.Sleep(2 * time.Second)
-		_, ok = c.cached(key)
+		ok = c.cache.Has(key)
 		assert.False(t, ok)
 	})
 }
@@ -70,10 +70,10 @@ func TestTheCacheIsBounded(t *testing.T) {
 	}
 	assert.Equal(t, 31, c.cache.Len())
 	c.put(key("huge"), answer{events: []*qualys.Event{{Size: most}}})
-	_, ok := c.cached(key("huge"))
+	ok := c.cache.Has(key("huge"))
 	assert.False(t, ok)
 	off := newSearcher(nil, Options{CacheBytes: most})
 	off.put(key("x"), answer{})
-	_, ok = off.cached(key("x"))
+	ok = off.cache.Has(key("x"))
 	assert.False(t, ok)
 }

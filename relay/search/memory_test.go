@@ -113,7 +113,7 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		s := newSearcher(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
 		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context(), deadline: time.Now().Add(time.Hour)}
 		keep := func() (*lookup, error) {
-			w := newWaiter(lookupKey{limit: 100}, target{})
+			w := newWaiter(lookupKey{limit: 100}, target{alone: true})
 			l := w.lookup
 			w.request, l.waiters, r.waiters = r, []*waiter{w}, append(r.waiters, w)
 			ctx, cancel := context.WithTimeout(t.Context(), memoryWait)

@@ -182,11 +182,9 @@ func (t target) match(shown [2]string) match {
 // searches tells whether a search for the target looks at events like e. It may at those of an unknown type,
 // and nobody says whether the process that caused a file event counts as its process.
 func (t target) searches(e *qualys.Event) bool {
-	switch e.Type {
-	case "FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY":
-		return strings.Contains(t.events, e.Type) || t.fields[0] == qualys.FieldProcessName && e.Actor != nil
-	}
-	return true
+	known := strings.Contains("FILE PROCESS NETWORK MUTEX REGISTRY", e.Type)
+	actor := t.fields[0] == qualys.FieldProcessName && e.Actor != nil
+	return !known || actor || strings.Contains(t.events, e.Type)
 }
 
 // share tells which events of a query's answer are about each of its targets, and for which targets that is

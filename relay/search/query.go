@@ -22,8 +22,6 @@ const (
 
 	maxLimits = 2 // rate limits that a query waits for
 
-	firstBackoff = 100 * time.Millisecond
-
 	// joinedTime is the part of the remaining time that a joined query gets, so that there is time to split
 	// it where one value makes it hang.
 	joinedTime = 0.4
@@ -88,7 +86,11 @@ func (t *tenant) start(b *batch) {
 			}
 		}
 		for r := range q.requests {
-			r.stats.Batches = append(r.stats.Batches, len(q.lookups))
+			if q.refused > 0 {
+				r.stats.Waits++
+			} else {
+				r.stats.Batches = append(r.stats.Batches, len(q.lookups))
+			}
 		}
 		if q.tries = 3; t.failures >= outage || q.joined() && q.budget < splitBudget {
 			q.tries = 1
@@ -116,9 +118,6 @@ func (t *tenant) run(q *query) {
 	limited, split := ok && e.Kind == qualys.KindRateLimited, ok && q.joined() && byValue(e)
 	if limited {
 		t.pause(e)
-		for r := range q.requests {
-			r.stats.Waits++
-		}
 	}
 	if split {
 		t.failures++
@@ -127,11 +126,12 @@ func (t *tenant) run(q *query) {
 	switch half := (len(q.lookups) + 1) / 2; {
 	case err == nil:
 		t.failures, q.budget = 0, splitBudget
-		n := 0
-		if len(again) >= half { // else what was in their way is gone
-			n, atOnce = len(again)/2, 2
+		if n := len(again) / 2; n > 0 && len(again) >= half {
+			atOnce = 2
+			q.put(0, again[:n], again[n:])
+		} else { // what was in their way is gone
+			q.put(0, again)
 		}
-		q.put(0, again[:n], again[n:])
 	case limited && q.refused < maxLimits:
 		q.put(q.refused+1, q.lookups)
 	case split && q.budget > 0 && t.failures < outage:
@@ -170,7 +170,6 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 			again, err = nil, fmt.Errorf("search: panic: %v\n%s", value, debug.Stack())
 		}
 	}()
-	first := q.lookups[0]
 	targets := make([]target, len(q.lookups))
 	var events qualys.EventQuery
 	for i, l := range q.lookups {
@@ -178,7 +177,7 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 		events.Filter = qualys.Or(events.Filter, l.target.filter)
 		events.PageSize = min(events.PageSize+l.size, maxPage)
 	}
-	events.Active, events.PageNumber = q.state == current, first.number
+	events.Active, events.PageNumber = q.state == current, q.lookups[0].number
 	page, count, err := t.call(q, events)
 	if err != nil {
 		return nil, err
@@ -253,7 +252,7 @@ func (t *tenant) keep(ctx context.Context, l *lookup, events []*qualys.Event) (e
 func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, count qualys.Count, err error) {
 	client, key := t.searcher.client, q.lookups[0].key
 	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval = firstBackoff
+	pauses.InitialInterval = 100 * time.Millisecond
 	ctx, end := t.searcher.options.Span(q.ctx, "qualys.search")
 	left := time.Until(q.deadline)
 	if q.joined() {

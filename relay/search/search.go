@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -22,8 +23,11 @@ type Options struct {
 	Span func(ctx context.Context, name string) (context.Context, func(error))
 }
 
-// maxTenants is how many tenants' queues and limits are remembered.
-const maxTenants = 1024
+// ErrMemory says that there was no memory for some of the events that were found.
+var ErrMemory = errors.New("search: no memory for the events that were found")
+
+// memoryWait is how long events wait for memory, as in the client.
+const memoryWait = 3 * time.Second
 
 // Searcher searches for many tenants at once. It has no goroutine of its own: one exists only while a call
 // to Qualys is in flight. It is safe for concurrent use.
@@ -36,6 +40,7 @@ type Searcher struct {
 
 // New makes a Searcher over the client.
 func New(client *qualys.Client, o Options) *Searcher {
+	const maxTenants = 1024 // whose queues and limits are remembered
 	tenants := ttlcache.New(ttlcache.WithCapacity[qualys.TenantKey, *tenant](maxTenants))
 	return &Searcher{client: client, options: o, cache: newCache(o), tenants: tenants}
 }
@@ -105,7 +110,7 @@ func (s *Searcher) Search(
 // told.
 func (s *Searcher) Check(ctx context.Context, account qualys.Tenant) (qualys.RateLimits, Stats, error) {
 	var found answer
-	w := newWaiter(lookupKey{what: whatCheck}, target{})
+	w := newWaiter(lookupKey{what: whatCheck}, target{alone: true})
 	stats := s.do(ctx, account, [][]*waiter{{w}}, func(int) bool {
 		found = w.answer
 		return true
@@ -118,7 +123,7 @@ func (s *Searcher) Check(ctx context.Context, account qualys.Tenant) (qualys.Rat
 func (s *Searcher) Newest(
 	ctx context.Context, account qualys.Tenant, f qualys.Filter, limit int, visit func(Result),
 ) Stats {
-	w := newWaiter(lookupKey{what: whatNewest, value: f.String(), limit: limit}, target{filter: f})
+	w := newWaiter(lookupKey{what: whatNewest, value: f.String(), limit: limit}, target{filter: f, alone: true})
 	return s.do(ctx, account, [][]*waiter{{w}}, func(int) bool {
 		visit(Result{Filter: f}.with([]*waiter{w}, limit))
 		return true
@@ -141,7 +146,7 @@ func (s *Searcher) Count(
 		if q.Active {
 			key.state = current
 		}
-		questions[i] = []*waiter{newWaiter(key, target{filter: q.Filter})}
+		questions[i] = []*waiter{newWaiter(key, target{filter: q.Filter, alone: true})}
 	}
 	stats := s.do(ctx, account, questions, func(i int) bool {
 		found := questions[i][0].answer
@@ -168,8 +173,7 @@ func (s *Searcher) do(
 		w.cached = s.cache.Has(w.lookup.key)
 	}
 	t.submit(r.waiters...)
-	stop := context.AfterFunc(ctx, func() { t.note(func() { t.dismiss(context.Cause(ctx), r.waiters...) }) })
-	defer stop()
+	defer context.AfterFunc(ctx, func() { t.note(func() { t.dismiss(context.Cause(ctx), r.waiters...) }) })()
 	for i, question := range questions {
 		for _, w := range question {
 			t.wait(w)
@@ -219,4 +223,77 @@ func (r Result) with(states []*waiter, limit int) Result {
 	}
 	r.Events = r.Events[:min(len(r.Events), limit)]
 	return r
+}
+
+// answer is what a lookup was told. Beside an error there may be events that were found before it.
+type answer struct {
+	events     []*qualys.Event // newest first, the lookup's limit at most
+	charge     *charge         // for the events
+	truncated  bool
+	examined   int
+	unreadable int
+	count      qualys.Count
+	limits     qualys.RateLimits
+	err        error
+}
+
+// size is the memory of the events.
+func (a answer) size() (bytes int64) {
+	for _, e := range a.events {
+		bytes += int64(e.Size)
+	}
+	return bytes
+}
+
+// charge is memory that the last of its holders gives back. The holders are under tenant.mu.
+type charge struct {
+	memory  qualys.Memory
+	bytes   int64 // changed by one holder only
+	holders int
+}
+
+// grow waits for more memory. Its error is ErrMemory.
+func (c *charge) grow(ctx context.Context, bytes int64) error {
+	if bytes > 0 && c.memory.Acquire(ctx, bytes) != nil {
+		return ErrMemory
+	}
+	c.bytes += bytes
+	return nil
+}
+
+// release is called by each holder. It does nothing where there is no charge.
+func (c *charge) release() {
+	if c == nil {
+		return
+	}
+	if c.holders--; c.holders == 0 && c.bytes > 0 {
+		c.memory.Release(c.bytes)
+	}
+}
+
+// newCache makes a cache of answers, by default for the options' time. Those unused for longest make place.
+func newCache(o Options) *ttlcache.Cache[lookupKey, answer] {
+	const entries = 10_000
+	return ttlcache.New(
+		ttlcache.WithTTL[lookupKey, answer](o.CacheTTL),
+		ttlcache.WithDisableTouchOnHit[lookupKey, answer](),
+		ttlcache.WithCapacity[lookupKey, answer](entries),
+		ttlcache.WithMaxCost(uint64(o.CacheBytes), cost),
+	)
+}
+
+// cost is about the bytes of a cached answer.
+func cost(item ttlcache.CostItem[lookupKey, answer]) uint64 {
+	const empty, part = 512, 96 // an answer without events, and a part of a count
+	return uint64(empty + len(item.Key.value) + int(item.Value.size()) + part*len(item.Value.count.Parts))
+}
+
+// put caches an answer without an error, unless it takes more than a quarter of the cache.
+func (s *Searcher) put(key lookupKey, a answer) {
+	size := cost(ttlcache.CostItem[lookupKey, answer]{Key: key, Value: a})
+	if s.options.CacheTTL <= 0 || a.err != nil || key.what == whatCheck || size > uint64(s.options.CacheBytes)/4 {
+		return
+	}
+	a.charge = nil
+	s.cache.Set(key, a, ttlcache.DefaultTTL)
 }

@@ -17,6 +17,103 @@ const (
 	longestWait = time.Hour   // that is believed
 )
 
+// state is one of the two searches that each observable needs.
+type state int
+
+const (
+	current state = iota // state=true
+	history
+	states
+)
+
+// lookupKey identifies a lookup. Lookups of one key have the same answer.
+type lookupKey struct {
+	tenant qualys.TenantKey
+	what   string // the first field that is searched, or one of those below
+	value  string // the target's key
+	state  state
+	limit  int          // the most events that are wanted
+	split  qualys.Split // of a count
+}
+
+const (
+	whatCheck  = "check"  // the smallest search there is
+	whatNewest = "newest" // the events of a query, whatever they are about
+	whatCount  = "count"
+)
+
+// lookup is one search in one state. See the package comment. The fields below target are under tenant.mu,
+// those below query belong to the query while there is one.
+type lookup struct {
+	key     lookupKey
+	target  target
+	waiters []*waiter
+	sent    bool   // it is not in the queue any more
+	found   answer // so far
+	query   *query // in flight, that is about it
+
+	seen         map[string]bool // keys of the events that were found: pages shift while events arrive
+	size, number int             // of the next page
+	examined     int             // events of its pages
+}
+
+func (l *lookup) wanted() bool { return len(l.waiters) > 0 }
+
+// release gives back what was found.
+func (l *lookup) release() {
+	l.found.charge.release()
+	l.found, l.seen, l.examined = answer{}, nil, 0
+}
+
+// waiter is one request's wait for one lookup. What it is given in the end is under tenant.mu until done is
+// closed.
+type waiter struct {
+	request *request
+	lookup  *lookup
+	cached  bool // when the request began
+	round   int  // of the queue, in which each request has one lookup
+	done    chan struct{}
+	answer  answer
+}
+
+// newWaiter waits for a new lookup. It is for a request to take it to its tenant.
+func newWaiter(key lookupKey, t target) *waiter {
+	size := min(key.limit+1, maxPage) // one more than the limit tells whether there are more
+	if t.kind != (kind{}) {
+		size = max(size, minPage)
+	}
+	return &waiter{lookup: &lookup{key: key, target: t, size: size}, done: make(chan struct{})}
+}
+
+// receive ends the wait. Called with tenant.mu held.
+func (w *waiter) receive(a answer) {
+	if a.charge != nil {
+		a.charge.holders++
+	}
+	w.answer = a
+	w.request.held += a.size()
+	close(w.done)
+}
+
+// release gives answers back. Called with tenant.mu held.
+func release(waiters []*waiter) {
+	for _, w := range waiters {
+		w.answer.charge.release()
+		w.request.held -= w.answer.size()
+		w.answer = answer{}
+	}
+}
+
+// request is one call of Searcher.do. The fields below waiters are under tenant.mu.
+type request struct {
+	ctx      context.Context //nolint:containedctx // a request is one call of Searcher.do
+	deadline time.Time
+	waiters  []*waiter
+	rounds   [states]int // of its latest waiters
+	held     int64       // bytes of the answers that it has not visited
+	stats    Stats
+}
+
 // tenant is the queue of one Qualys account, and what is known about its limits. Its methods are called with
 // the mutex held where they do not say otherwise.
 type tenant struct {
@@ -83,7 +180,8 @@ func (t *tenant) submit(waiters ...*waiter) {
 func (t *tenant) wait(w *waiter) {
 	if w.cached {
 		w.cached = false
-		if found, ok := t.searcher.cached(w.lookup.key); ok {
+		if item := t.searcher.cache.Get(w.lookup.key); item != nil {
+			found := item.Value()
 			ctx, cancel := context.WithTimeout(w.request.ctx, memoryWait)
 			defer cancel()
 			found.charge = &charge{memory: t.searcher.options.Memory}
@@ -155,14 +253,13 @@ func (t *tenant) dispatch() {
 		return // it is called again then
 	}
 	half := (t.searcher.options.Concurrency + 1) / 2
-	for i := 0; i < len(t.turns) && t.calls[current]+t.calls[history] < t.allowed; {
-		b := t.turns[i]
-		if t.calls[b.state] == half {
-			i++
-			continue
+	for t.calls[current]+t.calls[history] < t.allowed {
+		next := slices.IndexFunc(t.turns, func(b *batch) bool { return t.calls[b.state] < half })
+		if next < 0 {
+			return
 		}
-		t.turns = slices.Delete(t.turns, i, i+1)
-		if b.trace == nil {
+		b := t.turns[next]
+		if t.turns = slices.Delete(t.turns, next, next+1); b.trace == nil {
 			t.form(b)
 		}
 		t.start(b)
