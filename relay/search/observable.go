@@ -89,12 +89,11 @@ func newTarget(o ctim.Observable) (target, error) {
 // normal is the normal value, in which the observable is searched and compared without regard to case. An
 // address or a hash that is none is taken as it is.
 func normal(o ctim.Observable) string {
-	value := o.Normal()
 	switch o.Type {
 	case ctim.ObservableIP, ctim.ObservableIPv6, ctim.ObservableMD5, ctim.ObservableSHA256:
-		return cmp.Or(value, strings.ToLower(strings.TrimSpace(o.Value)))
+		return cmp.Or(o.Normal(), strings.ToLower(strings.TrimSpace(o.Value)))
 	}
-	return value
+	return o.Normal()
 }
 
 // spelledOut is the other form in which events may show a normal value: a name in Unicode, and all eight
@@ -138,9 +137,7 @@ func (t target) shown(e *qualys.Event) (values [2]string) {
 		values[0] = process.Name
 	}
 	for i, value := range values {
-		if value != "" {
-			values[i] = normal(ctim.Observable{Type: t.typ, Value: value})
-		}
+		values[i] = normal(ctim.Observable{Type: t.typ, Value: value})
 	}
 	return values
 }

@@ -16,11 +16,14 @@ import (
 )
 
 const (
-	minPage = 100    // events
-	maxPage = 1000   // events; the largest page in use
-	window  = 10_000 // events; Qualys returns none beyond
+	maxJoined = 50     // lookups in one query
+	minPage   = 100    // events
+	maxPage   = 1000   // events; the largest page in use
+	window    = 10_000 // events; Qualys returns none beyond
 
-	maxLimits = 2 // rate limits that a query waits for
+	maxLimits   = 2           // rate limits that a query waits for
+	defaultWait = time.Second // for one that does not say how long
+	longestWait = time.Hour   // that is believed
 
 	// joinedTime is the part of the remaining time that a joined query gets, so that there is time to split
 	// it where one value makes it hang.
@@ -86,11 +89,8 @@ func (t *tenant) start(b *batch) {
 			}
 		}
 		for r := range q.requests {
-			if q.refused > 0 {
-				r.stats.Waits++
-			} else {
-				r.stats.Batches = append(r.stats.Batches, len(q.lookups))
-			}
+			r.stats.Batches = append(r.stats.Batches, len(q.lookups))
+			r.stats.Waits += min(q.refused, 1)
 		}
 		if q.tries = 3; t.failures >= outage || q.joined() && q.budget < splitBudget {
 			q.tries = 1
@@ -111,7 +111,7 @@ func (t *tenant) run(q *query) {
 	for _, l := range q.lookups {
 		l.query = nil
 	}
-	e, ok := asError(err)
+	e, ok := errors.AsType[*qualys.Error](err)
 	if ok && q.joined() {
 		err = withoutWords(e)
 	}
@@ -192,11 +192,10 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 			l.found.count, l.found.limits = count, page.Limits
 			l.found.unreadable += page.Unreadable
 			l.examined += len(page.Events) + page.Unreadable
-			end := (l.number+1)*l.size >= window
 			switch enough := !page.Full || l.found.truncated; {
 			case q.joined() && (uncertain[i] || page.Unreadable > 0 || !enough):
 				again = append(again, l)
-			case !enough && !end:
+			case !enough && (l.number+1)*l.size < window:
 				if l.number++; l.size < maxPage { // from the start, since the offset is a number of pages
 					l.size, l.number = maxPage, 0
 				}
@@ -282,7 +281,7 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 		default:
 			page, err = client.Events(ctx, t.account, events)
 		}
-		e, failed := asError(err)
+		e, failed := errors.AsType[*qualys.Error](err)
 		if failed {
 			page.Limits = e.Limits
 		}
@@ -330,6 +329,3 @@ func withoutWords(e *qualys.Error) *qualys.Error {
 	}
 	return &clean
 }
-
-// asError is errors.AsType for the errors of the client, the only ones that are looked into.
-func asError(err error) (*qualys.Error, bool) { return errors.AsType[*qualys.Error](err) }

@@ -3,6 +3,7 @@ package search
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -87,6 +88,8 @@ func (r *rig) queued() int {
 	})
 	return n
 }
+
+func asError(err error) (*qualys.Error, bool) { return errors.AsType[*qualys.Error](err) }
 
 func withDeadline(t *testing.T) context.Context {
 	t.Helper()

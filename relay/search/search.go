@@ -40,9 +40,15 @@ type Searcher struct {
 
 // New makes a Searcher over the client.
 func New(client *qualys.Client, o Options) *Searcher {
-	const maxTenants = 1024 // whose queues and limits are remembered
+	const maxTenants, maxAnswers = 1024, 10_000 // that are remembered; those unused for longest make place
 	tenants := ttlcache.New(ttlcache.WithCapacity[qualys.TenantKey, *tenant](maxTenants))
-	return &Searcher{client: client, options: o, cache: newCache(o), tenants: tenants}
+	cache := ttlcache.New(
+		ttlcache.WithTTL[lookupKey, answer](o.CacheTTL),
+		ttlcache.WithDisableTouchOnHit[lookupKey, answer](),
+		ttlcache.WithCapacity[lookupKey, answer](maxAnswers),
+		ttlcache.WithMaxCost(uint64(o.CacheBytes), cost),
+	)
+	return &Searcher{client: client, options: o, cache: cache, tenants: tenants}
 }
 
 // Result is what was found about one observable. What was found before or beside a failure stays.
@@ -271,17 +277,6 @@ func (c *charge) release() {
 	}
 }
 
-// newCache makes a cache of answers, by default for the options' time. Those unused for longest make place.
-func newCache(o Options) *ttlcache.Cache[lookupKey, answer] {
-	const entries = 10_000
-	return ttlcache.New(
-		ttlcache.WithTTL[lookupKey, answer](o.CacheTTL),
-		ttlcache.WithDisableTouchOnHit[lookupKey, answer](),
-		ttlcache.WithCapacity[lookupKey, answer](entries),
-		ttlcache.WithMaxCost(uint64(o.CacheBytes), cost),
-	)
-}
-
 // cost is about the bytes of a cached answer.
 func cost(item ttlcache.CostItem[lookupKey, answer]) uint64 {
 	const empty, part = 512, 96 // an answer without events, and a part of a count
@@ -291,9 +286,8 @@ func cost(item ttlcache.CostItem[lookupKey, answer]) uint64 {
 // put caches an answer without an error, unless it takes more than a quarter of the cache.
 func (s *Searcher) put(key lookupKey, a answer) {
 	size := cost(ttlcache.CostItem[lookupKey, answer]{Key: key, Value: a})
-	if s.options.CacheTTL <= 0 || a.err != nil || key.what == whatCheck || size > uint64(s.options.CacheBytes)/4 {
-		return
+	fits := size <= uint64(s.options.CacheBytes)/4
+	if a.charge = nil; s.options.CacheTTL > 0 && a.err == nil && key.what != whatCheck && fits {
+		s.cache.Set(key, a, ttlcache.DefaultTTL)
 	}
-	a.charge = nil
-	s.cache.Set(key, a, ttlcache.DefaultTTL)
 }

@@ -4,17 +4,10 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sort"
 	"sync"
 	"time"
 
 	"qualysrelay.example/qualys"
-)
-
-const (
-	maxJoined   = 50          // lookups in one query
-	defaultWait = time.Second // for a rate limit that does not say how long
-	longestWait = time.Hour   // that is believed
 )
 
 // state is one of the two searches that each observable needs.
@@ -169,7 +162,7 @@ func (t *tenant) submit(waiters ...*waiter) {
 		}
 		w.round = max(r.rounds[key.state], t.rounds[key.state]) + 1
 		r.rounds[key.state] = w.round
-		next := sort.Search(len(*queue), func(i int) bool { return (*queue)[i].round > w.round })
+		next, _ := slices.BinarySearchFunc(*queue, w.round+1, func(w *waiter, n int) int { return w.round - n })
 		*queue = slices.Insert(*queue, next, w)
 	}
 	t.dispatch()
@@ -247,13 +240,10 @@ func (t *tenant) forget(l *lookup) {
 }
 
 // dispatch sends what may leave now, each in its turn. A state has half of the calls, so that one does not
-// wait for the other.
+// wait for the other. At the end of a pause it is called again.
 func (t *tenant) dispatch() {
-	if time.Now().Before(t.pausedUntil) {
-		return // it is called again then
-	}
-	half := (t.searcher.options.Concurrency + 1) / 2
-	for t.calls[current]+t.calls[history] < t.allowed {
+	half, now := (t.searcher.options.Concurrency+1)/2, time.Now()
+	for !now.Before(t.pausedUntil) && t.calls[current]+t.calls[history] < t.allowed {
 		next := slices.IndexFunc(t.turns, func(b *batch) bool { return t.calls[b.state] < half })
 		if next < 0 {
 			return
