@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,29 +104,33 @@ func (q *tileQuery) fail(severity Severity, message string) {
 }
 
 // count counts in the history, as the only known users of Qualys's counts do.
-func (q *tileQuery) count(queries ...qualys.CountQuery) []search.CountResult {
-	results, stats := q.service.searcher.Count(q.request.Context(), q.account.tenant, queries)
-	q.request.cost(stats)
-	for _, n := range results {
-		if n.Err != nil {
-			q.failed = append(q.failed, n.Err)
-		}
+func (q *tileQuery) count(queries ...search.Question) (results []search.Result) {
+	for i := range queries {
+		queries[i].What = search.Count
 	}
+	q.ask(func(n search.Result) {
+		q.failed = append(q.failed, n.Errs...)
+		results = append(results, n)
+	}, queries...)
 	return results
+}
+
+func (q *tileQuery) ask(visit func(search.Result), questions ...search.Question) {
+	q.request.cost(q.service.searcher.Ask(q.request.Context(), q.account.tenant, visit, questions...))
 }
 
 // metrics are the numbers of each class and of all events.
 func (q *tileQuery) metrics() *tileData {
 	rows := append(classes(), allEvents())
-	queries := make([]qualys.CountQuery, len(rows))
+	queries := make([]search.Question, len(rows))
 	for i, c := range rows {
 		queries[i].Filter = q.filter(c)
 	}
 	var data []tileMetric
 	for i, n := range q.count(queries...) {
-		if n.Err == nil {
+		if n.Errs == nil {
 			link := q.link(queries[i].Filter)
-			data = append(data, tileMetric{rows[i].icon, rows[i].label, n.N, "integer", link})
+			data = append(data, tileMetric{rows[i].icon, rows[i].label, n.Count.N, "integer", link})
 		}
 	}
 	if data == nil {
@@ -144,15 +149,15 @@ type dividedClass struct {
 
 // divide counts each class as one number and in parts. A class without a number is left out.
 func (q *tileQuery) divide(split qualys.Split) (known []dividedClass) {
-	var queries []qualys.CountQuery
+	var queries []search.Question
 	for _, c := range classes() {
 		f := q.filter(c)
-		queries = append(queries, qualys.CountQuery{Filter: f}, qualys.CountQuery{Filter: f, Split: split})
+		queries = append(queries, search.Question{Filter: f}, search.Question{Filter: f, Split: split})
 	}
 	results := q.count(queries...)
 	for i, c := range classes() {
-		if whole, parts := results[2*i], results[2*i+1]; whole.Err == nil {
-			known = append(known, dividedClass{c, whole.N, parts.Parts, parts.Err})
+		if whole, parts := results[2*i], results[2*i+1]; whole.Errs == nil {
+			known = append(known, dividedClass{c, whole.Count.N, parts.Count.Parts, errors.Join(parts.Errs...)})
 		}
 	}
 	return known
@@ -196,9 +201,9 @@ func (q *tileQuery) chart() *tileData {
 	}
 	if !believed {
 		// A series that was counted without its score is of all events.
-		all := q.count(qualys.CountQuery{Filter: q.filter(allEvents())})[0]
+		all := q.count(search.Question{Filter: q.filter(allEvents())})[0]
 		i := slices.IndexFunc(series, func(values []int64) bool {
-			return all.Err == nil && agree(values, all.N)
+			return all.Errs == nil && agree(values, all.Count.N)
 		})
 		if i < 0 {
 			q.fail(Failure, unexpected+"its numbers over time do not add up to its numbers of events, so "+
@@ -310,8 +315,9 @@ func (q *tileQuery) newest() *tileData {
 			lines = append(lines, fmt.Sprintf("| %s | %s | %s | %s |", at, host, what, link))
 		}
 	}
-	f := q.filter(malicious)
-	q.request.cost(q.service.searcher.Newest(q.request.Context(), q.account.tenant, f, most, visit))
+	q.ask(visit, search.Question{
+		What: search.Newest, Filter: q.filter(malicious), Active: true, Limit: most,
+	})
 	if len(lines) == 2 {
 		if len(q.failed) > 0 {
 			return nil

@@ -45,7 +45,7 @@ func TestTheCacheForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newSearcher(nil, Options{CacheTTL: 30 * time.Second, CacheBytes: 1 << 20})
 		key := lookupKey{tenant: qualys.Tenant{User: "a"}.Key(), value: sha(1), limit: 100}
-		c.put(key, answer{events: []*qualys.Event{{ID: "x", Size: 100}}})
+		c.put(key, Result{Events: []*qualys.Event{{ID: "x", Size: 100}}})
 		time.Sleep(29 * time.Second)
 		ok := c.cache.Has(key)
 		assert.True(t, ok)
@@ -65,15 +65,15 @@ func TestTheCacheIsBounded(t *testing.T) {
 	c := newSearcher(nil, Options{CacheTTL: time.Minute, CacheBytes: most})
 	key := func(value string) lookupKey { return lookupKey{value: value} }
 	for i := range 100 {
-		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}})
-		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}}) // replaces its own
+		c.put(key(sha(i)), Result{Events: []*qualys.Event{{Size: 1 << 20}}})
+		c.put(key(sha(i)), Result{Events: []*qualys.Event{{Size: 1 << 20}}}) // replaces its own
 	}
 	assert.Equal(t, 31, c.cache.Len())
-	c.put(key("huge"), answer{events: []*qualys.Event{{Size: most}}})
+	c.put(key("huge"), Result{Events: []*qualys.Event{{Size: most}}})
 	ok := c.cache.Has(key("huge"))
 	assert.False(t, ok)
 	off := newSearcher(nil, Options{CacheBytes: most})
-	off.put(key("x"), answer{})
+	off.put(key("x"), Result{})
 	ok = off.cache.Has(key("x"))
 	assert.False(t, ok)
 }

@@ -46,11 +46,11 @@ func TestNewestGivesItsMemoryBack(t *testing.T) {
 	t.Parallel()
 	pool := semaphore.NewWeighted(64 << 20)
 	r := newRig(t, Options{Memory: pool}, active(heavy(100, 5000))...)
-	r.searcher.Newest(withDeadline(t), r.fake.Tenant(), qualys.Filter{}, 100, func(result Result) {
+	r.searcher.Ask(withDeadline(t), r.fake.Tenant(), func(result Result) {
 		require.Empty(t, result.Errs)
 		require.Len(t, result.Events, 100)
 		assert.False(t, pool.TryAcquire(64<<20), "it is held while it is visited")
-	})
+	}, Question{What: Newest, Active: true, Limit: 100})
 	require.Eventually(t, func() bool { return pool.TryAcquire(64 << 20) }, patience, tick)
 }
 
@@ -113,9 +113,8 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		s := newSearcher(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
 		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context(), deadline: time.Now().Add(time.Hour)}
 		keep := func() (*lookup, error) {
-			w := newWaiter(lookupKey{limit: 100}, target{alone: true})
-			l := w.lookup
-			w.request, l.waiters, r.waiters = r, []*waiter{w}, append(r.waiters, w)
+			l := &lookup{key: lookupKey{limit: 100}}
+			l.waiters = []*waiter{{request: r, lookup: l, done: make(chan struct{})}}
 			ctx, cancel := context.WithTimeout(t.Context(), memoryWait)
 			defer cancel()
 			err := tenant.keep(ctx, l, []*qualys.Event{{Size: 300}})
@@ -131,16 +130,17 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		refused, err := keep()
 		require.ErrorIs(t, err, ErrMemory)
 		assert.Equal(t, time.Second+memoryWait, time.Since(begin))
-		assert.Empty(t, refused.found.events)
-		assert.True(t, refused.found.truncated)
+		assert.Empty(t, refused.found.Events)
+		assert.True(t, refused.found.Truncated)
+		first := fits.waiters[0]
 		for _, l := range []*lookup{fits, waits} {
 			w := l.waiters[0]
 			tenant.note(func() { tenant.deliver(nil, l) })
 			tenant.wait(w)
-			assert.Len(t, w.answer.events, 1)
+			assert.Len(t, w.answer.Events, 1)
 		}
 		assert.False(t, pool.TryAcquire(101), "what is not visited is charged for")
-		tenant.note(func() { release(r.waiters[:1]) })
+		tenant.note(func() { tenant.release(first) })
 		assert.True(t, pool.TryAcquire(400), "what was visited is given back")
 	})
 }

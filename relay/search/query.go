@@ -25,6 +25,8 @@ const (
 	defaultWait = time.Second // for one that does not say how long
 	longestWait = time.Hour   // that is believed
 
+	memoryWait = 3 * time.Second // for which events wait for memory, as in the client
+
 	// joinedTime is the part of the remaining time that a joined query gets, so that there is time to split
 	// it where one value makes it hang.
 	joinedTime = 0.4
@@ -69,12 +71,7 @@ func (t *tenant) start(b *batch) {
 	for len(b.parts) > 0 {
 		q := b.parts[0]
 		b.parts = b.parts[1:]
-		q.lookups = slices.DeleteFunc(q.lookups, func(l *lookup) bool {
-			if !l.wanted() {
-				t.forget(l)
-			}
-			return !l.wanted()
-		})
+		q.lookups = slices.DeleteFunc(q.lookups, func(l *lookup) bool { return !l.wanted() })
 		if len(q.lookups) == 0 {
 			continue
 		}
@@ -110,6 +107,7 @@ func (t *tenant) run(q *query) {
 	t.calls[q.state]--
 	for _, l := range q.lookups {
 		l.query = nil
+		t.free(l)
 	}
 	e, ok := errors.AsType[*qualys.Error](err)
 	if ok && q.joined() {
@@ -122,33 +120,30 @@ func (t *tenant) run(q *query) {
 	if split {
 		t.failures++
 	}
-	atOnce := 1 // parts
 	switch half := (len(q.lookups) + 1) / 2; {
 	case err == nil:
 		t.failures, q.budget = 0, splitBudget
-		if n := len(again) / 2; n > 0 && len(again) >= half {
-			atOnce = 2
+		if n := len(again) / 2; n > 0 && len(again) >= half { // two turns: the halves at once
 			q.put(0, again[:n], again[n:])
+			t.turns = append(t.turns, q.batch)
 		} else { // what was in their way is gone
 			q.put(0, again)
 		}
 	case limited && q.refused < maxLimits:
 		q.put(q.refused+1, q.lookups)
 	case split && q.budget > 0 && t.failures < outage:
-		if e.Kind == qualys.KindTimeout { // a value that hangs would leave the others no time
-			atOnce = 2
-		}
 		q.budget--
 		q.put(0, q.lookups[:half], q.lookups[half:])
+		if e.Kind == qualys.KindTimeout { // a value that hangs would leave the others no time
+			t.turns = append(t.turns, q.batch)
+		}
 	case ok && q.joined() && e.Kind == qualys.KindAccount:
 		t.deliver(err, q.lookups[1:]...)
 		q.put(0, q.lookups[:1]) // alone, for Qualys's words
 	default:
 		t.deliver(err, q.lookups...)
 	}
-	for range min(atOnce, len(q.parts)) {
-		t.turns = append(t.turns, q.batch)
-	}
+	t.turns = append(t.turns, q.batch)
 	t.dispatch()
 }
 
@@ -189,10 +184,10 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 	for i, l := range q.lookups {
 		err := t.keep(ctx, l, shares[i])
 		t.note(func() {
-			l.found.count, l.found.limits = count, page.Limits
-			l.found.unreadable += page.Unreadable
+			l.found.Count, l.found.Limits = count, page.Limits
+			l.found.Unreadable += page.Unreadable
 			l.examined += len(page.Events) + page.Unreadable
-			switch enough := !page.Full || l.found.truncated; {
+			switch enough := !page.Full || l.found.Truncated; {
 			case q.joined() && (uncertain[i] || page.Unreadable > 0 || !enough):
 				again = append(again, l)
 			case !enough && (l.number+1)*l.size < window:
@@ -202,7 +197,7 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 				again = append(again, l)
 			default:
 				if !enough {
-					l.found.truncated, l.found.examined = true, l.examined
+					l.found.Truncated, l.found.Examined = true, l.examined
 				}
 				t.deliver(err, l)
 			}
@@ -214,33 +209,33 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 // keep adds events to what a lookup found: up to its limit, as many as one of the requests that wait for it
 // may still hold, where there is memory for them. Its error is ErrMemory.
 func (t *tenant) keep(ctx context.Context, l *lookup, events []*qualys.Event) (err error) {
-	options, size, before := t.searcher.options, int64(0), 0
+	size, before := int64(0), 0
 	t.note(func() {
 		if l.number == 0 { // it begins, perhaps again
-			l.release()
-			l.found.charge, l.seen = &charge{memory: options.Memory, holders: 1}, make(map[string]bool)
+			t.options.Memory.Release(l.bytes)
+			l.found, l.bytes, l.examined, l.seen = Result{}, 0, 0, make(map[string]bool)
 		}
-		before = len(l.found.events)
 		room := int64(0)
 		for _, w := range l.waiters {
-			room = max(room, options.MaxRequestBytes-w.request.held-l.found.charge.bytes)
+			room = max(room, t.options.MaxRequestBytes-w.request.held-l.bytes)
 		}
+		before = len(l.found.Events)
 		for _, e := range events {
 			if l.seen[e.Key] {
 				continue
 			}
-			full := len(l.found.events) == l.key.limit
+			full := len(l.found.Events) == l.key.limit
 			if full || size+int64(e.Size) > room {
-				if l.found.truncated = true; !full {
+				if l.found.Truncated = true; !full {
 					err = ErrMemory
 				}
 				break
 			}
-			l.found.events, l.seen[e.Key], size = append(l.found.events, e), true, size+int64(e.Size)
+			l.found.Events, l.seen[e.Key], size = append(l.found.Events, e), true, size+int64(e.Size)
 		}
 	})
-	if l.found.charge.grow(ctx, size) != nil {
-		t.note(func() { l.found.events, l.found.truncated = l.found.events[:before], true })
+	if t.charge(ctx, l, size) != nil {
+		t.note(func() { l.found.Events, l.found.Truncated = l.found.Events[:before], true })
 		return ErrMemory
 	}
 	return err
@@ -249,10 +244,10 @@ func (t *tenant) keep(ctx context.Context, l *lookup, events []*qualys.Event) (e
 // call makes the query's call to Qualys, again after a growing, jittered pause where the failure is
 // transient and there is time.
 func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, count qualys.Count, err error) {
-	client, key := t.searcher.client, q.lookups[0].key
+	key := q.lookups[0].key
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval = 100 * time.Millisecond
-	ctx, end := t.searcher.options.Span(q.ctx, "qualys.search")
+	ctx, end := t.options.Span(q.ctx, "qualys.search")
 	left := time.Until(q.deadline)
 	if q.joined() {
 		var cancel context.CancelFunc
@@ -262,7 +257,7 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 	page, err = backoff.Retry(ctx, func() (page qualys.Page, err error) {
 		started, logins := time.Now(), 0
 		t.note(func() {
-			if !t.loggingIn && !client.LoggedIn(t.account) {
+			if !t.loggingIn && !t.client.LoggedIn(t.account) {
 				t.loggingIn, logins = true, 1
 			}
 			for r := range q.requests {
@@ -270,16 +265,16 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 			}
 		})
 		switch key.what {
-		case whatCount:
+		case Count:
 			query := qualys.CountQuery{Filter: events.Filter, Active: events.Active, Split: key.split}
-			count, page.Limits, err = client.Count(ctx, t.account, query)
-		case whatCheck:
-			if err = client.Check(ctx, t.account); err != nil {
+			count, page.Limits, err = t.client.Count(ctx, t.account, query)
+		case Check:
+			if err = t.client.Check(ctx, t.account); err != nil {
 				break
 			}
 			fallthrough
 		default:
-			page, err = client.Events(ctx, t.account, events)
+			page, err = t.client.Events(ctx, t.account, events)
 		}
 		e, failed := errors.AsType[*qualys.Error](err)
 		if failed {
@@ -288,7 +283,7 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 		t.note(func() {
 			t.loggingIn = t.loggingIn && logins == 0
 			if n := page.Limits.Concurrency; n > 0 {
-				t.allowed = min(n, t.searcher.options.Concurrency)
+				t.allowed = min(n, t.options.Concurrency)
 			}
 			for r := range q.requests {
 				r.stats.Upstream += time.Since(started)

@@ -89,6 +89,25 @@ func (r *rig) queued() int {
 	return n
 }
 
+// check, count and newest ask one kind of question.
+func check(ctx context.Context, s *Searcher, account qualys.Tenant) (limits qualys.RateLimits, stats Stats, err error) {
+	stats = s.Ask(ctx, account, func(r Result) {
+		if limits = r.Limits; len(r.Errs) > 0 {
+			err = r.Errs[0]
+		}
+	}, Question{What: Check, Active: true})
+	return limits, stats, err
+}
+
+func count(ctx context.Context, s *Searcher, account qualys.Tenant, queries []qualys.CountQuery) (results []Result, stats Stats) {
+	var questions []Question
+	for _, q := range queries {
+		questions = append(questions, Question{What: Count, Filter: q.Filter, Active: q.Active, Split: q.Split})
+	}
+	stats = s.Ask(ctx, account, func(r Result) { results = append(results, r) }, questions...)
+	return results, stats
+}
+
 func asError(err error) (*qualys.Error, bool) { return errors.AsType[*qualys.Error](err) }
 
 func withDeadline(t *testing.T) context.Context {

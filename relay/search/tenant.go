@@ -22,29 +22,25 @@ const (
 // lookupKey identifies a lookup. Lookups of one key have the same answer.
 type lookupKey struct {
 	tenant qualys.TenantKey
-	what   string // the first field that is searched, or one of those below
-	value  string // the target's key
+	what   string // the first field that is searched, or what a Question asks
+	value  string // the target's key, or the filter
 	state  state
-	limit  int          // the most events that are wanted
-	split  qualys.Split // of a count
+	limit  int // the most events that are wanted
+	split  qualys.Split
 }
 
-const (
-	whatCheck  = "check"  // the smallest search there is
-	whatNewest = "newest" // the events of a query, whatever they are about
-	whatCount  = "count"
-)
-
-// lookup is one search in one state. See the package comment. The fields below target are under tenant.mu,
-// those below query belong to the query while there is one.
+// lookup is one search in one state. What is below target is under tenant.mu, and what is below query
+// belongs to that while there is one.
 type lookup struct {
 	key     lookupKey
 	target  target
 	waiters []*waiter
+	holders int    // waiters that were given events and have not visited them
 	sent    bool   // it is not in the queue any more
-	found   answer // so far
 	query   *query // in flight, that is about it
 
+	found        Result          // so far
+	bytes        int64           // that it is charged for
 	seen         map[string]bool // keys of the events that were found: pages shift while events arrive
 	size, number int             // of the next page
 	examined     int             // events of its pages
@@ -52,56 +48,21 @@ type lookup struct {
 
 func (l *lookup) wanted() bool { return len(l.waiters) > 0 }
 
-// release gives back what was found.
-func (l *lookup) release() {
-	l.found.charge.release()
-	l.found, l.seen, l.examined = answer{}, nil, 0
-}
-
-// waiter is one request's wait for one lookup. What it is given in the end is under tenant.mu until done is
-// closed.
+// waiter is one request's wait for one lookup. The fields below done are under tenant.mu until it is closed.
 type waiter struct {
 	request *request
 	lookup  *lookup
 	cached  bool // when the request began
-	round   int  // of the queue, in which each request has one lookup
+	round   int  // of the queue; each request has one lookup in each
 	done    chan struct{}
-	answer  answer
+	answer  Result
+	holds   bool // the answer's events
 }
 
-// newWaiter waits for a new lookup. It is for a request to take it to its tenant.
-func newWaiter(key lookupKey, t target) *waiter {
-	size := min(key.limit+1, maxPage) // one more than the limit tells whether there are more
-	if t.kind != (kind{}) {
-		size = max(size, minPage)
-	}
-	return &waiter{lookup: &lookup{key: key, target: t, size: size}, done: make(chan struct{})}
-}
-
-// receive ends the wait. Called with tenant.mu held.
-func (w *waiter) receive(a answer) {
-	if a.charge != nil {
-		a.charge.holders++
-	}
-	w.answer = a
-	w.request.held += a.size()
-	close(w.done)
-}
-
-// release gives answers back. Called with tenant.mu held.
-func release(waiters []*waiter) {
-	for _, w := range waiters {
-		w.answer.charge.release()
-		w.request.held -= w.answer.size()
-		w.answer = answer{}
-	}
-}
-
-// request is one call of Searcher.do. The fields below waiters are under tenant.mu.
+// request is one call of Searcher.do. The fields below deadline are under tenant.mu.
 type request struct {
 	ctx      context.Context //nolint:containedctx // a request is one call of Searcher.do
 	deadline time.Time
-	waiters  []*waiter
 	rounds   [states]int // of its latest waiters
 	held     int64       // bytes of the answers that it has not visited
 	stats    Stats
@@ -110,8 +71,9 @@ type request struct {
 // tenant is the queue of one Qualys account, and what is known about its limits. Its methods are called with
 // the mutex held where they do not say otherwise.
 type tenant struct {
-	searcher *Searcher
-	account  qualys.Tenant
+	*Searcher
+	account qualys.Tenant
+	key     qualys.TenantKey
 
 	mu           sync.Mutex
 	lookups      map[lookupKey]*lookup // that somebody waits for
@@ -140,56 +102,96 @@ func (t *tenant) submit(waiters ...*waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, w := range waiters {
+		r, s := w.request, w.lookup.key.state
 		if w.cached {
 			continue
 		}
-		r, key := w.request, w.lookup.key
 		if err := cmp.Or(context.Cause(r.ctx), t.refusal(r)); err != nil {
-			w.receive(answer{err: err})
+			w.receive(Result{}, err)
 			continue
 		}
-		if open := t.lookups[key]; open != nil {
+		if open := t.lookups[w.lookup.key]; open != nil {
 			w.lookup = open
 		}
-		t.lookups[key] = w.lookup
+		t.lookups[w.lookup.key] = w.lookup
 		w.lookup.waiters = append(w.lookup.waiters, w)
 		if w.lookup.sent {
 			continue
 		}
-		queue := &t.queues[key.state]
-		if len(*queue) == 0 {
-			t.turns = append(t.turns, &batch{state: key.state})
+		if len(t.queues[s]) == 0 {
+			t.turns = append(t.turns, &batch{state: s})
 		}
-		w.round = max(r.rounds[key.state], t.rounds[key.state]) + 1
-		r.rounds[key.state] = w.round
-		next, _ := slices.BinarySearchFunc(*queue, w.round+1, func(w *waiter, n int) int { return w.round - n })
-		*queue = slices.Insert(*queue, next, w)
+		w.round = max(r.rounds[s], t.rounds[s]) + 1
+		next, _ := slices.BinarySearchFunc(t.queues[s], w.round+1, func(w *waiter, n int) int { return w.round - n })
+		r.rounds[s], t.queues[s] = w.round, slices.Insert(t.queues[s], next, w)
 	}
 	t.dispatch()
 }
 
-// wait returns once the answer is there. One in the cache is taken, and charged for, only now; whose time
-// is over gets it uncharged, since it is visited at once. Called without the mutex.
+// wait returns once the answer is there. One in the cache is taken, and charged for, only now; who has no
+// time for that gets it all the same, since it is visited at once. Called without the mutex.
 func (t *tenant) wait(w *waiter) {
 	if w.cached {
 		w.cached = false
-		if item := t.searcher.cache.Get(w.lookup.key); item != nil {
+		if item := t.cache.Get(w.lookup.key); item != nil {
 			found := item.Value()
-			ctx, cancel := context.WithTimeout(w.request.ctx, memoryWait)
-			defer cancel()
-			found.charge = &charge{memory: t.searcher.options.Memory}
-			if err := found.charge.grow(ctx, found.size()); err != nil && w.request.ctx.Err() == nil {
-				found = answer{truncated: true, err: err}
+			err := t.charge(w.request.ctx, w.lookup, found.size())
+			if w.request.ctx.Err() != nil {
+				err = nil
+			} else if err != nil {
+				found = Result{Truncated: true}
 			}
 			t.note(func() {
 				w.request.stats.CacheHits++
-				w.receive(found)
+				w.receive(found, err)
 			})
 		} else { // dropped since the request began
 			t.submit(w)
 		}
 	}
 	<-w.done
+}
+
+// charge waits for the memory of events of a lookup.
+func (t *tenant) charge(ctx context.Context, l *lookup, bytes int64) error {
+	ctx, cancel := context.WithTimeout(ctx, memoryWait)
+	defer cancel()
+	if bytes > 0 && t.options.Memory.Acquire(ctx, bytes) != nil {
+		return ErrMemory
+	}
+	l.bytes += bytes
+	return nil
+}
+
+// receive ends the wait with what was found and perhaps an error.
+func (w *waiter) receive(found Result, err error) {
+	if w.answer = found; err != nil {
+		w.answer.Errs = []error{err}
+	}
+	w.request.held += found.size()
+	w.lookup.holders++
+	w.holds = true
+	close(w.done)
+}
+
+// release gives answers back.
+func (t *tenant) release(waiters ...*waiter) {
+	for _, w := range waiters {
+		if w.holds {
+			w.request.held -= w.answer.size()
+			w.lookup.holders--
+			t.free(w.lookup)
+			w.holds, w.answer = false, Result{}
+		}
+	}
+}
+
+// free gives the memory of events back that nobody holds or waits for.
+func (t *tenant) free(l *lookup) {
+	if l.query == nil && l.holders == 0 && !l.wanted() {
+		t.options.Memory.Release(l.bytes)
+		l.bytes, l.found = 0, Result{}
+	}
 }
 
 // dismiss ends waits that have not ended, with an error and what was found. What nobody waits for any more
@@ -202,47 +204,33 @@ func (t *tenant) dismiss(err error, waiters ...*waiter) {
 			continue
 		}
 		l.waiters = slices.Delete(l.waiters, i, i+1)
-		found := l.found
-		found.err = err
-		if w.receive(found); l.wanted() {
+		if w.receive(l.found, err); l.wanted() {
 			continue
 		}
-		t.forget(l)
+		delete(t.lookups, l.key) // who wants it next makes a new one
 		if q := l.query; q != nil && !slices.ContainsFunc(q.lookups, (*lookup).wanted) {
 			q.cancel()
 		}
 	}
 }
 
-// deliver ends lookups, perhaps with an error beside what they found. An answer is given to all who wait for
-// it, and cached.
+// deliver ends lookups, perhaps with an error beside what they found: it is given to all who wait for it, and
+// cached where there is no error.
 func (t *tenant) deliver(err error, lookups ...*lookup) {
 	for _, l := range lookups {
-		l.found.err = err
-		t.searcher.put(l.key, l.found)
-		for _, w := range l.waiters {
-			w.receive(l.found)
+		if err == nil {
+			t.put(l.key, l.found)
 		}
-		l.waiters, l.query = nil, nil
-		t.forget(l)
-	}
-}
-
-// forget takes a lookup out of the tenant, so that who wants one next makes a new one. What it found goes
-// too, unless a query is still at work on it.
-func (t *tenant) forget(l *lookup) {
-	if t.lookups[l.key] == l {
-		delete(t.lookups, l.key)
-	}
-	if l.query == nil {
-		l.release()
+		t.dismiss(err, slices.Clone(l.waiters)...)
+		l.query = nil
+		t.free(l)
 	}
 }
 
 // dispatch sends what may leave now, each in its turn. A state has half of the calls, so that one does not
 // wait for the other. At the end of a pause it is called again.
 func (t *tenant) dispatch() {
-	half, now := (t.searcher.options.Concurrency+1)/2, time.Now()
+	half, now := (t.options.Concurrency+1)/2, time.Now()
 	for !now.Before(t.pausedUntil) && t.calls[current]+t.calls[history] < t.allowed {
 		next := slices.IndexFunc(t.turns, func(b *batch) bool { return t.calls[b.state] < half })
 		if next < 0 {
