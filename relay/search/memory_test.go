@@ -111,7 +111,7 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		pool := semaphore.NewWeighted(1000)
 		require.True(t, pool.TryAcquire(500))
 		s := newSearcher(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
-		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context(), deadline: time.Now().Add(time.Hour)}
+		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context()}
 		keep := func() (*lookup, error) {
 			l := &lookup{key: lookupKey{limit: 100}}
 			l.waiters = []*waiter{{request: r, lookup: l, done: make(chan struct{})}}

@@ -117,7 +117,7 @@ func spelledOut(t ctim.ObservableType, value string) string {
 }
 
 // shown reads an event's own values of the target's fields, normalised; "" where it does not show one.
-func (t target) shown(e *qualys.Event) (values [2]string) {
+func (t *target) shown(e *qualys.Event) (values [2]string) {
 	file, process := cmp.Or(e.File, &qualys.File{}), cmp.Or(e.Process, &qualys.Process{})
 	network := cmp.Or(e.Network, &qualys.Network{})
 	switch t.fields[0] { // no published event shows where it holds the name of a mutex
@@ -153,7 +153,7 @@ const (
 
 // match compares the target with what an event shows. It must be done for every event, since the double
 // quotes of QQL match tokens: 10.1.1.1 finds 10.1.1.10, update.example finds cdn7-update.example.
-func (t target) match(shown [2]string) match {
+func (t *target) match(shown [2]string) match {
 	if t.kind == (kind{}) {
 		return yes
 	}
@@ -178,46 +178,46 @@ func (t target) match(shown [2]string) match {
 
 // searches tells whether a search for the target looks at events like e. It may at those of an unknown type,
 // and nobody says whether the process that caused a file event counts as its process.
-func (t target) searches(e *qualys.Event) bool {
+func (t *target) searches(e *qualys.Event) bool {
 	known := strings.Contains("FILE PROCESS NETWORK MUTEX REGISTRY", e.Type)
 	actor := t.fields[0] == qualys.FieldProcessName && e.Actor != nil
 	return !known || actor || strings.Contains(t.events, e.Type)
 }
 
-// share tells which events of a query's answer are about each of its targets, and for which targets that is
-// uncertain, so that only a search with fewer others can tell. A single target gets all events that may be
+// share tells which events of a query's answer are about each of its lookups, and for which that is
+// uncertain, so that only a search with fewer others can tell. A single lookup gets all events that may be
 // about it. In a joined query it is certain where an event
 //   - shows another value than the target's;
 //   - shows the target's, and either the target's search looks at such events, or all targets are of one
 //     kind, so that no other field can have been the reason for the hit;
 //   - shows nothing, the target's search does not look at such events, and another target explains it: its
 //     value is shown, or it is searched again because its search does look at them.
-func share(targets []target, events []*qualys.Event) (shares [][]*qualys.Event, uncertain []bool) {
-	shares, uncertain = make([][]*qualys.Event, len(targets)), make([]bool, len(targets))
-	matches, shown := make([]match, len(targets)), make([][2]string, len(targets))
-	like := make([]int, len(targets)) // the first target of the same kind
-	for i, t := range targets {
-		like[i] = slices.IndexFunc(targets, func(other target) bool { return other.kind == t.kind })
+func share(lookups []*lookup, events []*qualys.Event) (shares [][]*qualys.Event, uncertain []bool) {
+	shares, uncertain = make([][]*qualys.Event, len(lookups)), make([]bool, len(lookups))
+	matches, shown := make([]match, len(lookups)), make([][2]string, len(lookups))
+	like := make([]int, len(lookups)) // the first of the same kind
+	for i, l := range lookups {
+		like[i] = slices.IndexFunc(lookups, func(other *lookup) bool { return other.target.kind == l.target.kind })
 	}
-	alone, oneKind := len(targets) == 1, slices.Max(like) == 0
+	alone, oneKind := len(lookups) == 1, slices.Max(like) == 0
 	for _, e := range events {
 		explained := false
-		for i, t := range targets {
+		for i, l := range lookups {
 			if like[i] == i {
-				shown[i] = t.shown(e)
+				shown[i] = l.target.shown(e)
 			}
-			matches[i] = t.match(shown[like[i]])
-			explained = explained || matches[i] == yes || matches[i] == unknown && t.searches(e)
+			matches[i] = l.target.match(shown[like[i]])
+			explained = explained || matches[i] == yes || matches[i] == unknown && l.target.searches(e)
 		}
-		for i, t := range targets {
+		for i, l := range lookups {
 			switch {
 			case matches[i] == yes:
 				shares[i] = append(shares[i], e)
-				uncertain[i] = uncertain[i] || !oneKind && !t.searches(e)
+				uncertain[i] = uncertain[i] || !oneKind && !l.target.searches(e)
 			case matches[i] == unknown && alone:
 				shares[i] = append(shares[i], e)
 			case matches[i] == unknown:
-				uncertain[i] = uncertain[i] || !explained || t.searches(e)
+				uncertain[i] = uncertain[i] || !explained || l.target.searches(e)
 			}
 		}
 	}

@@ -207,14 +207,14 @@ func TestShare(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var targets []target
+			var lookups []*lookup
 			for _, o := range test.observables {
 				target, err := newTarget(o)
 				require.NoError(t, err)
-				targets = append(targets, target)
+				lookups = append(lookups, &lookup{target: target})
 			}
-			shares, uncertain := share(targets, []*qualys.Event{test.event})
-			for i := range targets {
+			shares, uncertain := share(lookups, []*qualys.Event{test.event})
+			for i := range lookups {
 				assert.Equal(t, test.about[i], len(shares[i]) == 1, "%v", test.observables[i])
 			}
 			assert.Equal(t, test.uncertain, uncertain)

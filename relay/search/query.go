@@ -80,8 +80,8 @@ func (t *tenant) start(b *batch) {
 			l.query = q
 			for _, w := range l.waiters {
 				q.requests[w.request] = true
-				if w.request.deadline.After(q.deadline) {
-					q.deadline = w.request.deadline
+				if deadline, _ := w.request.ctx.Deadline(); deadline.After(q.deadline) {
+					q.deadline = deadline
 				}
 			}
 		}
@@ -114,10 +114,10 @@ func (t *tenant) run(q *query) {
 		err = withoutWords(e)
 	}
 	limited, split := ok && e.Kind == qualys.KindRateLimited, ok && q.joined() && byValue(e)
-	if limited {
+	switch {
+	case limited:
 		t.pause(e)
-	}
-	if split {
+	case split:
 		t.failures++
 	}
 	switch half := (len(q.lookups) + 1) / 2; {
@@ -165,10 +165,8 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 			again, err = nil, fmt.Errorf("search: panic: %v\n%s", value, debug.Stack())
 		}
 	}()
-	targets := make([]target, len(q.lookups))
 	var events qualys.EventQuery
-	for i, l := range q.lookups {
-		targets[i] = l.target
+	for _, l := range q.lookups {
 		events.Filter = qualys.Or(events.Filter, l.target.filter)
 		events.PageSize = min(events.PageSize+l.size, maxPage)
 	}
@@ -178,7 +176,7 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 		return nil, err
 	}
 	defer page.Release()
-	shares, uncertain := share(targets, page.Events)
+	shares, uncertain := share(q.lookups, page.Events)
 	ctx, cancel := context.WithTimeout(q.ctx, memoryWait)
 	defer cancel()
 	for i, l := range q.lookups {
@@ -269,11 +267,9 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 			query := qualys.CountQuery{Filter: events.Filter, Active: events.Active, Split: key.split}
 			count, page.Limits, err = t.client.Count(ctx, t.account, query)
 		case Check:
-			if err = t.client.Check(ctx, t.account); err != nil {
-				break
-			}
-			fallthrough
-		default:
+			err = t.client.Check(ctx, t.account)
+		}
+		if err == nil && key.what != Count {
 			page, err = t.client.Events(ctx, t.account, events)
 		}
 		e, failed := errors.AsType[*qualys.Error](err)

@@ -154,11 +154,9 @@ func (s *Searcher) do(
 	ctx context.Context, account qualys.Tenant, results []Result, lookups [][]*lookup, limit int,
 	visit func(Result) bool,
 ) (stats Stats) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(time.Hour)
-	}
-	t, r := s.tenant(account), &request{ctx: ctx, deadline: deadline}
+	ctx, cancel := context.WithTimeout(ctx, time.Hour) // every request has a deadline
+	defer cancel()
+	t, r := s.tenant(account), &request{ctx: ctx}
 	waiters := make([][]*waiter, len(results))
 	for i := range results {
 		for _, l := range lookups[i] {
@@ -168,7 +166,7 @@ func (s *Searcher) do(
 		}
 	}
 	all := slices.Concat(waiters...)
-	t.submit(all...)
+	t.submit(slices.DeleteFunc(slices.Clone(all), func(w *waiter) bool { return w.cached })...)
 	defer context.AfterFunc(ctx, func() { t.note(func() { t.dismiss(context.Cause(ctx), all...) }) })()
 	for i, result := range results {
 		for _, w := range waiters[i] {

@@ -262,7 +262,9 @@ func TestTransientFailuresAreTriedAgain(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, Options{}, file(1))
 			r.fake.Inject(qualystest.Fault{On: qualystest.Login, Times: qualystest.Once, Do: do})
-			r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: do})
+			for _, state := range []qualystest.State{qualystest.CurrentState, qualystest.HistoryState} {
+				r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: state, Times: qualystest.Once, Do: do})
+			}
 			results, _ := r.search(t, 100, obs("sha256", sha(1))...)
 			assert.Empty(t, results[0].Errs)
 			assert.Len(t, results[0].Events, 1)

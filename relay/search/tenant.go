@@ -59,13 +59,12 @@ type waiter struct {
 	holds   bool // the answer's events
 }
 
-// request is one call of Searcher.do. The fields below deadline are under tenant.mu.
+// request is one call of Searcher.do. The fields below ctx are under tenant.mu.
 type request struct {
-	ctx      context.Context //nolint:containedctx // a request is one call of Searcher.do
-	deadline time.Time
-	rounds   [states]int // of its latest waiters
-	held     int64       // bytes of the answers that it has not visited
-	stats    Stats
+	ctx    context.Context //nolint:containedctx // a request is one call of Searcher.do
+	rounds [states]int     // of its latest waiters
+	held   int64           // bytes of the answers that it has not visited
+	stats  Stats
 }
 
 // tenant is the queue of one Qualys account, and what is known about its limits. Its methods are called with
@@ -96,16 +95,12 @@ func (t *tenant) note(work func()) {
 	work()
 }
 
-// submit makes requests wait for lookups, all but those that are cached, and sends what may leave. Called
-// without the mutex.
+// submit makes requests wait for lookups, and sends what may leave. Called without the mutex.
 func (t *tenant) submit(waiters ...*waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, w := range waiters {
 		r, s := w.request, w.lookup.key.state
-		if w.cached {
-			continue
-		}
 		if err := cmp.Or(context.Cause(r.ctx), t.refusal(r)); err != nil {
 			w.receive(Result{}, err)
 			continue
@@ -115,14 +110,12 @@ func (t *tenant) submit(waiters ...*waiter) {
 		}
 		t.lookups[w.lookup.key] = w.lookup
 		w.lookup.waiters = append(w.lookup.waiters, w)
-		if w.lookup.sent {
-			continue
-		}
 		if len(t.queues[s]) == 0 {
 			t.turns = append(t.turns, &batch{state: s})
 		}
 		w.round = max(r.rounds[s], t.rounds[s]) + 1
-		next, _ := slices.BinarySearchFunc(t.queues[s], w.round+1, func(w *waiter, n int) int { return w.round - n })
+		byRound := func(w *waiter, round int) int { return w.round - round }
+		next, _ := slices.BinarySearchFunc(t.queues[s], w.round+1, byRound)
 		r.rounds[s], t.queues[s] = w.round, slices.Insert(t.queues[s], next, w)
 	}
 	t.dispatch()
@@ -131,23 +124,19 @@ func (t *tenant) submit(waiters ...*waiter) {
 // wait returns once the answer is there. One in the cache is taken, and charged for, only now; who has no
 // time for that gets it all the same, since it is visited at once. Called without the mutex.
 func (t *tenant) wait(w *waiter) {
-	if w.cached {
-		w.cached = false
-		if item := t.cache.Get(w.lookup.key); item != nil {
-			found := item.Value()
-			err := t.charge(w.request.ctx, w.lookup, found.size())
-			if w.request.ctx.Err() != nil {
-				err = nil
-			} else if err != nil {
-				found = Result{Truncated: true}
-			}
-			t.note(func() {
-				w.request.stats.CacheHits++
-				w.receive(found, err)
-			})
-		} else { // dropped since the request began
-			t.submit(w)
+	switch item := t.cache.Get(w.lookup.key); {
+	case w.cached && item != nil:
+		found := item.Value()
+		err := t.charge(w.request.ctx, w.lookup, found.size())
+		if err != nil && w.request.ctx.Err() == nil {
+			found = Result{Truncated: true, Errs: []error{err}}
 		}
+		t.note(func() {
+			w.request.stats.CacheHits++
+			w.receive(found, nil)
+		})
+	case w.cached: // dropped since the request began
+		t.submit(w)
 	}
 	<-w.done
 }
@@ -288,7 +277,8 @@ func (t *tenant) pause(e *qualys.Error) {
 
 // refusal is the rate limit's error for a request that ends before the wait does, else nil.
 func (t *tenant) refusal(r *request) error {
-	if time.Now().After(t.pausedUntil) || r.deadline.After(t.pausedUntil) {
+	deadline, _ := r.ctx.Deadline()
+	if time.Now().After(t.pausedUntil) || deadline.After(t.pausedUntil) {
 		return nil
 	}
 	e := *t.limited
