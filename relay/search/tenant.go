@@ -56,7 +56,6 @@ type waiter struct {
 	round   int  // of the queue; each request has one lookup in each
 	done    chan struct{}
 	answer  Result
-	holds   bool // the answer's events
 }
 
 // request is one call of Searcher.do. The fields below ctx are under tenant.mu.
@@ -157,21 +156,20 @@ func (w *waiter) receive(found Result, err error) {
 	if w.answer = found; err != nil {
 		w.answer.Errs = []error{err}
 	}
-	w.request.held += found.size()
-	w.lookup.holders++
-	w.holds = true
+	if w.request.held += found.size(); len(found.Events) > 0 {
+		w.lookup.holders++
+	}
 	close(w.done)
 }
 
 // release gives answers back.
 func (t *tenant) release(waiters ...*waiter) {
 	for _, w := range waiters {
-		if w.holds {
-			w.request.held -= w.answer.size()
+		if w.request.held -= w.answer.size(); len(w.answer.Events) > 0 {
 			w.lookup.holders--
 			t.free(w.lookup)
-			w.holds, w.answer = false, Result{}
 		}
+		w.answer = Result{}
 	}
 }
 
@@ -212,7 +210,6 @@ func (t *tenant) deliver(err error, lookups ...*lookup) {
 		}
 		t.dismiss(err, slices.Clone(l.waiters)...)
 		l.query = nil
-		t.free(l)
 	}
 }
 
