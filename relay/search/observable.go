@@ -179,9 +179,9 @@ func (t *target) match(shown [2]string) match {
 // searches tells whether a search for the target looks at events like e. It may at those of an unknown type,
 // and nobody says whether the process that caused a file event counts as its process.
 func (t *target) searches(e *qualys.Event) bool {
-	known := strings.Contains("FILE PROCESS NETWORK MUTEX REGISTRY", e.Type)
+	const known = "FILE PROCESS NETWORK MUTEX REGISTRY"
 	actor := t.fields[0] == qualys.FieldProcessName && e.Actor != nil
-	return !known || actor || strings.Contains(t.events, e.Type)
+	return actor || strings.Contains(t.events, e.Type) || !strings.Contains(known, e.Type)
 }
 
 // share tells which events of a query's answer are about each of its lookups, and for which that is

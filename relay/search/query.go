@@ -285,7 +285,7 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 				r.stats.Upstream += time.Since(started)
 			}
 		})
-		if err != nil && !(failed && e.Transient()) {
+		if err != nil && (!failed || !e.Transient()) {
 			err = backoff.Permanent(err)
 		}
 		return page, err

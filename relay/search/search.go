@@ -45,7 +45,10 @@ func New(client *qualys.Client, o Options) *Searcher {
 			ttlcache.WithTTL[lookupKey, Result](o.CacheTTL),
 			ttlcache.WithDisableTouchOnHit[lookupKey, Result](),
 			ttlcache.WithCapacity[lookupKey, Result](maxAnswers),
-			ttlcache.WithMaxCost(uint64(o.CacheBytes), cost),
+			//nolint:gosec // it is not negative
+			ttlcache.WithMaxCost(uint64(o.CacheBytes), func(i ttlcache.CostItem[lookupKey, Result]) uint64 {
+				return uint64(cost(i.Key, i.Value)) //nolint:gosec // it is not negative
+			}),
 		),
 	}
 }
@@ -230,17 +233,16 @@ func (r Result) size() (bytes int64) {
 	return bytes
 }
 
-// cost is about the bytes of a cached answer.
-func cost(item ttlcache.CostItem[lookupKey, Result]) uint64 {
-	const empty, part = 512, 96 // an answer without events, and a part of a count
-	return uint64(empty + len(item.Key.value) + int(item.Value.size()) + part*len(item.Value.Count.Parts))
-}
-
 // put caches an answer without an error, unless it takes more than a quarter of the cache.
 func (s *Searcher) put(key lookupKey, found Result) {
-	size := cost(ttlcache.CostItem[lookupKey, Result]{Key: key, Value: found})
-	fits := size <= uint64(s.options.CacheBytes)/4
+	fits := cost(key, found) <= s.options.CacheBytes/4
 	if s.options.CacheTTL > 0 && found.Errs == nil && key.what != Check && fits {
 		s.cache.Set(key, found, ttlcache.DefaultTTL)
 	}
+}
+
+// cost is about the bytes of a cached answer.
+func cost(key lookupKey, found Result) int64 {
+	const empty, part = 512, 96 // an answer without events, and a part of a count
+	return empty + int64(len(key.value)) + found.size() + part*int64(len(found.Count.Parts))
 }
