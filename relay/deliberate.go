@@ -19,7 +19,7 @@ func (s *Service) deliberate(r *request) (any, error) {
 	})
 	e := newEntities(r, account, len(hashes))
 	s.search(r, account, hashes, e.addVerdict)
-	return e.finish()
+	return e.finish(), nil
 }
 
 // addVerdict adds the verdict on one hash, and the judgement that it comes from. It returns false where
@@ -36,11 +36,11 @@ func (e *entities) addVerdict(result search.Result) bool {
 		return true
 	}
 	if err := e.request.memory.reserve(e.request.Context(), e.bundle.Len()); err != nil {
-		e.failed = append(e.failed, aboutError{result.Observable, err})
+		e.request.fail(err, result.Observable)
 		return false
 	}
 	if !e.bundle.AddVerdict(verdict, judgement) {
-		e.failed = append(e.failed, fullAnswer(result.Observable, 0))
+		e.request.fail(fullAnswer(result.Observable, 0), result.Observable)
 		return false
 	}
 	return true

@@ -25,9 +25,10 @@ const (
 // request is one HTTP request in its handler, and what its log line will tell.
 type request struct {
 	*http.Request
-	conn   *http.ResponseController
-	line   accesslog.Line
-	memory answerMemory
+	conn     *http.ResponseController
+	line     accesslog.Line
+	memory   answerMemory
+	failures failures
 }
 
 // bareJSON is an answer without an envelope.
@@ -157,20 +158,25 @@ func envelope(r *request, data any, err error) (status int, parts [][]byte) {
 	if bare, ok := data.(bareJSON); ok {
 		return http.StatusOK, [][]byte{encode(bare.value)}
 	}
+	if err != nil {
+		r.fail(err, ctim.Observable{})
+	}
+	failed := r.failures.list
+	bundle, isBundle := data.(*ctim.Bundle)
 	parts = [][]byte{[]byte("{")}
-	switch data := data.(type) {
-	case nil:
-	case *ctim.Bundle:
-		parts = data.Parts(append(parts, []byte(`"data":`)))
+	switch {
+	case data == nil, isBundle && bundle.Empty() && len(failed) > 0: // not {}, which would mean "nothing found"
+	case isBundle:
+		parts = bundle.Parts(append(parts, []byte(`"data":`)))
 	default:
 		parts = append(parts, []byte(`"data":`), encode(data))
 	}
-	if list := errorsOf(err, r.line.Gateway); len(list) > 0 {
-		r.line.Errors, r.line.Panic = logged(list)
-		if data != nil {
+	if len(failed) > 0 {
+		r.line.Errors, r.line.Panic = logged(failed)
+		if len(parts) > 1 {
 			parts = append(parts, []byte(","))
 		}
-		parts = append(parts, []byte(`"errors":`), encode(list))
+		parts = append(parts, []byte(`"errors":`), encode(failed))
 	}
 	return http.StatusOK, append(parts, []byte("}"))
 }

@@ -18,7 +18,7 @@ func (s *Service) observe(r *request) (any, error) {
 	}
 	e := newEntities(r, account, len(observables))
 	s.search(r, account, observables, e.addResult)
-	return e.finish()
+	return e.finish(), nil
 }
 
 // admit verifies the token, then reads the body: whoever may not ask learns nothing of what was wrong
@@ -62,12 +62,11 @@ func (r *request) cost(stats search.Stats) {
 	u.Batches = append(u.Batches, stats.Batches...)
 }
 
-// entities is the data of observe or deliberate while it grows, and what failed.
+// entities is the data of observe or deliberate while it grows.
 type entities struct {
 	request *request
 	account account
 	bundle  *ctim.Bundle
-	failed  errorList
 }
 
 func newEntities(r *request, a account, observables int) *entities {
@@ -79,10 +78,10 @@ func newEntities(r *request, a account, observables int) *entities {
 func (e *entities) addErrors(result search.Result) {
 	e.request.line.Events += len(result.Events)
 	for _, err := range result.Errs {
-		e.failed = append(e.failed, aboutError{result.Observable, err})
+		e.request.fail(err, result.Observable)
 	}
 	if result.Unreadable > 0 {
-		e.failed = append(e.failed, unreadableEvents(result.Observable, result.Unreadable))
+		e.request.fail(unreadableEvents(result.Observable, result.Unreadable), result.Observable)
 	}
 }
 
@@ -101,7 +100,7 @@ func (e *entities) addResult(result search.Result) bool {
 	truncated := result.Truncated
 	for _, event := range result.Events {
 		if err := e.request.memory.reserve(e.request.Context(), e.bundle.Len()); err != nil {
-			e.failed = append(e.failed, aboutError{result.Observable, err})
+			e.request.fail(err, result.Observable)
 			return false
 		}
 		found := mapping.Map(result.Observable, huntingURL, event)
@@ -114,22 +113,22 @@ func (e *entities) addResult(result search.Result) bool {
 		}
 		judgements += len(found.Judgements)
 		if !e.bundle.Add(found) {
-			e.failed = append(e.failed, fullAnswer(result.Observable, shown))
+			e.request.fail(fullAnswer(result.Observable, shown), result.Observable)
 			return false
 		}
 		shown++
 	}
 	if undated > 0 {
-		e.failed = append(e.failed, undatedEvents(result.Observable, undated))
+		e.request.fail(undatedEvents(result.Observable, undated), result.Observable)
 	}
 	if truncated && (shown > 0 || len(result.Errs) == 0) { // otherwise the error says it
-		e.failed = append(e.failed, truncatedResult(result, shown))
+		e.request.fail(truncatedResult(result, shown), result.Observable)
 	}
 	return true
 }
 
-// finish leaves the data out where there is none and something failed.
-func (e *entities) finish() (any, error) {
+// finish notes in the log line what the answer holds.
+func (e *entities) finish() *ctim.Bundle {
 	line := &e.request.line
 	line.Entities = make(map[string]int)
 	for _, kind := range ctim.Kinds() {
@@ -137,10 +136,7 @@ func (e *entities) finish() (any, error) {
 			line.Entities[string(kind)] = n
 		}
 	}
-	if e.bundle.Empty() && len(e.failed) > 0 {
-		return nil, e.failed
-	}
-	return e.bundle, e.failed.errorOrNil()
+	return e.bundle
 }
 
 // keepJudgements leaves the first n judgements, and no relationship to another.

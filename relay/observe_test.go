@@ -254,6 +254,6 @@ func TestAnAnswerThatIsFullSaysWhatItLeavesOut(t *testing.T) {
 	assert.Positive(t, shown)
 	assert.Less(t, shown, len(events))
 	assert.LessOrEqual(t, e.bundle.Len(), small)
-	require.Len(t, e.failed, 1)
-	assert.Contains(t, e.failed[0].Error(), fmt.Sprintf("it holds %d results for the SHA256", shown))
+	require.Len(t, r.failures.list, 1)
+	assert.Contains(t, r.failures.list[0].Error(), fmt.Sprintf("it holds %d results for the SHA256", shown))
 }

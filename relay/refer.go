@@ -50,7 +50,6 @@ func (s *Service) refer(r *request) (any, error) {
 		}
 	}
 	pivots := make([]pivot, 0, len(observables))
-	var failed errorList
 	seen := make(map[ctim.Observable]bool)
 	for _, o := range observables {
 		if !search.Supported(o.Type) || seen[o] {
@@ -59,12 +58,12 @@ func (s *Service) refer(r *request) (any, error) {
 		seen[o] = true
 		filter, err := search.Filter(o)
 		if err != nil {
-			failed = append(failed, aboutError{o, err})
+			r.fail(err, o)
 			continue
 		}
 		link := ctim.URI(qualys.HuntingURL(platformURL, filter))
 		if link == "" { // longer than the 2048 characters that CTIM allows
-			failed = append(failed, aboutError{o, search.ErrTooLong})
+			r.fail(search.ErrTooLong, o)
 			continue
 		}
 		name := o.Type.Name()
@@ -76,5 +75,5 @@ func (s *Service) refer(r *request) (any, error) {
 			Categories:  []string{"Search", "Qualys"},
 		})
 	}
-	return pivots, failed.errorOrNil()
+	return pivots, nil
 }

@@ -85,7 +85,6 @@ type tileQuery struct {
 	account  account
 	from, to time.Time     // the period, without its end
 	width    time.Duration // of a part of a chart
-	failed   errorList
 }
 
 func (q *tileQuery) filter(c class, also ...qualys.Filter) qualys.Filter {
@@ -99,7 +98,7 @@ func (q *tileQuery) filter(c class, also ...qualys.Filter) qualys.Filter {
 func (q *tileQuery) link(f qualys.Filter) string { return qualys.HuntingURL(q.account.platformURL, f) }
 
 func (q *tileQuery) fail(severity Severity, message string) {
-	q.failed = append(q.failed, &Error{Severity: severity, Code: CodeUnknown, Message: message})
+	q.request.fail(&Error{Severity: severity, Code: CodeUnknown, Message: message}, ctim.Observable{})
 }
 
 // count counts in the history, as the only known users of Qualys's counts do.
@@ -108,7 +107,7 @@ func (q *tileQuery) count(queries ...qualys.CountQuery) []search.CountResult {
 	q.request.cost(stats)
 	for _, n := range results {
 		if n.Err != nil {
-			q.failed = append(q.failed, n.Err)
+			q.request.fail(n.Err, ctim.Observable{})
 		}
 	}
 	return results
@@ -290,7 +289,9 @@ func (q *tileQuery) newest() *tileData {
 	malicious := classes()[0]
 	lines := []string{"| Time (UTC) | Host | Event | Console |", "| --- | --- | --- | --- |"}
 	visit := func(found search.Result) {
-		q.failed = append(q.failed, found.Errs...)
+		for _, err := range found.Errs {
+			q.request.fail(err, ctim.Observable{})
+		}
 		if found.Unreadable > 0 {
 			q.fail(Failure, fmt.Sprintf("%s%d of the newest events could not be read.", unexpected,
 				found.Unreadable))
@@ -313,7 +314,7 @@ func (q *tileQuery) newest() *tileData {
 	f := q.filter(malicious)
 	q.request.cost(q.service.searcher.Newest(q.request.Context(), q.account.tenant, f, most, visit))
 	if len(lines) == 2 {
-		if len(q.failed) > 0 {
+		if len(q.request.failures.list) > 0 {
 			return nil
 		}
 		lines = []string{"No malicious event in the current state of the endpoints."}
