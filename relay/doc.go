@@ -10,7 +10,7 @@
 //	Service.respond         calls the endpoint, and makes an error of a panic
 //	Service.observe         is the endpoint (observe.go)
 //	auth.Verifier.Verify    verifies the token
-//	Config.account          makes an account of the token's claims: gateway, console, limit (account.go)
+//	Config.Account          makes an account of the token's claims: gateway, console, limit (account.go)
 //	decodeObservables       reads the body (observables.go)
 //	search.Searcher.Search  finds the events of each observable, and gives them, one observable after the
 //	                        other, to

@@ -31,7 +31,7 @@ func (s *Service) health(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits, stats, err := s.searcher.Check(r.Context(), account.tenant)
+	limits, stats, err := s.searcher.Check(r.Context(), account.Tenant)
 	r.cost(stats)
 	if err != nil {
 		return nil, err

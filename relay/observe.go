@@ -23,7 +23,7 @@ func (s *Service) observe(r *request) (any, error) {
 
 // admit verifies the token, then reads the body: whoever may not ask learns nothing of what was wrong
 // with the question.
-func (s *Service) admit(r *request) (account, []ctim.Observable, error) {
+func (s *Service) admit(r *request) (Account, []ctim.Observable, error) {
 	account, err := s.authorize(r)
 	if err != nil {
 		return account, nil, err
@@ -32,23 +32,23 @@ func (s *Service) admit(r *request) (account, []ctim.Observable, error) {
 	return account, observables, err
 }
 
-func (s *Service) authorize(r *request) (account, error) {
+func (s *Service) authorize(r *request) (Account, error) {
 	ctx, end := s.telemetry.Span(r.Context(), "key")
 	claims, err := s.verifier.Verify(ctx, r.Request)
 	end(err)
 	if err != nil {
-		return account{}, err
+		return Account{}, err
 	}
-	a, err := s.config.account(claims)
-	r.line.Gateway = a.tenant.Gateway
+	a, err := s.config.Account(claims)
+	r.line.Gateway = a.Tenant.Gateway
 	return a, err
 }
 
 // search finds the events of each observable. Where visit returns false, the answer takes no more.
 func (s *Service) search(
-	r *request, a account, observables []ctim.Observable, visit func(search.Result) bool,
+	r *request, a Account, observables []ctim.Observable, visit func(search.Result) bool,
 ) {
-	r.cost(s.searcher.Search(r.Context(), a.tenant, observables, a.limit, visit))
+	r.cost(s.searcher.Search(r.Context(), a.Tenant, observables, a.Limit, visit))
 }
 
 // cost notes in the log line what the request cost at Qualys.
@@ -65,12 +65,12 @@ func (r *request) cost(stats search.Stats) {
 // entities is the data of observe or deliberate while it grows.
 type entities struct {
 	request *request
-	account account
+	account Account
 	bundle  *ctim.Bundle
 }
 
-func newEntities(r *request, a account, observables int) *entities {
-	r.memory.expect(observables * a.limit)
+func newEntities(r *request, a Account, observables int) *entities {
+	r.memory.expect(observables * a.Limit)
 	return &entities{request: r, account: a, bundle: ctim.NewBundle(maxAnswer)}
 }
 
@@ -88,7 +88,7 @@ func (e *entities) addErrors(result search.Result) {
 // huntingURL is the page of the Qualys console that shows the search for an observable, "" where the
 // console is not known.
 func (e *entities) huntingURL(result search.Result) string {
-	return qualys.HuntingURL(e.account.platformURL, result.Filter)
+	return qualys.HuntingURL(e.account.PlatformURL, result.Filter)
 }
 
 // addResult maps the events of one observable into the answer. It returns false where the answer takes
@@ -107,7 +107,7 @@ func (e *entities) addResult(result search.Result) bool {
 		if found.Sighting == nil {
 			undated++
 		}
-		if room := e.account.limit - judgements; len(found.Judgements) > room {
+		if room := e.account.Limit - judgements; len(found.Judgements) > room {
 			keepJudgements(&found, room)
 			truncated = true
 		}

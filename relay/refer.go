@@ -28,7 +28,7 @@ func (s *Service) refer(r *request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		platformURL, maxBytes, most = account.platformURL, maxBody, maxObservables
+		platformURL, maxBytes, most = account.PlatformURL, maxBody, maxObservables
 	} else {
 		if !s.strangers.TryAcquire(1) {
 			return nil, &statusError{http.StatusServiceUnavailable, "The relay has too many requests without a token.",

@@ -52,14 +52,14 @@ func (v Verification) Verify(ctx context.Context, token secret.Value) (answer st
 	if err != nil {
 		return refusal(err)
 	}
-	tenant, platformURL, limit, err := config.AccountOf(claims)
+	account, err := config.Account(claims)
 	if err != nil {
 		return refusal(err)
 	}
 	answer = fmt.Sprintf("accepted: user %s at %s, at most %d entities for each observable",
-		plain.Text(tenant.User), plain.Text(tenant.Gateway), limit)
-	if platformURL != "" {
-		answer += "\nlinks go to " + plain.Text(platformURL)
+		plain.Text(account.Tenant.User), plain.Text(account.Tenant.Gateway), account.Limit)
+	if account.PlatformURL != "" {
+		answer += "\nlinks go to " + plain.Text(account.PlatformURL)
 	}
 	return answer, true, nil
 }
