@@ -10,15 +10,15 @@ import (
 
 // deliberate answers with Qualys's own verdict on each file hash that it judged.
 func (s *Service) deliberate(r *request) (any, error) {
-	account, observables, err := s.admit(r)
+	observables, err := s.observables(r, maxBody, maxObservables)
 	if err != nil {
 		return nil, err
 	}
 	hashes := slices.DeleteFunc(observables, func(o ctim.Observable) bool {
 		return o.Type != ctim.ObservableMD5 && o.Type != ctim.ObservableSHA256
 	})
-	e := newEntities(r, account, len(hashes))
-	s.search(r, account, hashes, e.addVerdict)
+	e := newEntities(r, len(hashes))
+	s.search(r, hashes, e.addVerdict)
 	return e.finish(), nil
 }
 

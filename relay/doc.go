@@ -7,10 +7,10 @@
 //
 //	Service.ServeHTTP       finds the endpoint by its path (service.go)
 //	Service.serve           sets the deadlines of the request and of its connection (handler.go)
-//	Service.respond         calls the endpoint, and makes an error of a panic
-//	Service.observe         is the endpoint (observe.go)
+//	Service.respond         calls the functions below, up to the envelope, and makes an error of a panic
 //	auth.Verifier.Verify    verifies the token
 //	Config.Account          makes an account of the token's claims: gateway, console, limit (account.go)
+//	Service.observe         is the endpoint (observe.go)
 //	decodeObservables       reads the body (observables.go)
 //	search.Searcher.Search  finds the events of each observable, and gives them, one observable after the
 //	                        other, to

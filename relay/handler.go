@@ -28,6 +28,7 @@ type request struct {
 	conn     *http.ResponseController
 	line     accesslog.Line
 	memory   answerMemory
+	account  Account // of the token
 	failures failures
 }
 
@@ -134,7 +135,7 @@ func (b *timedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// respond calls the endpoint and makes its answer. A panic in either becomes an error of ours.
+// respond verifies the token, calls the endpoint, and makes its answer. A panic becomes an error of ours.
 func (s *Service) respond(r *request, e endpoint) (status int, parts [][]byte) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -145,8 +146,26 @@ func (s *Service) respond(r *request, e endpoint) (status int, parts [][]byte) {
 		return envelope(r, nil, &statusError{http.StatusMethodNotAllowed,
 			"This endpoint takes " + e.method + " requests only.", "The request has another method."})
 	}
+	if e.access == withToken {
+		if err := s.authorize(r); err != nil {
+			return envelope(r, nil, err)
+		}
+	}
 	data, err := e.handle(s, r)
 	return envelope(r, data, err)
+}
+
+// authorize verifies the token of the request and makes an account of its claims.
+func (s *Service) authorize(r *request) error {
+	ctx, end := s.telemetry.Span(r.Context(), "key")
+	claims, err := s.verifier.Verify(ctx, r.Request)
+	end(err)
+	if err != nil {
+		return err
+	}
+	r.account, err = s.config.Account(claims)
+	r.line.Gateway = r.account.Tenant.Gateway
+	return err
 }
 
 // envelope makes the answer from what a handler returned. Data that is there stays, whatever failed

@@ -12,43 +12,18 @@ import (
 // observe answers with what Qualys saw of each observable: sightings, indicators, judgements, and their
 // relationships.
 func (s *Service) observe(r *request) (any, error) {
-	account, observables, err := s.admit(r)
+	observables, err := s.observables(r, maxBody, maxObservables)
 	if err != nil {
 		return nil, err
 	}
-	e := newEntities(r, account, len(observables))
-	s.search(r, account, observables, e.addResult)
+	e := newEntities(r, len(observables))
+	s.search(r, observables, e.addResult)
 	return e.finish(), nil
 }
 
-// admit verifies the token, then reads the body: whoever may not ask learns nothing of what was wrong
-// with the question.
-func (s *Service) admit(r *request) (Account, []ctim.Observable, error) {
-	account, err := s.authorize(r)
-	if err != nil {
-		return account, nil, err
-	}
-	observables, err := s.observables(r, maxBody, maxObservables)
-	return account, observables, err
-}
-
-func (s *Service) authorize(r *request) (Account, error) {
-	ctx, end := s.telemetry.Span(r.Context(), "key")
-	claims, err := s.verifier.Verify(ctx, r.Request)
-	end(err)
-	if err != nil {
-		return Account{}, err
-	}
-	a, err := s.config.Account(claims)
-	r.line.Gateway = a.Tenant.Gateway
-	return a, err
-}
-
 // search finds the events of each observable. Where visit returns false, the answer takes no more.
-func (s *Service) search(
-	r *request, a Account, observables []ctim.Observable, visit func(search.Result) bool,
-) {
-	r.cost(s.searcher.Search(r.Context(), a.Tenant, observables, a.Limit, visit))
+func (s *Service) search(r *request, observables []ctim.Observable, visit func(search.Result) bool) {
+	r.cost(s.searcher.Search(r.Context(), r.account.Tenant, observables, r.account.Limit, visit))
 }
 
 // cost notes in the log line what the request cost at Qualys.
@@ -65,13 +40,12 @@ func (r *request) cost(stats search.Stats) {
 // entities is the data of observe or deliberate while it grows.
 type entities struct {
 	request *request
-	account Account
 	bundle  *ctim.Bundle
 }
 
-func newEntities(r *request, a Account, observables int) *entities {
-	r.memory.expect(observables * a.Limit)
-	return &entities{request: r, account: a, bundle: ctim.NewBundle(maxAnswer)}
+func newEntities(r *request, observables int) *entities {
+	r.memory.expect(observables * r.account.Limit)
+	return &entities{request: r, bundle: ctim.NewBundle(maxAnswer)}
 }
 
 // addErrors takes what failed in the search of one observable.
@@ -88,7 +62,7 @@ func (e *entities) addErrors(result search.Result) {
 // huntingURL is the page of the Qualys console that shows the search for an observable, "" where the
 // console is not known.
 func (e *entities) huntingURL(result search.Result) string {
-	return qualys.HuntingURL(e.account.PlatformURL, result.Filter)
+	return qualys.HuntingURL(e.request.account.PlatformURL, result.Filter)
 }
 
 // addResult maps the events of one observable into the answer. It returns false where the answer takes
@@ -107,7 +81,7 @@ func (e *entities) addResult(result search.Result) bool {
 		if found.Sighting == nil {
 			undated++
 		}
-		if room := e.account.Limit - judgements; len(found.Judgements) > room {
+		if room := e.request.account.Limit - judgements; len(found.Judgements) > room {
 			keepJudgements(&found, room)
 			truncated = true
 		}

@@ -247,8 +247,8 @@ func TestAnAnswerThatIsFullSaysWhatItLeavesOut(t *testing.T) {
 		})
 	}
 	const small = 10_000 // bytes, in place of maxAnswer
-	r := &request{Request: httptest.NewRequestWithContext(t.Context(), "POST", "/", nil)}
-	e := &entities{request: r, account: Account{Limit: 100}, bundle: ctim.NewBundle(small)}
+	r := &request{Request: httptest.NewRequestWithContext(t.Context(), "POST", "/", nil), account: Account{Limit: 100}}
+	e := &entities{request: r, bundle: ctim.NewBundle(small)}
 	assert.False(t, e.addResult(search.Result{Observable: observableNumber(1), Events: events}), "it takes no more")
 	shown := e.bundle.Count(ctim.KindSighting)
 	assert.Positive(t, shown)

@@ -24,11 +24,10 @@ func (s *Service) refer(r *request) (any, error) {
 	platformURL := s.config.PlatformURL
 	maxBytes, most := int64(maxBodyWithoutToken), maxObservablesWithoutToken
 	if len(r.Header.Values("Authorization")) > 0 {
-		account, err := s.authorize(r)
-		if err != nil {
+		if err := s.authorize(r); err != nil {
 			return nil, err
 		}
-		platformURL, maxBytes, most = account.PlatformURL, maxBody, maxObservables
+		platformURL, maxBytes, most = r.account.PlatformURL, maxBody, maxObservables
 	} else {
 		if !s.strangers.TryAcquire(1) {
 			return nil, &statusError{http.StatusServiceUnavailable, "The relay has too many requests without a token.",

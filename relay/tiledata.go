@@ -82,7 +82,6 @@ func allEvents() class { return class{key: "all", label: "All events", icon: "bu
 type tileQuery struct {
 	service  *Service
 	request  *request
-	account  Account
 	from, to time.Time     // the period, without its end
 	width    time.Duration // of a part of a chart
 }
@@ -95,7 +94,9 @@ func (q *tileQuery) filter(c class, also ...qualys.Filter) qualys.Filter {
 	return qualys.And(terms...)
 }
 
-func (q *tileQuery) link(f qualys.Filter) string { return qualys.HuntingURL(q.account.PlatformURL, f) }
+func (q *tileQuery) link(f qualys.Filter) string {
+	return qualys.HuntingURL(q.request.account.PlatformURL, f)
+}
 
 func (q *tileQuery) fail(severity Severity, message string) {
 	q.request.fail(&Error{Severity: severity, Code: CodeUnknown, Message: message}, ctim.Observable{})
@@ -103,7 +104,7 @@ func (q *tileQuery) fail(severity Severity, message string) {
 
 // count counts in the history, as the only known users of Qualys's counts do.
 func (q *tileQuery) count(queries ...qualys.CountQuery) []search.CountResult {
-	results, stats := q.service.searcher.Count(q.request.Context(), q.account.Tenant, queries)
+	results, stats := q.service.searcher.Count(q.request.Context(), q.request.account.Tenant, queries)
 	q.request.cost(stats)
 	for _, n := range results {
 		if n.Err != nil {
@@ -312,7 +313,7 @@ func (q *tileQuery) newest() *tileData {
 		}
 	}
 	f := q.filter(malicious)
-	q.request.cost(q.service.searcher.Newest(q.request.Context(), q.account.Tenant, f, most, visit))
+	q.request.cost(q.service.searcher.Newest(q.request.Context(), q.request.account.Tenant, f, most, visit))
 	if len(lines) == 2 {
 		if len(q.request.failures.list) > 0 {
 			return nil
