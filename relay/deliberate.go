@@ -32,16 +32,5 @@ func (e *entities) addVerdict(result search.Result) bool {
 		judgements = append(judgements, mapping.Map(result.Observable, huntingURL, event).Judgements...)
 	}
 	verdict, judgement := ctim.VerdictOf(result.Observable, judgements)
-	if verdict == nil {
-		return true
-	}
-	if err := e.request.memory.reserve(e.request.Context(), e.bundle.Len()); err != nil {
-		e.request.fail(err, result.Observable)
-		return false
-	}
-	if !e.bundle.AddVerdict(verdict, judgement) {
-		e.request.fail(fullAnswer(result.Observable, 0), result.Observable)
-		return false
-	}
-	return true
+	return verdict == nil || e.add(result.Observable, 0, func() bool { return e.bundle.AddVerdict(verdict, judgement) })
 }

@@ -73,10 +73,6 @@ func (e *entities) addResult(result search.Result) bool {
 	shown, judgements, undated := 0, 0, 0
 	truncated := result.Truncated
 	for _, event := range result.Events {
-		if err := e.request.memory.reserve(e.request.Context(), e.bundle.Len()); err != nil {
-			e.request.fail(err, result.Observable)
-			return false
-		}
 		found := mapping.Map(result.Observable, huntingURL, event)
 		if found.Sighting == nil {
 			undated++
@@ -86,8 +82,7 @@ func (e *entities) addResult(result search.Result) bool {
 			truncated = true
 		}
 		judgements += len(found.Judgements)
-		if !e.bundle.Add(found) {
-			e.request.fail(fullAnswer(result.Observable, shown), result.Observable)
+		if !e.add(result.Observable, shown, func() bool { return e.bundle.Add(found) }) {
 			return false
 		}
 		shown++
@@ -99,6 +94,19 @@ func (e *entities) addResult(result search.Result) bool {
 		e.request.fail(truncatedResult(result, shown), result.Observable)
 	}
 	return true
+}
+
+// add calls put, which adds to the answer. Where the answer takes no more, an error says how many results it
+// shows of the observable, and add returns false.
+func (e *entities) add(o ctim.Observable, shown int, put func() bool) bool {
+	err := e.request.memory.reserve(e.request.Context(), e.bundle.Len())
+	if err == nil && !put() {
+		err = fullAnswer(o, shown)
+	}
+	if err != nil {
+		e.request.fail(err, o)
+	}
+	return err == nil
 }
 
 // finish notes in the log line what the answer holds.
