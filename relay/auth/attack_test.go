@@ -532,7 +532,7 @@ func TestRedirectOfAnAllowedHostIsNotFollowed(t *testing.T) {
 			v := w.verifier(t, w.config)
 			_, err := v.Verify(t.Context(), bearing(signRS(foreignRSA(), rsHeader(), rsClaims())))
 			requireRefused(
-				t, err, msgWrongJWKSHost+": visibility.amp.cisco.com answered with a redirect, which is not followed",
+				t, err, msgWrongJWKSHost+": visibility.amp.cisco.com did not answer with a key set",
 			)
 			assert.EqualValues(t, 1, w.jwks.hits.Load())
 			assert.Zero(t, w.canary.conns.Load())

@@ -23,9 +23,6 @@ const (
 	maxRSABits = 8192 // as crypto/tls has it: larger keys make each verification costly
 )
 
-// errRedirect says that a JWKS host did not answer itself.
-var errRedirect = errors.New("the host answered with a redirect")
-
 func newJWKSClient(c Config) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
@@ -35,7 +32,7 @@ func newJWKSClient(c Config) *http.Client {
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableKeepAlives:      true, // the next fetch is minutes away
 		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect },
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
@@ -46,15 +43,10 @@ func (t *token) noKeys(cause error) error {
 		return fmt.Errorf("%w: %w", ErrKeyUnavailable, cause)
 	}
 	host, _ := t.payload.text("jwks_host")
-	why := " did not answer with a key set"
-	if errors.Is(cause, errRedirect) {
-		why = " answered with a redirect, which is not followed"
-	} else if _, ok := errors.AsType[net.Error](cause); ok {
-		why = " could not be reached"
+	if _, ok := errors.AsType[net.Error](cause); ok {
+		return refuse(msgWrongJWKSHost, host+" could not be reached")
 	}
-	refused := refuse(msgWrongJWKSHost, host+why)
-	refused.cause = cause
-	return refused
+	return refuse(msgWrongJWKSHost, host+" did not answer with a key set")
 }
 
 // readJWKS reads the keys that a host publishes.

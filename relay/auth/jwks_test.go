@@ -127,7 +127,7 @@ func TestJWKSHostFailures(t *testing.T) {
 			w.keys.instead(func(rw http.ResponseWriter, r *http.Request) {
 				http.Redirect(rw, r, "/.well-known/jwks", http.StatusFound)
 			})
-		}, "answered with a redirect, which is not followed", "redirect"},
+		}, "did not answer with a key set", "status 302"},
 		{"cut off", func(w *world, _ *Config) {
 			w.keys.instead(func(rw http.ResponseWriter, _ *http.Request) {
 				rw.Header().Set("Content-Length", "1000")
@@ -155,8 +155,8 @@ func TestJWKSHostFailures(t *testing.T) {
 			v := w.verifier(t, c)
 			_, err := v.Verify(t.Context(), rsToken())
 			requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com "+tt.message)
-			assert.ErrorContains(t, errors.Unwrap(err), tt.cause, "the cause is there for the log")
 			assert.Contains(t, w.logs.String(), "keys cannot be read")
+			assert.Contains(t, w.logs.String(), tt.cause)
 
 			hits := w.jwks.hits.Load()
 			_, err = v.Verify(t.Context(), rsToken())

@@ -41,20 +41,11 @@ func ParseSecretName(s string) (SecretName, error) {
 	return name, nil
 }
 
-// String is the resource name.
-func (n SecretName) String() string {
-	if n.Version == "" {
-		return n.Parent
-	}
-	return n.Parent + "/versions/" + n.Version
-}
-
 // readSecret reads a version of a secret, the latest where the name has none. It tries three times. The
 // client library would try again too, but it lets one hanging call use up the whole deadline, and when the
 // deadline ends during a pause it forgets why the call had failed.
 func readSecret(name SecretName, options []option.ClientOption) readKeys {
 	const tries = 3
-	name.Version = cmp.Or(name.Version, "latest")
 	return func(ctx context.Context) (keys []key, err error) {
 		deadline, _ := ctx.Deadline()
 		timeout := time.Until(deadline) / tries
@@ -92,7 +83,8 @@ func accessSecret(
 	defer client.Close()
 	client.CallOptions.AccessSecretVersion = nil // no retries but those of readSecret
 
-	request := &secretmanagerpb.AccessSecretVersionRequest{Name: name.String()}
+	path := name.Parent + "/versions/" + cmp.Or(name.Version, "latest")
+	request := &secretmanagerpb.AccessSecretVersionRequest{Name: path}
 	answer, err := client.AccessSecretVersion(ctx, request)
 	if code := status.Code(err); code == codes.NotFound || code == codes.FailedPrecondition {
 		return nil, fmt.Errorf("%w: %w", errGone, err) // deleted; disabled or destroyed

@@ -46,29 +46,23 @@ func New(c Config) (*Verifier, error) {
 			log: log.With("source", name)}
 	}
 	var errs []error
-	wrong := func(variable, format string, args ...any) {
-		errs = append(errs, fmt.Errorf(variable+": "+format, args...))
-	}
-
 	if _, err := ParseKey([]byte(c.SecretKey)); err != nil && c.SecretKey != "" {
-		wrong("SECRET_KEY", "%w", err)
+		errs = append(errs, fmt.Errorf("SECRET_KEY: %w", err))
 	}
 	for _, text := range c.SecretKeySecrets {
 		name, err := ParseSecretName(text)
 		if err != nil {
-			wrong("SECRET_KEY_SECRET", "%w", err)
+			errs = append(errs, fmt.Errorf("SECRET_KEY_SECRET: %w", err))
 		}
-		v.secrets = append(v.secrets, newSource(name.String(), readSecret(name, c.SecretManagerOptions)))
+		v.secrets = append(v.secrets, newSource(text, readSecret(name, c.SecretManagerOptions)))
 	}
 	if c.SecretKeyFile != "" {
 		v.secrets = []*source{newSource(c.SecretKeyFile, readFile(c.SecretKeyFile))}
 		v.secrets[0].ttl = time.Minute // reading it is cheap
 	}
 	if c.SecretKey != "" {
-		v.secrets = []*source{newSource("SECRET_KEY", readFixed(c.SecretKey))}
-	}
-	for _, s := range v.secrets {
-		s.overlap = overlap
+		read := func(context.Context) ([]key, error) { return sharedSecret([]byte(c.SecretKey), "") }
+		v.secrets = []*source{newSource("SECRET_KEY", read)}
 	}
 
 	hosts := c.JWKSHosts
@@ -78,22 +72,23 @@ func New(c Config) (*Verifier, error) {
 	case len(hosts) == 1 && hosts[0] == noHosts:
 		hosts = nil
 		if len(v.secrets) == 0 {
-			wrong("JWKS_HOSTS", "is none and there is no SECRET_KEY, SECRET_KEY_FILE or SECRET_KEY_SECRET, "+
-				"so no token could be verified")
+			errs = append(errs, errors.New("JWKS_HOSTS: is none and there is no SECRET_KEY, SECRET_KEY_FILE "+
+				"or SECRET_KEY_SECRET, so no token could be verified"))
 		}
 	}
 	client := newJWKSClient(c)
 	for _, host := range hosts {
 		if host == noHosts {
-			wrong("JWKS_HOSTS", `"none" must be the only entry`)
+			errs = append(errs, errors.New(`JWKS_HOSTS: "none" must be the only entry`))
 		} else if !isHost(host) {
-			wrong("JWKS_HOSTS", "%q must be a host name in lower case, without scheme, port and path", host)
+			errs = append(errs, fmt.Errorf("JWKS_HOSTS: %q must be a host name in lower case, without scheme, "+
+				"port and path", host))
 		}
 		v.hosts[host] = newSource(host, readJWKS(client, host))
 	}
 	for _, audience := range c.Audiences {
 		if strings.Trim(audience, " \t/") == "" {
-			wrong("JWT_AUDIENCE", "an entry is empty")
+			errs = append(errs, errors.New("JWT_AUDIENCE: an entry is empty"))
 		}
 		v.audiences = append(v.audiences, sameAudience(audience))
 	}
@@ -189,38 +184,36 @@ func (v *Verifier) checkClaims(t *token, host string) (Claims, error) {
 // checkSignature looks for the key that made the signature. Where no key of HS256 fits, or RS256 has none
 // of that name, it looks again among newer ones: the token may be the first that is signed with them.
 func (v *Verifier) checkSignature(ctx context.Context, t *token, sources []*source) error {
-	tried := map[*source]*keySet{}
-	var errs []error
-	for range 2 {
+	var unavailable []error
+	found := false
+	for _, early := range []bool{false, true} {
 		for _, s := range sources {
-			set, err := s.get(ctx, tried[s])
-			switch {
-			case err != nil && ctx.Err() != nil:
+			keys, err := s.get(ctx, early)
+			if err != nil && ctx.Err() != nil {
 				return err
-			case err != nil:
-				errs = append(errs, err)
-				continue
-			case set == tried[s]:
-				continue
 			}
-			tried[s] = set
-			keys, known := set.named(t.kid, v.now())
-			for _, key := range keys {
-				if t.Method.Verify(t.signed, t.Signature, key) == nil {
+			if err != nil {
+				unavailable = append(unavailable, err)
+			}
+			found = found || err == nil
+			problem := ""
+			for _, k := range keys {
+				switch {
+				case k.kid != t.kid || !k.until.IsZero() && !v.now().Before(k.until):
+				case k.value == nil:
+					problem = msgUnusable
+				case t.Method.Verify(t.signed, t.Signature, k.value) == nil:
 					return nil
+				case t.kid != "":
+					problem = msgWrongKeyRS256
 				}
 			}
-			switch {
-			case t.kid == "" || !known:
-			case len(keys) == 0:
-				return refuse("The key that kid from JWT header names is not accepted", "RS256 needs an RSA "+
-					"public key for signatures, of 2048 to 8192 bits")
-			default:
-				return refuse(msgWrongKeyRS256)
+			if problem != "" {
+				return refuse(problem)
 			}
 		}
-		if len(tried) == 0 {
-			return t.noKeys(errors.Join(errs...))
+		if !found {
+			return t.noKeys(errors.Join(unavailable...))
 		}
 	}
 	if t.kid == "" {
