@@ -10,13 +10,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Line is what one request did.
@@ -65,10 +62,10 @@ type Panic struct {
 const MaxValues = 100
 
 const (
-	maxText   = 300 // bytes of a text from outside
-	maxCauses = 10
-
-	labelsKey = "logging.googleapis.com/labels"
+	maxText    = 300 // bytes of a text from outside
+	maxCauses  = 10
+	requestKey = "httpRequest"
+	labelsKey  = "logging.googleapis.com/labels"
 )
 
 // ServerTiming is the value of the Server-Timing header: where the time went, for whoever called.
@@ -80,7 +77,7 @@ func (l *Line) ServerTiming() string {
 // Asked is the number of observables.
 func (l *Line) Asked() int {
 	asked := 0
-	for n := range maps.Values(l.Observables) {
+	for _, n := range l.Observables {
 		asked += n
 	}
 	return asked
@@ -99,16 +96,20 @@ func (l *Line) Codes() []string {
 
 // Write writes the line.
 func (l *Line) Write(ctx context.Context, log *slog.Logger) {
+	labels := map[string]string{"endpoint": l.Endpoint}
+	if instance := l.Request.Header.Get("X-Module-Instance-Id"); instance != "" {
+		labels["module_instance"] = shortened(instance)
+	}
 	attrs := []slog.Attr{
-		slog.Group("httpRequest",
-			slog.String("requestMethod", shortened(l.Request.Method)),
-			slog.String("requestUrl", shortened(l.Request.URL.Path)),
-			slog.Int("status", l.Status),
-			slog.String("responseSize", strconv.Itoa(l.Size)),
-			slog.String("userAgent", shortened(l.Request.UserAgent())),
-			slog.String("latency", strconv.FormatFloat(l.Took.Seconds(), 'f', 6, 64)+"s"),
-		),
-		slog.Any(labelsKey, l.labels()),
+		slog.Any(requestKey, map[string]any{
+			"requestMethod": shortened(l.Request.Method),
+			"requestUrl":    shortened(l.Request.URL.Path),
+			"status":        l.Status,
+			"responseSize":  fmt.Sprint(l.Size),
+			"userAgent":     shortened(l.Request.UserAgent()),
+			"latency":       fmt.Sprintf("%.6fs", l.Took.Seconds()),
+		}),
+		slog.Any(labelsKey, labels),
 	}
 	if l.Observables != nil {
 		attrs = append(attrs, slog.Any("observables", l.Observables))
@@ -129,32 +130,22 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 	if l.Status == http.StatusServiceUnavailable {
 		level = slog.LevelWarn
 	}
-	if len(l.Errors) > 0 {
-		var causes []string
-		for _, e := range l.Errors {
-			level = max(level, e.Level)
-			if len(causes) < maxCauses {
-				causes = append(causes, shortened(e.Cause))
-			}
-		}
-		attrs = append(attrs, slog.Any("error_codes", l.Codes()), slog.Any("causes", causes))
+	var causes []string
+	for _, e := range l.Errors {
+		level = max(level, e.Level)
+		causes = append(causes, e.Cause)
+	}
+	if len(causes) > 0 {
+		attrs = append(attrs, slog.Any("error_codes", l.Codes()), slog.Any("causes", firsts(causes, maxCauses)))
 	}
 	if l.Panic != nil {
 		level = slog.LevelError
 		attrs = append(attrs, slog.String("stack_trace", l.Panic.Cause+"\n\n"+string(l.Panic.Stack)))
 	}
 	if log.Enabled(ctx, slog.LevelDebug) && len(l.Values) > 0 {
-		attrs = append(attrs, slog.Any("values", l.values()))
+		attrs = append(attrs, slog.Any("values", firsts(l.Values, MaxValues)))
 	}
 	log.LogAttrs(ctx, level, l.message(), attrs...)
-}
-
-func (l *Line) labels() map[string]string {
-	labels := map[string]string{"endpoint": l.Endpoint}
-	if instance := l.Request.Header.Get("X-Module-Instance-Id"); instance != "" {
-		labels["module_instance"] = shortened(instance)
-	}
-	return labels
 }
 
 func (l *Line) message() string {
@@ -168,25 +159,21 @@ func (l *Line) message() string {
 	return message
 }
 
-func (l *Line) values() []string {
-	values := make([]string, 0, min(MaxValues, len(l.Values)))
-	for _, value := range l.Values[:min(MaxValues, len(l.Values))] {
-		values = append(values, shortened(value))
+// firsts are the first texts of a list, shortened.
+func firsts(texts []string, most int) []string {
+	var short []string
+	for _, text := range texts[:min(most, len(texts))] {
+		short = append(short, shortened(text))
 	}
-	return values
+	return short
 }
 
 // shortened is a caller's text, cut to what a log line can hold.
 func shortened(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= maxText {
-		return text
+	if len(text) > maxText {
+		text = text[:maxText] + "…"
 	}
-	end := maxText
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
+	return strings.ToValidUTF8(text, "\uFFFD") // the cut may have split a letter
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
