@@ -58,6 +58,17 @@ type Panic struct {
 	Stack []byte
 }
 
+// httpRequest is LogEntry.httpRequest of Cloud Logging. It is no group of attributes: slog would leave out
+// all that follows a group that ReplaceAttr has emptied.
+type httpRequest struct {
+	Method       string `json:"requestMethod"`
+	URL          string `json:"requestUrl"`
+	Status       int    `json:"status"`
+	ResponseSize string `json:"responseSize"`
+	UserAgent    string `json:"userAgent"`
+	Latency      string `json:"latency"`
+}
+
 // MaxValues is how many observables a line has at most.
 const MaxValues = 100
 
@@ -101,13 +112,9 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 		labels["module_instance"] = shortened(instance)
 	}
 	attrs := []slog.Attr{
-		slog.Any(requestKey, map[string]any{
-			"requestMethod": shortened(l.Request.Method),
-			"requestUrl":    shortened(l.Request.URL.Path),
-			"status":        l.Status,
-			"responseSize":  fmt.Sprint(l.Size),
-			"userAgent":     shortened(l.Request.UserAgent()),
-			"latency":       fmt.Sprintf("%.6fs", l.Took.Seconds()),
+		slog.Any(requestKey, httpRequest{
+			shortened(l.Request.Method), shortened(l.Request.URL.Path), l.Status, fmt.Sprint(l.Size),
+			shortened(l.Request.UserAgent()), fmt.Sprintf("%.6fs", l.Took.Seconds()),
 		}),
 		slog.Any(labelsKey, labels),
 	}

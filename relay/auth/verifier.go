@@ -63,6 +63,7 @@ func New(c Config) (*Verifier, error) {
 	if c.SecretKey != "" {
 		read := func(context.Context) ([]key, error) { return sharedSecret([]byte(c.SecretKey), "") }
 		v.secrets = []*source{newSource("SECRET_KEY", read)}
+		v.secrets[0].log = slog.New(slog.DiscardHandler) // it never changes
 	}
 
 	hosts := c.JWKSHosts
