@@ -200,7 +200,7 @@ func TestATerminalGetsReadableLines(t *testing.T) {
 	log := new(strings.Builder)
 	l := Line{Endpoint: "health", Request: httptest.NewRequest(http.MethodPost, "/health", nil), Status: 200}
 	l.Errors = []Error{{"authorization error", "no header", slog.LevelWarn}}
-	l.Write(t.Context(), slog.New(newTerminalHandler(log, slog.LevelInfo)))
+	l.Write(t.Context(), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{ReplaceAttr: terminalAttr})))
 	assert.Regexp(t, `^time=\d\d:\d\d:\d\d level=WARN msg="health 200 in 0 ms: authorization error" error_codes="\[authorization error\]" causes=`, log.String())
 	for _, left := range []string{"httpRequest", "userAgent", "labels", "endpoint="} {
 		assert.NotContains(t, log.String(), left)

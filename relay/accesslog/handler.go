@@ -17,14 +17,10 @@ import (
 // a terminal. project is the Google Cloud project that names the traces; it may be empty.
 func New(w io.Writer, level slog.Level, project string) *slog.Logger {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(newTerminalHandler(f, level))
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: terminalAttr}))
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: cloudAttr}
 	return slog.New(traceHandler{slog.NewJSONHandler(w, options), project})
-}
-
-func newTerminalHandler(w io.Writer, level slog.Level) slog.Handler {
-	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: terminalAttr})
 }
 
 // cloudAttr gives slog's own attributes the names that Cloud Logging reads.

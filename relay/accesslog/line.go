@@ -118,21 +118,19 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 		}),
 		slog.Any(labelsKey, labels),
 	}
-	if l.Observables != nil {
-		attrs = append(attrs, slog.Any("observables", l.Observables))
+	add := func(known bool, more ...slog.Attr) {
+		if known {
+			attrs = append(attrs, more...)
+		}
 	}
-	if l.Entities != nil {
-		attrs = append(attrs, slog.Int("events", l.Events), slog.Any("entities", l.Entities))
-	}
-	if u := l.Upstream; u.Calls+u.CacheHits > 0 {
-		attrs = append(attrs, slog.Group("upstream",
-			slog.Int("calls", u.Calls), slog.Int("logins", u.Logins),
-			slog.Float64("milliseconds", milliseconds(u.Time)), slog.Int("rate_limit_waits", u.Waits),
-			slog.Int("cache_hits", u.CacheHits), slog.Any("batch_sizes", u.Batches)))
-	}
-	if l.Gateway != "" {
-		attrs = append(attrs, slog.String("gateway", l.Gateway))
-	}
+	add(l.Observables != nil, slog.Any("observables", l.Observables))
+	add(l.Entities != nil, slog.Int("events", l.Events), slog.Any("entities", l.Entities))
+	u := l.Upstream
+	add(u.Calls+u.CacheHits > 0, slog.Group("upstream",
+		slog.Int("calls", u.Calls), slog.Int("logins", u.Logins),
+		slog.Float64("milliseconds", milliseconds(u.Time)), slog.Int("rate_limit_waits", u.Waits),
+		slog.Int("cache_hits", u.CacheHits), slog.Any("batch_sizes", u.Batches)))
+	add(l.Gateway != "", slog.String("gateway", l.Gateway))
 	level := slog.LevelInfo
 	if l.Status == http.StatusServiceUnavailable {
 		level = slog.LevelWarn
@@ -142,16 +140,13 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 		level = max(level, e.Level)
 		causes = append(causes, e.Cause)
 	}
-	if len(causes) > 0 {
-		attrs = append(attrs, slog.Any("error_codes", l.Codes()), slog.Any("causes", firsts(causes, maxCauses)))
-	}
+	add(len(causes) > 0, slog.Any("error_codes", l.Codes()), slog.Any("causes", firsts(causes, maxCauses)))
 	if l.Panic != nil {
 		level = slog.LevelError
-		attrs = append(attrs, slog.String("stack_trace", l.Panic.Cause+"\n\n"+string(l.Panic.Stack)))
+		add(true, slog.String("stack_trace", l.Panic.Cause+"\n\n"+string(l.Panic.Stack)))
 	}
-	if log.Enabled(ctx, slog.LevelDebug) && len(l.Values) > 0 {
-		attrs = append(attrs, slog.Any("values", firsts(l.Values, MaxValues)))
-	}
+	debug := log.Enabled(ctx, slog.LevelDebug)
+	add(debug && len(l.Values) > 0, slog.Any("values", firsts(l.Values, MaxValues)))
 	log.LogAttrs(ctx, level, l.message(), attrs...)
 }
 
