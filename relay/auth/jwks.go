@@ -56,6 +56,7 @@ func readJWKS(client *http.Client, host string) readKeys {
 		if err != nil {
 			return nil, err
 		}
+		req.Header.Set("Accept", "application/json")
 		resp, err := client.Do(req)
 		if err != nil {
 			return nil, err

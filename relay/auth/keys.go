@@ -136,13 +136,15 @@ func (s *source) failed(err error) {
 	s.keys, s.err = nil, err
 }
 
-// took makes the keys that were read the current ones. HS256 keys from before go on verifying for a while.
+// took makes the keys that were read the current ones. HS256 keys that they replace verify for a while.
 func (s *source) took(keys []key) {
 	now, before := s.now(), s.keys
 	s.due, s.fails = now.Add(s.ttl+rand.N(s.ttl/5+1)), 0
-	if !reflect.DeepEqual(keys, before[:min(len(keys), len(before))]) {
-		s.log.Info("keys read", "keys", len(keys), "version", keys[0].version, "replaced", before != nil)
+	s.err, s.readAt = nil, now
+	if reflect.DeepEqual(keys, before[:min(len(keys), len(before))]) {
+		return
 	}
+	s.log.Info("keys read", "keys", len(keys), "version", keys[0].version, "replaced", before != nil)
 	for _, old := range before {
 		if old.until.IsZero() {
 			old.until = now.Add(overlap)
@@ -151,7 +153,7 @@ func (s *source) took(keys []key) {
 			keys = append(keys, old)
 		}
 	}
-	s.keys, s.err, s.readAt = keys, nil, now
+	s.keys = keys
 }
 
 // ParseKey is the HS256 key in what an operator stored. One line end behind it is not part of it: editors
