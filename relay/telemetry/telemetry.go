@@ -42,18 +42,13 @@ const (
 
 // Telemetry is safe for concurrent use.
 type Telemetry struct {
-	providers []provider   // of spans and of metrics; none: it is off
-	paused    atomic.Int64 // until this time, in nanoseconds since 1970
-	tracer    trace.Tracer
+	flush, shutdown []func(context.Context) error // of spans and of metrics; none: telemetry is off
+
+	paused atomic.Int64 // until this time, in nanoseconds since 1970
+	tracer trace.Tracer
 
 	requests, codes, calls, waits metric.Int64Counter
 	latency, upstream, batches    metric.Float64Histogram
-}
-
-// provider is what the providers of OpenTelemetry's SDK have in common.
-type provider interface {
-	ForceFlush(ctx context.Context) error
-	Shutdown(ctx context.Context) error
 }
 
 // New opens no connection. What cannot be set up is logged, and telemetry is off then.
@@ -80,7 +75,8 @@ func New(enabled bool, version string, log *slog.Logger) *Telemetry {
 	// The interval never comes: each request flushes.
 	reader := sdkmetric.NewPeriodicReader(numbers, sdkmetric.WithInterval(24*time.Hour))
 	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(from))
-	t.providers = []provider{traces, metrics}
+	t.flush = []func(context.Context) error{traces.ForceFlush, metrics.ForceFlush}
+	t.shutdown = []func(context.Context) error{traces.Shutdown, metrics.Shutdown}
 	t.record(traces, metrics)
 	return t
 }
@@ -189,22 +185,22 @@ func (t *Telemetry) Flush() {
 	if time.Now().UnixNano() < t.paused.Load() {
 		return
 	}
-	if err := t.each(flushTime, provider.ForceFlush); err != nil {
+	if err := within(flushTime, t.flush); err != nil {
 		t.paused.Store(time.Now().Add(pauseTime).UnixNano())
 		otel.Handle(err)
 	}
 }
 
 // Close sends what is left, for a second at most. What a collector does not take is lost.
-func (t *Telemetry) Close() { _ = t.each(closeTime, provider.Shutdown) }
+func (t *Telemetry) Close() { _ = within(closeTime, t.shutdown) }
 
-// each has the providers do something at the same time, within a limit.
-func (t *Telemetry) each(limit time.Duration, do func(provider, context.Context) error) error {
+// within makes the calls at the same time.
+func within(limit time.Duration, calls []func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	var all errgroup.Group
-	for _, p := range t.providers {
-		all.Go(func() error { return do(p, ctx) })
+	for _, call := range calls {
+		all.Go(func() error { return call(ctx) })
 	}
 	return all.Wait()
 }
