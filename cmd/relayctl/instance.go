@@ -135,7 +135,7 @@ func (p *program) checkHealth(
 			fmt.Fprintf(p.Out, "        %s\n", strings.Join(lines, "\n        "))
 		}
 		if !health.OK() && len(health.Errors) == 0 {
-			fmt.Fprintf(p.Out, "        XDR says %q and gives no reason.\n", health.Status)
+			fmt.Fprintf(p.Out, "        XDR says %q and gives no reason.\n", health.Data.Data.Status)
 		}
 	}
 	return answer

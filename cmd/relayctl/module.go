@@ -35,9 +35,6 @@ type moduleFlags struct {
 // options checks the flags: XDR calls the relay over the internet. With embedKey, HS256 is signed by XDR
 // too.
 func (f moduleFlags) options(region string, embedKey bool) (moduletype.Options, error) {
-	wrong := func(format string, args ...any) (moduletype.Options, error) {
-		return moduletype.Options{}, fmt.Errorf(format, args...)
-	}
 	u, err := relayclient.ParseURL("--url", f.URL)
 	if err != nil {
 		return moduletype.Options{}, err
@@ -45,24 +42,18 @@ func (f moduleFlags) options(region string, embedKey bool) (moduletype.Options, 
 	_, noName := netip.ParseAddr(u.Hostname())
 	switch {
 	case u.Scheme != "https":
-		return wrong("--url %q must be https: XDR calls it over the internet", f.URL)
-	case noName == nil, relayclient.IsLoopback(u.Hostname()), !strings.Contains(u.Hostname(), "."):
-		return wrong("--url %q must have a public host name: XDR calls it over the internet", f.URL)
+		err = fmt.Errorf("--url %q must be https: XDR calls it over the internet", f.URL)
+	case noName == nil, !strings.Contains(u.Hostname(), "."):
+		err = fmt.Errorf("--url %q must have a public host name: XDR calls it over the internet", f.URL)
 	case strings.TrimSpace(f.Title) == "":
-		return wrong("--title must not be empty")
+		err = errors.New("--title must not be empty")
 	case f.Audience != "" && f.Alg == "HS256" && !embedKey:
-		return wrong(`--audience is part of the token here: give it to "relayctl token"`)
+		err = errors.New(`--audience is part of the token here: give it to "relayctl token"`)
 	}
-	o := moduletype.Options{
-		Title: f.Title, URL: strings.TrimRight(f.URL, "/"),
-		Audience: cmp.Or(f.Audience, "https://"+u.Host), Region: moduletype.Regions()[region],
-	}
-	if embedKey {
-		o.Signing = moduletype.EmbedKey
-	} else if f.Alg == "HS256" {
-		o.Signing = moduletype.Before
-	}
-	return o, nil
+	return moduletype.Options{
+		Title: f.Title, URL: strings.TrimRight(f.URL, "/"), Audience: cmp.Or(f.Audience, "https://"+u.Host),
+		Region: moduletype.Regions()[region], Alg: f.Alg,
+	}, err
 }
 
 type moduleRenderCommand struct {
@@ -83,17 +74,12 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	case c.KeyFile != "" && !c.EmbedKey:
 		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
 	}
-	if err := c.check(); err != nil {
-		return err
-	}
 	o, err := c.options(c.Region, c.EmbedKey)
+	if err == nil && c.EmbedKey {
+		o.Key, err = p.signingKey(ctx, c.KeyFile)
+	}
 	if err != nil {
 		return err
-	}
-	if c.EmbedKey {
-		if o.Key, err = p.signingKey(ctx, c.KeyFile); err != nil {
-			return err
-		}
 	}
 	doc, err := o.Render()
 	if err != nil {

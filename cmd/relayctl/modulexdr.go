@@ -7,7 +7,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"qualysrelay.example/cmd/relayctl/moduletype"
 	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/xdr"
 )
@@ -51,7 +50,7 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
 	default:
 		question = "Change it?"
 		p.Note("The module type %q (%s) is to be changed:", stored.Title, stored.ID)
-		xdr.WriteChanges(p.Err, changes)
+		p.Note("%s", strings.Join(changes, "\n"))
 	}
 	var pushed xdr.ModuleType
 	if sent, err := c.send(ctx, p, client, request, question, &pushed); !sent {
@@ -59,10 +58,9 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
 	}
 	fmt.Fprintln(p.Out, plain.Text(pushed.ID))
 	if _, left, err := xdr.Push(&pushed, doc); err == nil && len(left) > 0 {
-		p.Note("note: XDR stored it otherwise:")
-		xdr.WriteChanges(p.Err, left)
+		p.Note("note: XDR stored it otherwise:\n%s", strings.Join(left, "\n"))
 	}
-	if o.Signing == moduletype.ByXDR {
+	if o.ByXDR() {
 		p.Note("The relay needs JWT_AUDIENCE=%s.", o.Audience)
 	}
 	if stored == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"qualysrelay.example/cmd/relayctl/moduletype"
+	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/secret"
 	"qualysrelay.example/cmd/relayctl/xdr"
 )
@@ -37,24 +38,23 @@ func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) 
 	if f.Timeout <= 0 {
 		return nil, errNoTime
 	}
-	id := strings.TrimSpace(p.getenv("XDR_CLIENT_ID"))
-	password := strings.TrimSpace(p.getenv("XDR_CLIENT_SECRET"))
+	words := strings.Fields(p.getenv("XDR_CLIENT_ID") + " " + p.getenv("XDR_CLIENT_SECRET"))
 	if f.ClientFile != "" {
 		content, err := secret.ReadFile(f.ClientFile)
 		if err != nil {
 			return nil, err
 		}
-		lines := strings.Fields(string(content))
-		if len(lines) != 2 {
-			return nil, fmt.Errorf("%s must have two lines: the id and the secret of the API client", f.ClientFile)
-		}
-		id, password = lines[0], lines[1]
+		words = strings.Fields(string(plain.Decode([]byte(content))))
 	}
-	if id == "" || password == "" {
+	switch {
+	case len(words) == 2:
+	case f.ClientFile != "":
+		return nil, fmt.Errorf("%s must have two lines: the id and the secret of the API client", f.ClientFile)
+	default:
 		return nil, errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, or give --client-file")
 	}
 	return xdr.New(ctx, xdr.Options{
-		Host: moduletype.Regions()[f.Region].API, ID: id, Secret: secret.Value(password),
+		Host: moduletype.Regions()[f.Region].API, ID: words[0], Secret: secret.Value(words[1]),
 		Timeout: f.Timeout, Transport: p.xdr,
 	}), nil
 }
@@ -63,17 +63,16 @@ func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) 
 func (f *typeFlags) find(ctx context.Context, p *program) (
 	client *xdr.Client, t *xdr.ModuleType, uses []xdr.Instance, err error,
 ) {
-	if client, err = f.client(ctx, p); err != nil {
-		return nil, nil, nil, err
+	if client, err = f.client(ctx, p); err == nil {
+		t, err = client.FindModuleType(ctx, f.ID, f.Title)
 	}
-	if t, err = client.FindModuleType(ctx, f.ID, f.Title); err != nil {
-		return nil, nil, nil, err
-	}
-	if t == nil {
-		return nil, nil, nil, fmt.Errorf(`your organisation has no module type %q in this region (--region); `+
+	if err == nil && t == nil {
+		err = fmt.Errorf(`your organisation has no module type %q in this region (--region); `+
 			`"relayctl module list" shows those that there are, "relayctl module push" creates it`, f.Title)
 	}
-	uses, err = client.Instances(ctx, t)
+	if err == nil {
+		uses, err = client.Instances(ctx, t)
+	}
 	return client, t, uses, err
 }
 
