@@ -43,8 +43,10 @@ func completions(node *kong.Node, line string) []string {
 	previous, last := words[:len(words)-1], words[len(words)-1]
 	var candidates []string
 	for _, word := range previous {
-		if i := slices.IndexFunc(node.Children, func(child *kong.Node) bool { return child.Name == word }); i >= 0 {
-			node = node.Children[i]
+		for _, child := range node.Children {
+			if child.Name == word {
+				node = child
+			}
 		}
 	}
 	for _, child := range node.Children {

@@ -57,8 +57,8 @@ func Store(ctx context.Context, name string, value Value, options ...option.Clie
 			map[codes.Code]string{
 				codes.NotFound: "\nThe secret must exist. Create it once: gcloud secrets create SECRET " +
 					"--replication-policy=automatic",
-				codes.PermissionDenied: "\nAdding a version needs the role roles/secretmanager.secretVersionAdder " +
-					"on the secret.",
+				codes.PermissionDenied: "\nAdding a version needs the role " +
+					"roles/secretmanager.secretVersionAdder on the secret.",
 				codes.Unauthenticated:  signIn,
 				codes.Unavailable:      uncertain,
 				codes.DeadlineExceeded: uncertain,

@@ -21,7 +21,8 @@ const verifyTimeout = 30 * time.Second
 // the URL, which may be empty. It says what the relay accepts the token for. A token that is refused is an
 // [*auth.Error] in the relay's own words; other errors are about the settings and the keys.
 func Verify(ctx context.Context, token secret.Value, config relay.Config, relayURL string) (string, error) {
-	base, err := relayclient.ParseURL("--url", cmp.Or(relayURL, "https://relay.invalid")) // a name that is nobody's
+	const nobody = "https://relay.invalid"
+	base, err := relayclient.ParseURL("--url", cmp.Or(relayURL, nobody))
 	if err != nil {
 		return "", err
 	}

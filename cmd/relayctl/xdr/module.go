@@ -110,7 +110,8 @@ func authentication() []string {
 func Push(t *ModuleType, doc []byte) (Request, []string, error) {
 	if t == nil {
 		return Request{
-			Purpose: "create the module type", Method: http.MethodPost, Path: modulePath, Body: json.RawMessage(doc),
+			Purpose: "create the module type",
+			Method:  http.MethodPost, Path: modulePath, Body: json.RawMessage(doc),
 		}, nil, nil
 	}
 	var fields map[string]any
