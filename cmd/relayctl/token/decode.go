@@ -68,7 +68,7 @@ func mask(doc string) ([]byte, error) {
 	}
 }
 
-// timesIn puts a token's time claims into words. Those of odd types are only shown as they are.
+// timesIn puts a token's time claims into words. Odd ones are only shown as they are.
 func timesIn(payload string) (lines []string) {
 	var claims jwt.MapClaims
 	if json.Unmarshal([]byte(payload), &claims) != nil {
@@ -82,7 +82,7 @@ func timesIn(payload string) (lines []string) {
 		{"Not before: ", claims.GetNotBefore},
 		{"Expires:    ", claims.GetExpirationTime},
 	} {
-		if date, err := t.read(); err == nil && date != nil {
+		if date, err := t.read(); err == nil && date != nil && 0 < date.Year() && date.Year() < 10000 {
 			lines = append(lines, t.words+date.UTC().Format(time.RFC3339))
 		}
 	}

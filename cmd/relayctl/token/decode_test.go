@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"qualysrelay.example/cmd/relayctl/secret"
@@ -34,4 +35,18 @@ func FuzzDecodeShowsNoSecret(f *testing.F) {
 		require.True(t, json.Valid(doc), string(doc))
 		require.NotContains(t, string(doc), canary)
 	})
+}
+
+func TestTimesAreInWords(t *testing.T) {
+	t.Parallel()
+	for payload, want := range map[string][]string{
+		`{}`: {"Expires:    never"},
+		`{"iat":1772366400,"nbf":1772366400.7,"exp":1780142400}`: {"Issued:     2026-03-01T12:00:00Z",
+			"Not before: 2026-03-01T12:00:00Z", "Expires:    2026-05-30T12:00:00Z"},
+		`{"exp":0}`:                             nil, // in 1970, which is not never
+		`{"exp":"soon","iat":1e300,"nbf":1e18}`: nil,
+		`{"exp":1e999}`:                         nil,
+	} {
+		assert.Equal(t, want, timesIn(payload), payload)
+	}
 }

@@ -446,3 +446,49 @@ func TestHealthIsWellOnlyWhereXDRSaysSo(t *testing.T) {
 		assert.Equal(t, well, health.OK(), body)
 	}
 }
+
+// TestAnIntegration adds one that works, after the form has refused settings that it does not have.
+func TestAnIntegration(t *testing.T) {
+	t.Parallel()
+	_, client := start(t, xdrtest.Config{})
+	push(t, client, render(t, byXDR))
+	stored, err := client.FindModuleType(t.Context(), "", "Qualys EDR")
+	require.NoError(t, err)
+	settings := map[string]any{
+		"custom_user": xdrtest.User, "custom_pass": secret.Value(xdrtest.Password), "custom_API_URL": "https://x",
+	}
+	request, err := stored.AddInstance("Mine", settings)
+	require.NoError(t, err)
+	var added xdr.Instance
+	require.NoError(t, client.Send(t.Context(), request, &added))
+	uses, err := client.Instances(t.Context(), stored)
+	require.NoError(t, err)
+	assert.Equal(t, []xdr.Instance{{ID: added.ID, Name: "Mine", ModuleTypeID: stored.ID}}, uses)
+	health, err := client.Health(t.Context(), added)
+	require.NoError(t, err)
+	assert.True(t, health.OK(), health)
+	assert.ErrorContains(t, client.Send(t.Context(), stored.Delete(), nil), "409 Conflict")
+
+	settings["custom_colour"] = "red"
+	_, err = stored.AddInstance("Mine", settings)
+	require.EqualError(t, err, `the form of the module type "Qualys EDR" has no custom_colour; `+
+		`"relayctl module push" updates it`)
+	delete(settings, "custom_user")
+	_, err = stored.AddInstance("Mine", settings)
+	require.EqualError(t, err, `the module type "Qualys EDR" requires "Qualys user name" (custom_user)`)
+}
+
+func TestWhichModuleType(t *testing.T) {
+	t.Parallel()
+	server, client := start(t, xdrtest.Config{})
+	cisco := server.Types()[0]["id"].(string)
+	_, err := client.FindModuleType(t.Context(), cisco, "")
+	require.ErrorContains(t, err, "(Qualys EDR) is Cisco's, not your organisation's")
+	for range 2 {
+		server.AddType(map[string]any{"title": "Twin", "default_name": "Twin"})
+	}
+	_, err = client.FindModuleType(t.Context(), "", "Twin")
+	require.ErrorContains(t, err, `2 module types have the title "Twin"; choose one with --id`)
+	_, err = client.FindModuleType(t.Context(), "../module-instance", "")
+	require.ErrorContains(t, err, "404 Not Found", "an id is one part of the path")
+}
