@@ -65,7 +65,11 @@ func (p *program) token(ctx context.Context, file, variable, prompt string) (sec
 	if err != nil || place == "" {
 		return "", err
 	}
-	return cleanToken([]byte(text))
+	token, err := cleanToken([]byte(text))
+	if err != nil {
+		err = fmt.Errorf("%s: %w", place, err)
+	}
+	return token, err
 }
 
 // cleanToken is the token in text that a person or Windows may have written.

@@ -33,15 +33,12 @@ const (
 // platform stands for the Qualys console, which the demo has none of.
 const platform = "https://qualysguard.example"
 
-// Note is told what the user should know.
-type Note func(format string, args ...any)
-
-// Gateway starts the fake gateway alone, at a loopback address. The caller closes it.
-func Gateway(address string, note Note) (*qualystest.Server, error) {
+// Gateway starts the fake gateway alone, at a loopback address, and notes what it rejects. The caller closes it.
+func Gateway(address string, note func(format string, args ...any)) (*qualystest.Server, error) {
 	return listen(qualystest.Config{Addr: address, Users: map[string]string{GatewayUser: GatewayPassword}}, note)
 }
 
-func listen(config qualystest.Config, note Note) (*qualystest.Server, error) {
+func listen(config qualystest.Config, note func(format string, args ...any)) (*qualystest.Server, error) {
 	config.Events = qualystest.Story()
 	return qualystest.Listen(config, func(format string, args ...any) {
 		note("The fake gateway rejected a request: "+format, args...)
@@ -60,7 +57,7 @@ type Demo struct {
 
 // New starts the gateway and makes the relay, as it is deployed but for the log, whose lines would hide the
 // table, and the cache, which would hide what a question costs. The caller closes the demo.
-func New(now time.Time, note Note) (*Demo, error) {
+func New(now time.Time, note func(format string, args ...any)) (*Demo, error) {
 	d := &Demo{}
 	var err error
 	d.gateway, err = listen(qualystest.Config{}, func(format string, args ...any) {
@@ -77,11 +74,11 @@ func New(now time.Time, note Note) (*Demo, error) {
 	}
 	config, err := relay.ConfigFromEnv(func(name string) string { return settings[name] })
 	if err == nil {
-		config.Now = qualystest.StoryEnd // the dashboard shows the days until then
-		d.service, err = relay.New(config, accesslog.New(os.Stderr, config.LogLevel, ""))
+		d.token, err = token.Claims{User: qualystest.User, Password: qualystest.Password}.Sign(key, now)
 	}
 	if err == nil {
-		d.token, err = token.Claims{User: qualystest.User, Password: qualystest.Password}.Sign(key, now)
+		config.Now = qualystest.StoryEnd // the dashboard shows the days until then
+		d.service, err = relay.New(config, accesslog.New(os.Stderr, config.LogLevel, ""))
 	}
 	if err != nil {
 		d.gateway.Close()

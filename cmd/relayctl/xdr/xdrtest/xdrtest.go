@@ -26,7 +26,6 @@ const (
 	Host         = "visibility.eu.amp.cisco.com" // of its region; at other hosts the API client is unknown
 	ClientID     = "client-4f0c2a51-8a54-4c1e-9d3e-6f1b2c3d4e5f"
 	ClientSecret = "canary-client-secret_Zm9v"
-	Token        = "canary-access-token_"
 	User         = "acme_ab1"
 	Password     = `canary "password" & more`
 )
@@ -244,7 +243,7 @@ func (s *Server) login(r *http.Request, body string) (int, any) {
 	require(body == "grant_type=client_credentials", 400, "unsupported grant")
 	id, password, _ := r.BasicAuth()
 	require(r.Host == Host && id == ClientID && password == ClientSecret, 401, "wrong password "+password)
-	token := Token + strconv.Itoa(len(s.tokens))
+	token := "canary-access-token_" + strconv.Itoa(len(s.tokens))
 	s.tokens[token] = time.Now().Add(s.config.TokenLife)
 	return 200, object{
 		"access_token": token, "token_type": "bearer", "expires_in": int(s.config.TokenLife.Seconds()),
