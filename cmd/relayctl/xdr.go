@@ -38,23 +38,24 @@ func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) 
 	if f.Timeout <= 0 {
 		return nil, errNoTime
 	}
-	words := strings.Fields(p.getenv("XDR_CLIENT_ID") + " " + p.getenv("XDR_CLIENT_SECRET"))
+	id := strings.TrimSpace(p.getenv("XDR_CLIENT_ID"))
+	password := strings.TrimSpace(p.getenv("XDR_CLIENT_SECRET"))
 	if f.ClientFile != "" {
 		content, err := secret.ReadFile(f.ClientFile)
 		if err != nil {
 			return nil, err
 		}
-		words = strings.Fields(string(plain.Decode([]byte(content))))
+		lines := strings.Fields(string(plain.Decode([]byte(content))))
+		if len(lines) != 2 {
+			return nil, fmt.Errorf("%s must have two lines: the id and the secret of the API client", f.ClientFile)
+		}
+		id, password = lines[0], lines[1]
 	}
-	switch {
-	case len(words) == 2:
-	case f.ClientFile != "":
-		return nil, fmt.Errorf("%s must have two lines: the id and the secret of the API client", f.ClientFile)
-	default:
+	if id == "" || password == "" {
 		return nil, errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, or give --client-file")
 	}
 	return xdr.New(ctx, xdr.Options{
-		Host: moduletype.Regions()[f.Region].API, ID: words[0], Secret: secret.Value(words[1]),
+		Host: moduletype.Regions()[f.Region].API, ID: id, Secret: secret.Value(password),
 		Timeout: f.Timeout, Transport: p.xdr,
 	}), nil
 }

@@ -125,9 +125,9 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	if err != nil {
 		return c.loginError(err)
 	}
-	secrets := []string{token.AccessToken} // in the request
+	holdsSecrets := false
 	inClear := jsonv2.MarshalToFunc(func(enc *jsontext.Encoder, v secret.Value) error {
-		secrets = append(secrets, string(v))
+		holdsSecrets = true
 		return enc.WriteToken(jsontext.String(string(v)))
 	})
 	var body []byte
@@ -156,9 +156,8 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	case len(content) > maxBody:
 		return fmt.Errorf("cannot %s: XDR's response is larger than %d MiB", r.Purpose, maxBody>>20)
 	case response.StatusCode/100 != 2:
-		said := ""
-		// XDR's words are not shown where the body held secrets: escaped, they could not be told from others.
-		if len(secrets) == 1 && !bytes.Contains(content, []byte(token.AccessToken)) {
+		said := "" // by XDR: not shown where it may repeat a secret, in whatever spelling
+		if !holdsSecrets && !bytes.Contains(content, []byte(token.AccessToken)) {
 			said = words(content)
 		}
 		return refusal(r, response, said)
