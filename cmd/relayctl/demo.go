@@ -55,9 +55,6 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 			stop()
 		}
 	})
-	if d.Rejected() && told == nil {
-		told = &answerNo{"The relay sent Qualys something that it does not accept."}
-	}
 	return errors.Join(told, err)
 }
 

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"qualysrelay.example/cmd/relayctl/relayclient"
@@ -49,27 +48,22 @@ func listen(config qualystest.Config, note func(format string, args ...any)) (*q
 type Demo struct {
 	Client *relayclient.Client // nil until Connect
 
-	gateway  *qualystest.Server
-	service  *relay.Service
-	token    secret.Value
-	rejected atomic.Bool
+	gateway *qualystest.Server
+	service *relay.Service
+	token   secret.Value
 }
 
 // New starts the gateway and makes the relay, as it is deployed but for the log, whose lines would hide the
 // table, and the cache, which would hide what a question costs. The caller closes the demo.
 func New(now time.Time, note func(format string, args ...any)) (*Demo, error) {
-	d := &Demo{}
-	var err error
-	d.gateway, err = listen(qualystest.Config{}, func(format string, args ...any) {
-		d.rejected.Store(true)
-		note(format, args...)
-	})
+	gateway, err := listen(qualystest.Config{}, note)
 	if err != nil {
 		return nil, err
 	}
+	d := &Demo{gateway: gateway}
 	key := secret.NewKey()
 	settings := map[string]string{
-		"SECRET_KEY": string(key), "API_URL": d.gateway.URL, "PLATFORM_URL": platform, "LOG_LEVEL": "error",
+		"SECRET_KEY": string(key), "API_URL": gateway.URL, "PLATFORM_URL": platform, "LOG_LEVEL": "error",
 		"SEARCH_CACHE": "0",
 	}
 	config, err := relay.ConfigFromEnv(func(name string) string { return settings[name] })
@@ -81,7 +75,7 @@ func New(now time.Time, note func(format string, args ...any)) (*Demo, error) {
 		d.service, err = relay.New(config, accesslog.New(os.Stderr, config.LogLevel, ""))
 	}
 	if err != nil {
-		d.gateway.Close()
+		gateway.Close()
 	}
 	return d, err
 }
@@ -110,9 +104,6 @@ func (d *Demo) Connect(address string) error {
 	}
 	return err
 }
-
-// Rejected tells whether the gateway rejected a request of the relay.
-func (d *Demo) Rejected() bool { return d.rejected.Load() }
 
 // Look asks the relay about everything in the story.
 func (d *Demo) Look(ctx context.Context) (*report.Report, error) {
