@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,6 +60,7 @@ func probed(t *testing.T, s fake, o probe.Options) *probe.Result {
 		o.Gateway = s.URL
 	}
 	o.User, o.Password = qualystest.User, secret.Value(qualystest.Password)
+	o.Timeout, o.Testing = cmp.Or(o.Timeout, time.Minute), func(string) func() { return func() {} }
 	if o.Wait == nil {
 		o.Wait = func(context.Context, time.Duration) error { return nil }
 	}
@@ -367,7 +369,9 @@ func TestARateLimitIsKept(t *testing.T) {
 func TestAProbeWithoutALogin(t *testing.T) {
 	t.Parallel()
 	s := gateway(t, qualystest.Config{})
-	good := probe.Options{Gateway: s.URL, User: qualystest.User, Password: secret.Value(qualystest.Password)}
+	good := probe.Options{
+		Gateway: s.URL, User: qualystest.User, Password: secret.Value(qualystest.Password), Timeout: time.Minute,
+	}
 	wrong := good
 	wrong.Password = "wrong"
 	_, err := probe.Run(t.Context(), wrong)
