@@ -2,8 +2,14 @@ package probe
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
+	"time"
 
+	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/qualys"
 )
 
@@ -49,7 +55,7 @@ func beliefs() []belief {
 			"The relay unwraps {sortValues, data} and {data: [...]}, and reports all else. " + bug, testList},
 		{"nothing found", "A search that finds nothing answers with an empty list, or 204",
 			"The relay reports an error for what Qualys does not know. " + bug,
-			testAnswers(isEmpty, term(name, `"`, nonsense))},
+			answers(isEmpty, term(name, `"`, nonsense))},
 		{"state", "state=true searches the current state, no state the history",
 			"The column Active is wrong, and one search of two is useless. " + bug, testState},
 		{"link", "A current event's timeSeriesId is the id of the event in the history",
@@ -66,28 +72,36 @@ func beliefs() []belief {
 		{"count", "/events/count answers {\"count\": N}, for filter and state", tiles, testCount},
 
 		{"tokens", "Double quotes match the words of a value, in any order", extra,
-			testValue(path, threeWords, query{`"`, otherOrder, true})},
+			finds(path, threeWords, `"`, otherOrder)},
 		{"prefix", "In double quotes, the last word may be the beginning of one", extra,
-			testValue(path, endsInLetters, query{`"`, withoutEnd, true})},
+			finds(path, endsInLetters, `"`, withoutEnd)},
 		{"all tokens", "In double quotes, all words must be in the value",
 			"The relay reads many events only to drop them, and may miss the right ones. " + bug,
-			testValue(path, threeWords, query{`"`, withWord, false})},
+			findsNoOther(path, threeWords, `"`, func(v string) string { return nonsense + " " + v })},
 		{"case", "Double quotes ignore upper and lower case", losing,
-			testValue(name, "[a-z]", query{`"`, strings.ToUpper, true})},
+			finds(name, "[a-z]", `"`, strings.ToUpper)},
 		{"backticks", "Backticks match the whole value", rare, testExact("`")},
 		{"single quotes", "Single quotes match the whole value", rare, testExact("'")},
-		{"inner quotes", "Backticks may hold double quotes, single quotes both", rare,
-			testAnswers((*answer).served, term(name, "`", nonsense+`"`), term(name, "'", nonsense+"\"`"))},
+		{"inner quotes", "Backticks may hold double quotes, single quotes both", rare, inTurn(
+			answers((*answer).served, term(name, "`", nonsense+`"`)),
+			answers((*answer).served, term(name, "'", nonsense+"\"`")))},
 		{"backslash", "Backslashes in a value are written as they are", losing, testBackslash},
 		{"last backslash", "A backslash before the closing quote is refused with 400",
 			"Nothing: the relay drops a backslash at the end of a value.",
-			testAnswers(isRefused, term(path, `"`, nonsense+`\`))},
+			answers(isRefused, term(path, `"`, nonsense+`\`))},
 		{"or", "or joins terms: either one finds", "Lookups that share a call find too little. " + bug, testOr},
 		{"and", "and joins terms, with parentheses around an or", tiles,
-			testOnly(filesAround, fileNear)},
-		{"type", "type: 'file' finds the events of a type", tiles, testOnly(files, areFiles)},
-		{"datetime", "event.datetime: [a .. b] finds the events between", tiles, testOnly(around, near)},
-		{"score", "indicator.score: [n .. n] finds the events of a score", tiles, testOnly(sameScore, hasSameScore)},
+			findsOnly(near, ofType("FILE"), func(e *event) qualys.Filter {
+				return qualys.And(qualys.Or(typeFilter("file"), typeFilter("process")), around(e))
+			})},
+		{"type", "type: 'file' finds the events of a type", tiles,
+			findsOnly(sameType, ofType("FILE"), func(*event) qualys.Filter { return typeFilter("file") })},
+		{"datetime", "event.datetime: [a .. b] finds the events between", tiles,
+			findsOnly(near, hasTime, around)},
+		{"score", "indicator.score: [n .. n] finds the events of a score", tiles,
+			findsOnly(sameScore, func(e *event) bool { return e.Score.Known }, func(e *event) qualys.Filter {
+				return qualys.ScoreRange(e.Score.Value, e.Score.Value)
+			})},
 	}
 	for _, f := range searchFields() {
 		all = append(all, belief{string(f.Field), string(f.Field) + " finds what an event shows",
@@ -110,13 +124,210 @@ func beliefs() []belief {
 		belief{"concurrency", "Four calls of one user at once are served", "", testConcurrency},
 		belief{"bad query", "A query that makes no sense is refused with 400",
 			"Where a query fails, the relay may say that nothing was found. " + bug,
-			testAnswers(isRefused, string(name)+`: "`)},
+			answers(isRefused, string(name)+`: "`)},
 		belief{"unknown field", "A query by an unknown field is refused with 400",
 			"A field that Qualys does not know finds nothing, and nobody is told. " + bug,
-			testAnswers(isRefused, nonsense+`.name: "`+nonsense+`"`)},
+			answers(isRefused, nonsense+`.name: "`+nonsense+`"`)},
 		belief{"bad token", "A token that is not valid is refused with 401",
 			"The relay does not log in again when a token is over. " + bug, testBadToken},
 		belief{"bad path", "A path that does not exist is answered with 404",
 			"The relay does not notice a wrong API_PATH as one. " + bug, testBadPath},
 	)
+}
+
+// search looks in the current state or in the history, as the client does.
+func (p *prober) search(ctx context.Context, active bool, qql string, size, number int) *answer {
+	page := fmt.Sprintf("/events?pageSize=%d&pageNumber=%d&", size, number)
+	a := p.get(ctx, p.prefix+page+params(active, qql))
+	for _, e := range a.events {
+		e.Active = active
+	}
+	return a
+}
+
+func params(active bool, qql string) string {
+	v := url.Values{"sort": {`[{"event.datetime":"desc"}]`}}
+	if active {
+		v.Set("state", "true")
+	}
+	if qql != "" {
+		v.Set("filter", qql)
+	}
+	return v.Encode()
+}
+
+// judge is the finding about an answer that should be as ok says. One that a limit, a fault of Qualys's or
+// the network is to blame for says nothing.
+func judge(a *answer, ok bool) Finding {
+	switch {
+	case a.Failure != "" || a.limited() || a.Status >= 500:
+		return CouldNotTell.seen("%s", a)
+	case ok:
+		return Holds.seen("%s", a)
+	}
+	return DoesNotHold.seen("%s", a)
+}
+
+// look searches for a query that should be served. One of the events found should be as some says, and all
+// of them as all says, where these are not nil.
+func (p *prober) look(ctx context.Context, active bool, qql string, some, all func(*event) bool) Finding {
+	a := p.search(ctx, active, qql, somePage, 0)
+	f, n := judge(a, a.served()), len(a.events)
+	switch {
+	case f.Outcome == DoesNotHold && a.Status != http.StatusBadRequest: // not about the query
+		f.Outcome = CouldNotTell
+	case f.Outcome != Holds:
+	case all != nil && len(those(a.events, all)) < n:
+		return DoesNotHold.seen("%d of %d events should not be found", n-len(those(a.events, all)), n)
+	case some == nil:
+	case all != nil && n > 0:
+		return Holds.seen("%s", plain.Count(n, "event"))
+	case slices.ContainsFunc(a.events, some):
+		return Holds.seen("an event is found, of %d", n)
+	case n == somePage:
+		return CouldNotTell.seen("more events are found than are looked at")
+	default:
+		return DoesNotHold.seen("an event is not found (%d others are)", n)
+	}
+	return f
+}
+
+// inTurn makes one test of several: all must hold.
+func inTurn(tests ...test) test {
+	return func(ctx context.Context, p *prober) (f Finding) {
+		for _, t := range tests {
+			if f = t(ctx, p); f.Outcome != Holds {
+				break
+			}
+		}
+		return f
+	}
+}
+
+// term is raw QQL, for what package qualys does not write. The value has none of the quote.
+func term(f qualys.Field, quote, value string) string {
+	return string(f) + ": " + quote + value + quote
+}
+
+// answers tests whether the answer to a query is as ok says.
+func answers(ok func(*answer) bool, qql string) test {
+	return func(ctx context.Context, p *prober) Finding {
+		a := p.search(ctx, true, qql, 1, 0)
+		return judge(a, ok(a))
+	}
+}
+
+func isEmpty(a *answer) bool   { return a.served() && len(a.events) == 0 }
+func isRefused(a *answer) bool { return a.Status == http.StatusBadRequest }
+
+// finds tests whether an event is found by a value that it shows and that fits the regular expression, when
+// that is changed and in quotes.
+func finds(f qualys.Field, fits, quote string, change func(string) string) test {
+	return func(ctx context.Context, p *prober) Finding {
+		s := p.pick(f, fits)
+		if s == nil {
+			return CouldNotTell.seen("no event with a value to test this with")
+		}
+		return p.look(ctx, s.Active, term(f, quote, change(s.value)), s.in, nil)
+	}
+}
+
+// findsNoOther tests whether such a query finds no other events than those that show the changed value.
+func findsNoOther(f qualys.Field, fits, quote string, change func(string) string) test {
+	return func(ctx context.Context, p *prober) Finding {
+		s := p.pick(f, fits)
+		if s == nil {
+			return CouldNotTell.seen("no event with a value to test this with")
+		}
+		changed := sighted{s.event, f, change(s.value)}
+		return p.look(ctx, s.Active, term(f, quote, changed.value), nil, changed.in)
+	}
+}
+
+const (
+	anyValue      = ""
+	threeWords    = `[^\\/ ][\\/ ]+[^\\/ ]+[\\/ ]+[^\\/ ]`
+	endsInLetters = `..[A-Za-z]{3}$` // and can do without the last two of them
+)
+
+func same(v string) string       { return v }
+func withoutEnd(v string) string { return v[:len(v)-2] }
+
+func otherOrder(path string) string {
+	words := strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(`\/ `, r) })
+	slices.Reverse(words)
+	return strings.Join(words, " ")
+}
+
+func testExact(quote string) test {
+	const name = qualys.FieldFileName
+	return inTurn(finds(name, endsInLetters, quote, same), findsNoOther(name, endsInLetters, quote, withoutEnd))
+}
+
+func testBackslash(ctx context.Context, p *prober) Finding {
+	const path, hasBackslash = qualys.FieldFilePath, `\\`
+	f := finds(path, hasBackslash, `"`, same)(ctx, p)
+	if f.Outcome == DoesNotHold {
+		doubled := func(v string) string { return strings.ReplaceAll(v, `\`, `\\`) }
+		f.Seen += "; with doubled backslashes " + finds(path, hasBackslash, `"`, doubled)(ctx, p).Seen
+	}
+	return f
+}
+
+// testField tests at least whether Qualys knows the field, where no event has a value of it.
+func testField(field qualys.Field) test {
+	return func(ctx context.Context, p *prober) Finding {
+		f := finds(field, anyValue, `"`, same)(ctx, p)
+		known := answers((*answer).served, term(field, `"`, nonsense))
+		if f.Outcome == CouldNotTell {
+			if unknown := known(ctx, p); unknown.Outcome != Holds {
+				return unknown
+			}
+		}
+		return f
+	}
+}
+
+// testOr joins a value of one event and a value of another.
+func testOr(ctx context.Context, p *prober) Finding {
+	a, b := p.pick(qualys.FieldFileName, anyValue), p.pick(qualys.FieldRemoteIP, anyValue)
+	if a == nil || b == nil {
+		return CouldNotTell.seen("no event of a file, or none of a connection")
+	}
+	qql := term(a.field, `"`, a.value) + " or " + term(b.field, `"`, b.value)
+	if f := p.look(ctx, a.Active, qql, a.in, nil); f.Outcome != Holds {
+		return f
+	}
+	return p.look(ctx, b.Active, qql, b.in, nil)
+}
+
+// findsOnly makes a query of the first event that fits. It should find that one, and none but those that are
+// like it.
+func findsOnly(like func(e, found *event) bool, fits func(*event) bool, qql func(*event) qualys.Filter) test {
+	return func(ctx context.Context, p *prober) Finding {
+		i := slices.IndexFunc(p.events, fits)
+		if i < 0 {
+			return CouldNotTell.seen("no event to test this with")
+		}
+		likeIt := func(found *event) bool { return like(p.events[i], found) }
+		return p.look(ctx, p.events[i].Active, qql(p.events[i]).String(), likeIt, likeIt)
+	}
+}
+
+func typeFilter(kind string) qualys.Filter {
+	f, _ := qualys.EventType(kind) // which there is
+	return f
+}
+
+// around is the query for the second before and after an event.
+func around(e *event) qualys.Filter {
+	return qualys.Between(e.Time.Add(-time.Second), e.Time.Add(time.Second))
+}
+
+func near(e, found *event) bool     { return found.Time.Sub(e.Time).Abs() <= time.Second }
+func sameType(e, found *event) bool { return found.Type == e.Type }
+
+func sameScore(e, found *event) bool {
+	return found.Score == e.Score ||
+		slices.ContainsFunc(found.Indicators, func(i qualys.Indicator) bool { return i.Score == e.Score })
 }

@@ -30,7 +30,6 @@ const (
 // package qualys makes of an answer is what the probe is to test.
 type prober struct {
 	Options
-	gateway   string
 	transport *http.Transport // unlike an http.Client, it follows and adds nothing
 	belief    string          // that is tested at the moment
 
@@ -54,67 +53,58 @@ type prober struct {
 // answer is what came back. What is said about it is made of its status, of its kind and of names of keys.
 // The exported fields are in the report.
 type answer struct {
-	Belief  string `json:"belief"`            // that the call was made for
-	Op      string `json:"op"`                // the path behind the gateway
-	Status  int    `json:"status,omitempty"`  // 0: there was no answer
-	Type    string `json:"type,omitempty"`    // the media type
-	Bytes   int    `json:"bytes"`             // of the body
-	Keys    shapes `json:"keys,omitempty"`    // of a body that is not a list of events
-	Failure string `json:"failure,omitempty"` // why there is no answer, in words of ours
+	Belief   string `json:"belief"`             // that the call was made for
+	Op       string `json:"op"`                 // the path behind the gateway
+	Status   int    `json:"status,omitempty"`   // 0: there was no answer
+	Type     string `json:"type,omitempty"`     // the media type
+	Bytes    int    `json:"bytes"`              // of the body
+	Elements int    `json:"elements,omitempty"` // of a list
+	Keys     shapes `json:"keys,omitempty"`     // of an object that is not a list of events
+	Failure  string `json:"failure,omitempty"`  // why there is no answer, in words of ours
 
 	header http.Header
 	text   string   // of the body, where it is not too long
 	doc    any      // the body's JSON, nil where it is none
 	isList bool     // of events, which may be inside of an object
 	events []*event // the elements of the list that are events
-	odd    int      // elements that are no events, or not at the top of a list
+	odd    int      // elements that are no events, or inside of other objects
 	cause  error    // of the failure
 }
 
 // get makes a call, or returns the answer of the same call before. A call that a rate limit refuses is
 // made once more.
-func (p *prober) get(ctx context.Context, path string, params url.Values) *answer {
-	req := p.request(ctx, path, params, p.token)
-	a := p.answers[req.URL.RequestURI()]
+func (p *prober) get(ctx context.Context, target string) *answer {
+	a := p.answers[target]
 	for tries := 0; a == nil || a.limited() && tries < 2; tries++ {
-		a = p.call(ctx, 1, req)[0]
+		a = p.call(ctx, 1, target, p.token, nil)[0]
 	}
 	if a.Status != 0 && !a.limited() {
-		p.answers[req.URL.RequestURI()] = a
+		p.answers[target] = a
 	}
 	return a
 }
 
-func (p *prober) request(ctx context.Context, path string, params url.Values, token string) *http.Request {
-	target := p.gateway + path + "?" + params.Encode()
-	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, target, nil) // logIn made one of the gateway
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Accept", "application/json")
-	return req
-}
-
-// call makes a call n times at once, within the limits.
-func (p *prober) call(ctx context.Context, n int, req *http.Request) []*answer {
+// call makes a call n times at once, within the limits: a login where there is a form.
+func (p *prober) call(ctx context.Context, n int, target, token string, form url.Values) []*answer {
+	path, _, _ := strings.Cut(target, "?")
 	answers := make([]*answer, n)
 	for i := range answers {
-		answers[i] = &answer{Belief: p.belief, Op: req.URL.Path}
+		answers[i] = &answer{Belief: p.belief, Op: path}
 	}
 	if len(p.calls)+n > maxCalls {
 		p.stopped = cmp.Or(p.stopped, fmt.Sprintf("the %d calls are used up", maxCalls))
 	}
-	if p.stopped != "" || p.sleep(ctx) != nil {
+	pause := p.pause
+	if p.pause = 0; p.stopped != "" || pause > 0 && p.Wait(ctx, pause) != nil {
 		for _, a := range answers {
 			a.Failure = cmp.Or(p.stopped, "interrupted")
 		}
 		return answers
 	}
 	p.calls = append(p.calls, answers...)
-	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
-	req.Header.Set("User-Agent", "relayctl-probe")
 	var calls sync.WaitGroup
 	for _, a := range answers {
-		calls.Go(func() { a.exchange(p.transport, req.Clone(ctx)) })
+		calls.Go(func() { p.exchange(ctx, a, target, token, form) })
 	}
 	calls.Wait()
 	for _, a := range answers {
@@ -123,23 +113,23 @@ func (p *prober) call(ctx context.Context, n int, req *http.Request) []*answer {
 	return answers
 }
 
-// sleep waits as long as the answers before asked for.
-func (p *prober) sleep(ctx context.Context) error {
-	pause := p.pause
-	p.pause = 0
-	if pause > 0 && p.Wait != nil {
-		return p.Wait(ctx, pause)
+func (p *prober) exchange(ctx context.Context, a *answer, target, token string, form url.Values) {
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	method := http.MethodGet
+	header := http.Header{"Authorization": {"Bearer " + token}, "Accept": {"application/json"}}
+	if form != nil {
+		method = http.MethodPost
+		header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	}
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
-	}
-	return ctx.Err()
-}
-
-func (a *answer) exchange(transport *http.Transport, req *http.Request) {
+	header.Set("User-Agent", "relayctl-probe")
+	var resp *http.Response
 	var body []byte
-	resp, err := transport.RoundTrip(req)
+	req, err := http.NewRequestWithContext(ctx, method, p.Gateway+target, strings.NewReader(form.Encode()))
+	if err == nil {
+		req.Header = header
+		resp, err = p.transport.RoundTrip(req)
+	}
 	if err == nil {
 		defer resp.Body.Close()
 		a.Status, a.header, a.Type = resp.StatusCode, resp.Header, mediaType(resp.Header)
@@ -150,7 +140,7 @@ func (a *answer) exchange(transport *http.Transport, req *http.Request) {
 	}
 	// The text of an error is not used: it may hold a URL with a query.
 	switch a.cause = err; {
-	case req.Context().Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		a.Failure = "no answer in time"
 	case err != nil && a.Status == 0:
 		a.Failure = "no answer"
@@ -173,10 +163,11 @@ func (a *answer) readList() {
 			list, a.isList = object[name].([]any)
 		}
 	}
-	if !a.isList {
+	if !a.isList && object != nil {
 		a.Keys = make(shapes)
-		a.Keys.add(a.doc)
+		a.Keys.add(object)
 	}
+	a.Elements = len(list)
 	for _, element := range list {
 		doc, _ := element.(map[string]any)
 		inner, isInside := doc["data"].(map[string]any)
@@ -248,22 +239,16 @@ func mediaType(h http.Header) string {
 
 // String describes the answer without any value of it: "400, application/json with message".
 func (a *answer) String() string {
-	if a.Failure != "" {
-		return a.Failure
-	}
 	text := fmt.Sprintf("%d, %s", a.Status, a.Type)
-	switch doc := a.doc.(type) {
-	case map[string]any:
-		names := slices.Sorted(maps.Keys(doc))
-		for i, name := range names {
-			names[i] = keyName(name)
-		}
-		return text + " with " + list(names)
-	case []any:
-		if text += fmt.Sprintf(" with a list of %d", len(doc)); a.odd > 0 {
-			text += fmt.Sprintf(", of which %d are no bare events", a.odd)
-		}
-		return text
+	switch {
+	case a.Failure != "":
+		return a.Failure
+	case a.odd > 0:
+		return fmt.Sprintf("%s with a list of %d, of which %d are no bare events", text, a.Elements, a.odd)
+	case a.isList:
+		return fmt.Sprintf("%s with a list of %d", text, a.Elements)
+	case a.Keys != nil:
+		return text + " with " + list(slices.Sorted(maps.Keys(a.Keys)))
 	}
 	return fmt.Sprintf("%s, %d bytes", text, a.Bytes)
 }

@@ -76,6 +76,8 @@ func those(events []*event, is func(*event) bool) []*event {
 	return slices.DeleteFunc(slices.Clone(events), func(e *event) bool { return !is(e) })
 }
 
+func hasTime(e *event) bool { return !e.Time.IsZero() }
+
 func ofType(kind string) func(*event) bool { return func(e *event) bool { return e.Type == kind } }
 
 // sighted is the value of a field that an event shows.
@@ -114,16 +116,6 @@ func (p *prober) pick(f qualys.Field, fits string) (rarest *sighted) {
 	return rarest
 }
 
-// picks returns a value of each field that has one.
-func (p *prober) picks() (all []*sighted) {
-	for _, f := range searchFields() {
-		if s := p.pick(f.Field, ""); s != nil {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
 // sample gets the newest events of both datasets, and a few of each type that those lack.
 func (p *prober) sample(ctx context.Context) {
 	for _, p.pageSize = range [...]int{largestPage, 500, 200, 100, 10} {
@@ -136,10 +128,9 @@ func (p *prober) sample(ctx context.Context) {
 	p.larger = len(p.first[true].events) >= len(p.first[false].events)
 	p.events = slices.Concat(p.first[true].events, p.first[false].events)
 	for _, kind := range [...]string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY"} {
-		filter, _ := qualys.EventType(kind)
 		for _, active := range [...]bool{true, false} {
 			if !slices.ContainsFunc(p.events, ofType(kind)) {
-				found := p.search(ctx, active, filter.String(), 20, 0).events
+				found := p.search(ctx, active, typeFilter(kind).String(), 20, 0).events
 				p.events = append(p.events, those(found, ofType(kind))...)
 			}
 		}

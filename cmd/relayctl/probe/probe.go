@@ -65,7 +65,9 @@ func (o Outcome) seen(format string, args ...any) Finding {
 
 // so says what follows where that depends on what was seen.
 func (f Finding) so(follows string) Finding {
-	f.Follows = follows
+	if f.Outcome == DoesNotHold {
+		f.Follows = follows
+	}
 	return f
 }
 
@@ -79,8 +81,12 @@ type Result struct {
 // Run probes a gateway. It returns an error where Qualys cannot be reached or refuses the login, which is
 // tried only once, since accounts are locked after a few; and the context's error where that ends.
 func Run(ctx context.Context, o Options) (*Result, error) {
+	o.Gateway = strings.TrimRight(o.Gateway, "/")
+	if o.Wait == nil {
+		o.Wait = sleep
+	}
 	p := &prober{
-		Options: o, gateway: strings.TrimRight(o.Gateway, "/"), belief: "login",
+		Options: o, belief: "login",
 		transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
 		},
@@ -100,12 +106,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if f.Name, f.Says = b.name, b.says; f.Outcome == DoesNotHold {
+		f.Name, f.Says = b.name, b.says
+		switch {
+		case f.Outcome == DoesNotHold:
 			f.Follows = cmp.Or(f.Follows, b.follows)
-		} else {
-			f.Follows = ""
-		}
-		if f.Outcome == CouldNotTell && p.stopped != "" && f.Seen != p.stopped {
+		case f.Outcome == CouldNotTell && p.stopped != "" && f.Seen != p.stopped:
 			f.Seen += "; " + p.stopped
 		}
 		result.Findings = append(result.Findings, f)
@@ -113,22 +118,23 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return result, nil
 }
 
+func sleep(ctx context.Context, d time.Duration) error {
+	until, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-until.Done()
+	return ctx.Err()
+}
+
 // logIn returns why there is nothing to probe with.
 func (p *prober) logIn(ctx context.Context) error {
 	form := url.Values{"username": {p.User}, "password": {string(p.Password)}, "token": {"true"}}
-	body := strings.NewReader(form.Encode())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.gateway+"/auth", body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	a := p.call(ctx, 1, req)[0]
+	a := p.call(ctx, 1, "/auth", "", form)[0]
 	p.login = a
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case a.Status == 0:
-		return fmt.Errorf("%s cannot be reached (%s): %w", p.gateway, a.Failure, a.cause)
+		return fmt.Errorf("%s cannot be reached (%s): %w", p.Gateway, a.Failure, a.cause)
 	case a.Status == http.StatusUnauthorized || a.Status == http.StatusBadRequest:
 		return fmt.Errorf("the login is refused with %d: the user or the password is wrong, or the account "+
 			"is locked or must not use the API; it is tried only once", a.Status)
@@ -181,7 +187,7 @@ func (r *Result) WriteTable(w io.Writer, width int) error {
 func (r *Result) Report(version string) ([]byte, error) {
 	gateway := "not a shared platform" // the host name of a private one is its owner's
 	for _, platform := range qualys.Platforms() {
-		if strings.EqualFold(platform.Gateway, r.prober.gateway) {
+		if strings.EqualFold(platform.Gateway, r.prober.Gateway) {
 			gateway = platform.Name
 		}
 	}
