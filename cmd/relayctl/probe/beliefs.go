@@ -72,14 +72,14 @@ func beliefs() []belief {
 		{"count", "/events/count answers {\"count\": N}, for filter and state", tiles, testCount},
 
 		{"tokens", "Double quotes match the words of a value, in any order", extra,
-			finds(path, threeWords, `"`, otherOrder)},
+			query{path, threeWords, `"`, otherOrder}.finds},
 		{"prefix", "In double quotes, the last word may be the beginning of one", extra,
-			finds(path, endsInLetters, `"`, withoutEnd)},
+			query{path, endsInLetters, `"`, withoutEnd}.finds},
 		{"all tokens", "In double quotes, all words must be in the value",
 			"The relay reads many events only to drop them, and may miss the right ones. " + bug,
-			findsNoOther(path, threeWords, `"`, func(v string) string { return nonsense + " " + v })},
+			query{path, threeWords, `"`, withNonsense}.findsNoOther},
 		{"case", "Double quotes ignore upper and lower case", losing,
-			finds(name, "[a-z]", `"`, strings.ToUpper)},
+			query{name, "[a-z]", `"`, strings.ToUpper}.finds},
 		{"backticks", "Backticks match the whole value", rare, testExact("`")},
 		{"single quotes", "Single quotes match the whole value", rare, testExact("'")},
 		{"inner quotes", "Backticks may hold double quotes, single quotes both", rare, inTurn(
@@ -135,14 +135,18 @@ func beliefs() []belief {
 	)
 }
 
-// search looks in the current state or in the history, as the client does.
+// search looks in the current state or in the history.
 func (p *prober) search(ctx context.Context, active bool, qql string, size, number int) *answer {
-	page := fmt.Sprintf("/events?pageSize=%d&pageNumber=%d&", size, number)
-	a := p.get(ctx, p.prefix+page+params(active, qql))
+	a := p.get(ctx, p.prefix+events(active, qql, size, number))
 	for _, e := range a.events {
 		e.Active = active
 	}
 	return a
+}
+
+// events is the path of a search behind the prefix, with the parameters that the client sends.
+func events(active bool, qql string, size, number int) string {
+	return fmt.Sprintf("/events?pageSize=%d&pageNumber=%d&", size, number) + params(active, qql)
 }
 
 func params(active bool, qql string) string {
@@ -220,28 +224,31 @@ func answers(ok func(*answer) bool, qql string) test {
 func isEmpty(a *answer) bool   { return a.served() && len(a.events) == 0 }
 func isRefused(a *answer) bool { return a.Status == http.StatusBadRequest }
 
-// finds tests whether an event is found by a value that it shows and that fits the regular expression, when
-// that is changed and in quotes.
-func finds(f qualys.Field, fits, quote string, change func(string) string) test {
-	return func(ctx context.Context, p *prober) Finding {
-		s := p.pick(f, fits)
-		if s == nil {
-			return CouldNotTell.seen("no event with a value to test this with")
-		}
-		return p.look(ctx, s.Active, term(f, quote, change(s.value)), s.in, nil)
-	}
+// query is made of a value of the field that an event shows and that fits the regular expression.
+type query struct {
+	field  qualys.Field
+	fits   string
+	quote  string
+	change func(value string) string // what is searched for
 }
 
-// findsNoOther tests whether such a query finds no other events than those that show the changed value.
-func findsNoOther(f qualys.Field, fits, quote string, change func(string) string) test {
-	return func(ctx context.Context, p *prober) Finding {
-		s := p.pick(f, fits)
-		if s == nil {
-			return CouldNotTell.seen("no event with a value to test this with")
-		}
-		changed := sighted{s.event, f, change(s.value)}
-		return p.look(ctx, s.Active, term(f, quote, changed.value), nil, changed.in)
+// finds tests whether the query finds an event that shows the value.
+func (q query) finds(ctx context.Context, p *prober) Finding {
+	s := p.pick(q.field, q.fits)
+	if s == nil {
+		return CouldNotTell.seen("no event with a value to test this with")
 	}
+	return p.look(ctx, s.Active, term(q.field, q.quote, q.change(s.value)), s.in, nil)
+}
+
+// findsNoOther tests whether the query finds none but events that show the changed value.
+func (q query) findsNoOther(ctx context.Context, p *prober) Finding {
+	s := p.pick(q.field, q.fits)
+	if s == nil {
+		return CouldNotTell.seen("no event with a value to test this with")
+	}
+	s.value = q.change(s.value)
+	return p.look(ctx, s.Active, term(q.field, q.quote, s.value), nil, s.in)
 }
 
 const (
@@ -250,8 +257,10 @@ const (
 	endsInLetters = `..[A-Za-z]{3}$` // and can do without the last two of them
 )
 
-func same(v string) string       { return v }
-func withoutEnd(v string) string { return v[:len(v)-2] }
+func same(v string) string         { return v }
+func withoutEnd(v string) string   { return v[:len(v)-2] }
+func withNonsense(v string) string { return nonsense + " " + v }
+func doubled(v string) string      { return strings.ReplaceAll(v, `\`, `\\`) }
 
 func otherOrder(path string) string {
 	words := strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(`\/ `, r) })
@@ -261,30 +270,28 @@ func otherOrder(path string) string {
 
 func testExact(quote string) test {
 	const name = qualys.FieldFileName
-	return inTurn(finds(name, endsInLetters, quote, same), findsNoOther(name, endsInLetters, quote, withoutEnd))
+	return inTurn(query{name, endsInLetters, quote, same}.finds,
+		query{name, endsInLetters, quote, withoutEnd}.findsNoOther)
 }
 
 func testBackslash(ctx context.Context, p *prober) Finding {
-	const path, hasBackslash = qualys.FieldFilePath, `\\`
-	f := finds(path, hasBackslash, `"`, same)(ctx, p)
+	q := query{qualys.FieldFilePath, `\\`, `"`, same}
+	f := q.finds(ctx, p)
 	if f.Outcome == DoesNotHold {
-		doubled := func(v string) string { return strings.ReplaceAll(v, `\`, `\\`) }
-		f.Seen += "; with doubled backslashes " + finds(path, hasBackslash, `"`, doubled)(ctx, p).Seen
+		q.change = doubled
+		f.Seen += "; with doubled backslashes " + q.finds(ctx, p).Seen
 	}
 	return f
 }
 
 // testField tests at least whether Qualys knows the field, where no event has a value of it.
-func testField(field qualys.Field) test {
+func testField(f qualys.Field) test {
+	finds, known := query{f, anyValue, `"`, same}.finds, answers((*answer).served, term(f, `"`, nonsense))
 	return func(ctx context.Context, p *prober) Finding {
-		f := finds(field, anyValue, `"`, same)(ctx, p)
-		known := answers((*answer).served, term(field, `"`, nonsense))
-		if f.Outcome == CouldNotTell {
-			if unknown := known(ctx, p); unknown.Outcome != Holds {
-				return unknown
-			}
+		if p.pick(f, anyValue) == nil {
+			return inTurn(known, finds)(ctx, p)
 		}
-		return f
+		return finds(ctx, p)
 	}
 }
 
