@@ -70,7 +70,7 @@ func testPath(path, other string) test {
 func testList(ctx context.Context, p *prober) Finding {
 	p.sample(ctx)
 	elements := 0
-	for _, a := range p.first {
+	for _, a := range [...]*answer{p.current, p.history} {
 		if f := judge(a, a.served() && a.odd == 0); f.Outcome != Holds {
 			return f
 		}
@@ -80,11 +80,11 @@ func testList(ctx context.Context, p *prober) Finding {
 }
 
 func testState(_ context.Context, p *prober) Finding {
-	current, history := len(p.first[true].events), len(p.first[false].events)
-	if current == 0 || history == 0 {
+	current, history := len(p.current.events), len(p.history.events)
+	switch both := overlap(p.current, p.history); {
+	case current == 0 || history == 0:
 		return CouldNotTell.seen("no event of one of the two datasets")
-	}
-	if both := overlap(p.first[true], p.first[false]); both > 0 {
+	case both > 0:
 		return DoesNotHold.seen("of %d historical events, %d are in the current state too", history, both)
 	}
 	return Holds.seen("%d current and %d historical events, none in both", current, history)
@@ -100,7 +100,7 @@ func overlap(a, b *answer) int {
 }
 
 func testLink(ctx context.Context, p *prober) Finding {
-	current, history := p.first[true].events, p.first[false].events
+	current, history := p.current.events, p.history.events
 	if len(current) == 0 {
 		return CouldNotTell.seen("no event in the current state")
 	}
@@ -130,7 +130,7 @@ func testLink(ctx context.Context, p *prober) Finding {
 
 func testSort(_ context.Context, p *prober) Finding {
 	pairs := 0
-	for _, a := range p.first {
+	for _, a := range [...]*answer{p.current, p.history} {
 		events := those(a.events, hasTime)
 		if !slices.IsSortedFunc(events, func(a, b *event) int { return b.Time.Compare(a.Time) }) {
 			return DoesNotHold.seen("of %d events, one is newer than the one before it", len(events))
@@ -143,11 +143,18 @@ func testSort(_ context.Context, p *prober) Finding {
 	return Holds.seen("%d events", pairs+1)
 }
 
+// larger is the first page of the dataset that has more events.
+func (p *prober) larger() (first *answer, active bool) {
+	if len(p.current.events) >= len(p.history.events) {
+		return p.current, true
+	}
+	return p.history, false
+}
+
 func testPageSize(ctx context.Context, p *prober) Finding {
-	first := p.first[p.larger]
-	got := len(first.events)
-	next := p.search(ctx, p.larger, "", p.pageSize, 1)
-	total, _, _ := p.count(ctx, p.larger, "")
+	first, active := p.larger()
+	next, got := p.search(ctx, active, "", p.pageSize, 1), len(first.events)
+	total, _ := p.count(ctx, active, "")
 	switch {
 	case !first.served():
 		return CouldNotTell.seen("%s", first)
@@ -162,12 +169,14 @@ func testPageSize(ctx context.Context, p *prober) Finding {
 }
 
 func testPages(ctx context.Context, p *prober) Finding {
-	first, second := p.search(ctx, p.larger, "", 2, 0), p.search(ctx, p.larger, "", 2, 1)
-	if len(first.events) < 2 || len(second.events) < 2 {
+	_, active := p.larger()
+	first, second := p.search(ctx, active, "", 2, 0), p.search(ctx, active, "", 2, 1)
+	both := overlap(first, second)
+	switch {
+	case len(first.events) < 2 || len(second.events) < 2:
 		return CouldNotTell.seen("%s as the second page", second)
-	}
-	if n := overlap(first, second); n > 0 {
-		return DoesNotHold.seen("%d of 2 events on page 1 are on page 0 too", n)
+	case both > 0:
+		return DoesNotHold.seen("%d of 2 events on page 1 are on page 0 too", both)
 	}
 	return Holds.seen("pages 0 and 1 have different events")
 }
@@ -177,7 +186,7 @@ func testSearchAfter(ctx context.Context, p *prober) Finding {
 	first := p.get(ctx, path+"pageNumber=0")
 	// It is documented as both.
 	value := first.header.Get("searchAfterValue") + first.header.Get("searchAfterValues")
-	if first.served() && value == "" && len(p.first[false].events) <= 2 {
+	if first.served() && value == "" && len(p.history.events) <= 2 {
 		return CouldNotTell.seen("no event for a second page")
 	}
 	if f := judge(first, first.served() && value != ""); f.Outcome != Holds {
@@ -189,12 +198,14 @@ func testSearchAfter(ctx context.Context, p *prober) Finding {
 	return f
 }
 
-// count returns how many events Qualys says that a query finds, where it does.
-func (p *prober) count(ctx context.Context, active bool, qql string) (n int, told bool, a *answer) {
-	a = p.get(ctx, p.prefix+"/events/count?"+params(active, qql))
+// count asks how many events a query finds. The number is -1 where the answer does not say.
+func (p *prober) count(ctx context.Context, active bool, qql string) (int, *answer) {
+	a := p.get(ctx, p.prefix+"/events/count?"+params(active, qql))
 	doc, _ := a.doc.(map[string]any)
-	number, told := doc["count"].(float64)
-	return int(number), told && a.Status/100 == 2, a
+	if n, told := doc["count"].(float64); told && a.Status/100 == 2 {
+		return int(n), a
+	}
+	return -1, a
 }
 
 func testCount(ctx context.Context, p *prober) Finding {
@@ -204,9 +215,9 @@ func testCount(ctx context.Context, p *prober) Finding {
 	}
 	qql := term(s.field, `"`, s.value)
 	found := len(p.search(ctx, s.Active, qql, somePage, 0).events)
-	n, told, a := p.count(ctx, s.Active, qql)
+	n, a := p.count(ctx, s.Active, qql)
 	switch {
-	case !told:
+	case n < 0:
 		return judge(a, false)
 	case found == 0 || found == somePage:
 		return CouldNotTell.seen("the count is %d, and a search finds nothing or too much", n)

@@ -72,14 +72,14 @@ func beliefs() []belief {
 		{"count", "/events/count answers {\"count\": N}, for filter and state", tiles, testCount},
 
 		{"tokens", "Double quotes match the words of a value, in any order", extra,
-			query{path, threeWords, `"`, otherOrder}.finds},
+			query{path, threeWords, `"`, otherOrder, false}.test},
 		{"prefix", "In double quotes, the last word may be the beginning of one", extra,
-			query{path, endsInLetters, `"`, withoutEnd}.finds},
+			query{path, endsInLetters, `"`, withoutEnd, false}.test},
 		{"all tokens", "In double quotes, all words must be in the value",
 			"The relay reads many events only to drop them, and may miss the right ones. " + bug,
-			query{path, threeWords, `"`, withNonsense}.findsNoOther},
+			query{path, threeWords, `"`, withNonsense, true}.test},
 		{"case", "Double quotes ignore upper and lower case", losing,
-			query{name, "[a-z]", `"`, strings.ToUpper}.finds},
+			query{name, "[a-z]", `"`, strings.ToUpper, false}.test},
 		{"backticks", "Backticks match the whole value", rare, testExact("`")},
 		{"single quotes", "Single quotes match the whole value", rare, testExact("'")},
 		{"inner quotes", "Backticks may hold double quotes, single quotes both", rare, inTurn(
@@ -230,25 +230,20 @@ type query struct {
 	fits   string
 	quote  string
 	change func(value string) string // what is searched for
+	only   bool                      // it finds none but events that show the changed value; else one with the value
 }
 
-// finds tests whether the query finds an event that shows the value.
-func (q query) finds(ctx context.Context, p *prober) Finding {
+func (q query) test(ctx context.Context, p *prober) Finding {
 	s := p.pick(q.field, q.fits)
 	if s == nil {
 		return CouldNotTell.seen("no event with a value to test this with")
 	}
-	return p.look(ctx, s.Active, term(q.field, q.quote, q.change(s.value)), s.in, nil)
-}
-
-// findsNoOther tests whether the query finds none but events that show the changed value.
-func (q query) findsNoOther(ctx context.Context, p *prober) Finding {
-	s := p.pick(q.field, q.fits)
-	if s == nil {
-		return CouldNotTell.seen("no event with a value to test this with")
+	changed := &sighted{s.event, s.field, q.change(s.value)}
+	qql := term(q.field, q.quote, changed.value)
+	if q.only {
+		return p.look(ctx, s.Active, qql, nil, changed.in)
 	}
-	s.value = q.change(s.value)
-	return p.look(ctx, s.Active, term(q.field, q.quote, s.value), nil, s.in)
+	return p.look(ctx, s.Active, qql, s.in, nil)
 }
 
 const (
@@ -270,23 +265,23 @@ func otherOrder(path string) string {
 
 func testExact(quote string) test {
 	const name = qualys.FieldFileName
-	return inTurn(query{name, endsInLetters, quote, same}.finds,
-		query{name, endsInLetters, quote, withoutEnd}.findsNoOther)
+	return inTurn(query{name, endsInLetters, quote, same, false}.test,
+		query{name, endsInLetters, quote, withoutEnd, true}.test)
 }
 
 func testBackslash(ctx context.Context, p *prober) Finding {
-	q := query{qualys.FieldFilePath, `\\`, `"`, same}
-	f := q.finds(ctx, p)
+	q := query{qualys.FieldFilePath, `\\`, `"`, same, false}
+	f := q.test(ctx, p)
 	if f.Outcome == DoesNotHold {
 		q.change = doubled
-		f.Seen += "; with doubled backslashes " + q.finds(ctx, p).Seen
+		f.Seen += "; with doubled backslashes " + q.test(ctx, p).Seen
 	}
 	return f
 }
 
 // testField tests at least whether Qualys knows the field, where no event has a value of it.
 func testField(f qualys.Field) test {
-	finds, known := query{f, anyValue, `"`, same}.finds, answers((*answer).served, term(f, `"`, nonsense))
+	finds, known := query{f, anyValue, `"`, same, false}.test, answers((*answer).served, term(f, `"`, nonsense))
 	return func(ctx context.Context, p *prober) Finding {
 		if p.pick(f, anyValue) == nil {
 			return inTurn(known, finds)(ctx, p)

@@ -39,15 +39,14 @@ type prober struct {
 	answers map[string]*answer // to each GET; the same one is not made twice
 	headers http.Header        // that have to do with rate limits, of all answers
 
-	login    *answer
-	token    string
-	claims   map[string]any    // of the token
-	prefix   string            // of the API paths: the first that answers
-	pageSize int               // the largest that is served, of those that are tried
-	first    map[bool]*answer  // the first pages of that size: of the current state (true), of the history
-	larger   bool              // which of the two has more events
-	events   []*event          // the sample: theirs, and a few of each type that those lack
-	keys     map[string]shapes // of the sample, by type
+	login            *answer
+	token            string
+	claims           map[string]any    // of the token
+	prefix           string            // of the API paths: the first that answers
+	pageSize         int               // the largest that is served, of those that are tried
+	current, history *answer           // the first pages of that size
+	events           []*event          // the sample: theirs, and a few of each type that those lack
+	keys             map[string]shapes // of the sample, by type
 }
 
 // answer is what came back. What is said about it is made of its status, of its kind and of names of keys.
@@ -86,21 +85,21 @@ func (p *prober) get(ctx context.Context, target string) *answer {
 
 // call makes a call n times at once, within the limits: a login where there is a form.
 func (p *prober) call(ctx context.Context, n int, target, token string, form url.Values) []*answer {
-	path, _, _ := strings.Cut(target, "?")
-	answers := make([]*answer, n)
-	for i := range answers {
-		answers[i] = &answer{Belief: p.belief, Op: path}
-	}
 	if len(p.calls)+n > maxCalls {
 		p.stopped = cmp.Or(p.stopped, fmt.Sprintf("the %d calls are used up", maxCalls))
 	}
-	pause := p.pause
-	if p.pause = 0; p.stopped != "" || pause > 0 && p.Wait(ctx, pause) != nil {
-		for _, a := range answers {
-			a.Failure = cmp.Or(p.stopped, "interrupted")
-		}
+	path, _, _ := strings.Cut(target, "?")
+	answers := make([]*answer, n)
+	for i := range answers {
+		answers[i] = &answer{Belief: p.belief, Op: path, Failure: p.stopped}
+	}
+	if p.stopped != "" {
 		return answers
 	}
+	if p.pause > 0 {
+		_ = p.Wait(ctx, p.pause) // where the context has ended, the call fails, too
+	}
+	p.pause = 0
 	p.calls = append(p.calls, answers...)
 	var calls sync.WaitGroup
 	for _, a := range answers {

@@ -119,14 +119,13 @@ func (p *prober) pick(f qualys.Field, fits string) (rarest *sighted) {
 // sample gets the newest events of both datasets, and a few of each type that those lack.
 func (p *prober) sample(ctx context.Context) {
 	for _, p.pageSize = range [...]int{largestPage, 500, 200, 100, 10} {
-		p.first[true] = p.search(ctx, true, "", p.pageSize, 0)
-		if p.first[true].Status != http.StatusBadRequest {
+		p.current = p.search(ctx, true, "", p.pageSize, 0)
+		if p.current.Status != http.StatusBadRequest {
 			break
 		}
 	}
-	p.first[false] = p.search(ctx, false, "", p.pageSize, 0)
-	p.larger = len(p.first[true].events) >= len(p.first[false].events)
-	p.events = slices.Concat(p.first[true].events, p.first[false].events)
+	p.history = p.search(ctx, false, "", p.pageSize, 0)
+	p.events = slices.Concat(p.current.events, p.history.events)
 	for _, kind := range [...]string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY"} {
 		for _, active := range [...]bool{true, false} {
 			if !slices.ContainsFunc(p.events, ofType(kind)) {

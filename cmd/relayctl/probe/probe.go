@@ -90,8 +90,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
 		},
-		answers: make(map[string]*answer), headers: make(http.Header),
-		first: make(map[bool]*answer), keys: make(map[string]shapes),
+		answers: make(map[string]*answer), headers: make(http.Header), keys: make(map[string]shapes),
 	}
 	defer p.transport.CloseIdleConnections()
 	if err := p.logIn(ctx); err != nil {
