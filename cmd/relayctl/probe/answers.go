@@ -55,11 +55,12 @@ func testPath(path, other string) test {
 		target := events(true, "", 1, 0)
 		a := p.get(ctx, path+target)
 		f := judge(a, a.Status/100 == 2)
-		if f.Outcome == Holds {
+		switch {
+		case f.Outcome == Holds:
 			p.prefix = cmp.Or(p.prefix, path)
-		} else if p.get(ctx, other+target).Status/100 == 2 {
+		case p.get(ctx, other+target).Status/100 == 2:
 			return f.so("Set API_PATH=" + other + ".")
-		} else {
+		default:
 			p.stopped = cmp.Or(p.stopped, "the events API does not answer")
 		}
 		return f
@@ -69,14 +70,12 @@ func testPath(path, other string) test {
 // testList takes the sample, which most of the tests behind it use.
 func testList(ctx context.Context, p *prober) Finding {
 	p.sample(ctx)
-	elements := 0
 	for _, a := range [...]*answer{p.current, p.history} {
 		if f := judge(a, a.served() && a.odd == 0); f.Outcome != Holds {
 			return f
 		}
-		elements += len(a.events)
 	}
-	return Holds.seen("%d events", elements)
+	return Holds.seen("%d events", len(p.current.events)+len(p.history.events))
 }
 
 func testState(_ context.Context, p *prober) Finding {
@@ -123,7 +122,8 @@ func testLink(ctx context.Context, p *prober) Finding {
 	case len(matched) > 0:
 		return Holds.seen("%d historical events have the id that a current one names", len(matched))
 	case len(alike) > 0:
-		return DoesNotHold.seen("%d historical events are like a current one and have another id than it names", len(alike))
+		return DoesNotHold.seen("%d historical events are like a current one, with another id than it names",
+			len(alike))
 	}
 	return CouldNotTell.seen("the history has none of the occurrences that were looked for")
 }
@@ -239,7 +239,7 @@ func keysOf(kind string, wanted ...string) belief {
 			}
 		}
 		for _, key := range slices.Sorted(maps.Keys(keys)) {
-			if !isKnown(key) || len(missing) > 0 && strings.HasPrefix(key, strings.ToLower(kind)+".") {
+			if !publishedKey.MatchString(key) || len(missing) > 0 && strings.HasPrefix(key, strings.ToLower(kind)+".") {
 				others = append(others, key)
 			}
 		}
@@ -249,7 +249,8 @@ func keysOf(kind string, wanted ...string) belief {
 		case len(missing) > 0:
 			return DoesNotHold.seen("missing: %s; there are: %s", list(missing), list(others))
 		case len(others) > 0 && slices.Contains(wanted, nothingElse):
-			return DoesNotHold.seen("%s", list(others)).so("The relay could check that it is the right mutex. " + bug)
+			return DoesNotHold.seen("%s", list(others)).
+				so("The relay could check that it is the right mutex. " + bug)
 		}
 		return Holds.seen("%s", plain.Count(n, "event"))
 	}
@@ -259,14 +260,15 @@ func keysOf(kind string, wanted ...string) belief {
 
 // read is the finding about names of which the client should read all.
 func read(names []string, isRead *regexp.Regexp, lacking string) Finding {
-	unread := slices.DeleteFunc(slices.Sorted(slices.Values(names)), isRead.MatchString)
+	slices.Sort(names)
+	unread := slices.DeleteFunc(slices.Clone(names), isRead.MatchString)
 	switch {
 	case len(names) == 0:
 		return CouldNotTell.seen("%s", lacking)
 	case len(unread) > 0:
 		return DoesNotHold.seen("not read: %s", list(unread))
 	}
-	return Holds.seen("%s", list(slices.Sorted(slices.Values(names))))
+	return Holds.seen("%s", list(names))
 }
 
 var (
@@ -279,10 +281,13 @@ var (
 )
 
 func testPorts(_ context.Context, p *prober) Finding {
-	isPort := func(key string, _ map[string]int) bool { return !portKey.MatchString(key) }
-	keys := maps.Clone(p.keys["NETWORK"])
-	maps.DeleteFunc(keys, isPort)
-	return read(slices.Collect(maps.Keys(keys)), readPort, "no event with a port")
+	var keys []string
+	for key := range p.keys["NETWORK"] {
+		if portKey.MatchString(key) {
+			keys = append(keys, key)
+		}
+	}
+	return read(keys, readPort, "no event with a port")
 }
 
 func testRateHeaders(_ context.Context, p *prober) Finding {

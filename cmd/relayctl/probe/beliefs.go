@@ -40,8 +40,8 @@ func beliefs() []belief {
 		tiles      = "The tiles, which count events, are wrong or empty; lookups are not affected."
 		losing     = "The relay finds too little and does not say so. " + bug
 		extra      = "No wrong event is shown: each is checked again. A folder (file_path) may not find its files."
-		noPath     = "Neither path answers. Has the subscription EDR, and the user its role and API access? Else " +
-			"find the path on the gateway's page /apidocs/ioc, and set API_PATH."
+		noPath     = "Neither path answers. Has the subscription EDR, and the user its role and API access? " +
+			"Else find the path on the gateway's page /apidocs/ioc, and set API_PATH."
 		rare = "For values with a double quote, the relay may find too little, or fail."
 	)
 	all := []belief{
@@ -230,7 +230,7 @@ type query struct {
 	fits   string
 	quote  string
 	change func(value string) string // what is searched for
-	only   bool                      // it finds none but events that show the changed value; else one with the value
+	only   bool                      // it should find only events that show that; else one with the value
 }
 
 func (q query) test(ctx context.Context, p *prober) Finding {
@@ -281,7 +281,8 @@ func testBackslash(ctx context.Context, p *prober) Finding {
 
 // testField tests at least whether Qualys knows the field, where no event has a value of it.
 func testField(f qualys.Field) test {
-	finds, known := query{f, anyValue, `"`, same, false}.test, answers((*answer).served, term(f, `"`, nonsense))
+	finds := query{f, anyValue, `"`, same, false}.test
+	known := answers((*answer).served, term(f, `"`, nonsense))
 	return func(ctx context.Context, p *prober) Finding {
 		if p.pick(f, anyValue) == nil {
 			return inTurn(known, finds)(ctx, p)

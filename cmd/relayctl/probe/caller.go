@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -112,6 +111,9 @@ func (p *prober) call(ctx context.Context, n int, target, token string, form url
 	return answers
 }
 
+// usualType are the media types that are named: a header can hold anything.
+var usualType = regexp.MustCompile(`^(application/json|application/xml|text/plain|text/html|text/xml)\b`)
+
 func (p *prober) exchange(ctx context.Context, a *answer, target, token string, form url.Values) {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
@@ -131,7 +133,10 @@ func (p *prober) exchange(ctx context.Context, a *answer, target, token string, 
 	}
 	if err == nil {
 		defer resp.Body.Close()
-		a.Status, a.header, a.Type = resp.StatusCode, resp.Header, mediaType(resp.Header)
+		a.Status, a.header = resp.StatusCode, resp.Header
+		if a.Type = "no type"; resp.Header.Get("Content-Type") != "" {
+			a.Type = cmp.Or(usualType.FindString(resp.Header.Get("Content-Type")), "another type")
+		}
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	}
 	if a.Bytes = len(body); a.Bytes <= maxText {
@@ -223,17 +228,6 @@ func (a *answer) limited() bool {
 // served reports whether the answer is a list of events, of which there may be none.
 func (a *answer) served() bool {
 	return a.Failure == "" && (a.isList && a.Status/100 == 2 || a.Status == http.StatusNoContent)
-}
-
-// mediaType names the usual ones: a header can hold anything.
-func mediaType(h http.Header) string {
-	switch kind, _, _ := mime.ParseMediaType(h.Get("Content-Type")); kind {
-	case "application/json", "text/plain", "text/html", "application/xml", "text/xml":
-		return kind
-	case "":
-		return "no type"
-	}
-	return "another type"
 }
 
 // String describes the answer without any value of it: "400, application/json with message".

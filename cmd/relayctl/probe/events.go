@@ -32,7 +32,7 @@ func newEvent(doc map[string]any) *event {
 	each(doc, "", func(path string, v any) {
 		text, isText := v.(string)
 		for _, f := range searchFields() {
-			isMutex := f.Field == qualys.FieldMutex && e.Type == "MUTEX" && !isKnown(path)
+			isMutex := f.Field == qualys.FieldMutex && e.Type == "MUTEX" && !publishedKey.MatchString(path)
 			if isText && (isMutex || slices.Contains(f.keys, path)) {
 				e.shown[f.Field] = append(e.shown[f.Field], text)
 			}
@@ -61,15 +61,9 @@ func searchFields() []searchField {
 	}
 }
 
-// isKnown reports whether a path of keys begins with a key that is published.
-func isKnown(path string) bool {
-	top, _, _ := strings.Cut(path, ".")
-	return slices.Contains([]string{
-		"action", "actor", "amsi", "antiphishing", "asset", "dateTime", "eventMetadata",
-		"eventProcessedTime", "eventSource", "file", "id", "indicator2", "network", "process", "registry",
-		"score", "timeSeriesId", "type",
-	}, strings.TrimSuffix(top, "[]"))
-}
+// publishedKey is the beginning of a path of keys that is published.
+var publishedKey = regexp.MustCompile(`^(action|actor|amsi|antiphishing|asset|dateTime|eventMetadata|` +
+	`eventProcessedTime|eventSource|file|id|indicator2|network|process|registry|score|timeSeriesId|type)(\.|\[|$)`)
 
 // those are the events that are as is says.
 func those(events []*event, is func(*event) bool) []*event {
@@ -137,11 +131,11 @@ func (p *prober) sample(ctx context.Context) {
 	}
 	p.keys["other"] = make(shapes)
 	for _, e := range p.events {
-		if keys := p.keys[e.Type]; keys != nil {
-			keys.add(e.doc)
-		} else {
-			p.keys["other"].add(e.doc)
+		kind := e.Type
+		if p.keys[kind] == nil {
+			kind = "other"
 		}
+		p.keys[kind].add(e.doc)
 	}
 }
 
@@ -156,13 +150,14 @@ const (
 
 func (s shapes) add(doc any) {
 	each(doc, "", func(path string, v any) {
-		if s[path] == nil && len(s) < maxShapes {
-			s[path] = make(map[string]int)
-		}
-		if kind := typeOf(v); s[path][kind] > 0 || len(s[path]) < maxLengths {
-			s[path][kind]++
-		} else {
-			s[path]["others"]++
+		kind := typeOf(v)
+		switch types := s[path]; {
+		case types == nil && len(s) < maxShapes:
+			s[path] = map[string]int{kind: 1}
+		case types != nil && types[kind] == 0 && len(types) >= maxLengths:
+			types["others"]++
+		case types != nil:
+			types[kind]++
 		}
 	})
 }

@@ -406,18 +406,26 @@ func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	elsewhere := gateway(t, qualystest.Config{})
 	t.Cleanup(func() { assert.Zero(t, elsewhere.Calls()) })
+	var keys, lengths strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&keys, `,"key%d":"canary"`, i)
+		fmt.Fprintf(&lengths, `,"canary%*d"`, i, i)
+	}
 	for name, c := range map[string]struct {
 		do   qualystest.Behaviour
 		seen string
 	}{
-		"no answer":          {qualystest.HangBeforeHeader(), "no answer in time"},
-		"half an answer":     {qualystest.HangInBody(), "no answer in time"},
-		"an endless answer":  {qualystest.Endless(), "larger than 24 MiB"},
-		"an endless text":    {qualystest.EndlessText(), "larger than 24 MiB"},
-		"a reset":            {qualystest.Reset(), "no answer"},
-		"a redirect":         {qualystest.Redirect(elsewhere.URL + "/ioc/events"), "302, no type, 0 bytes"},
-		"a refused account":  {qualystest.SecureID(), "409, text/xml"},
-		"an unusual type":    {qualystest.Status(200, "canary", "Content-Type", "canary/canary"), "200, another type, 6 bytes"},
+		"no answer":         {qualystest.HangBeforeHeader(), "no answer in time"},
+		"half an answer":    {qualystest.HangInBody(), "no answer in time"},
+		"an endless answer": {qualystest.Endless(), "larger than 24 MiB"},
+		"an endless text":   {qualystest.EndlessText(), "larger than 24 MiB"},
+		"a reset":           {qualystest.Reset(), "no answer"},
+		"a redirect":        {qualystest.Redirect(elsewhere.URL + "/ioc/events"), "302, no type, 0 bytes"},
+		"a refused account": {qualystest.SecureID(), "409, text/xml"},
+		"an unusual type":   {qualystest.Status(200, "canary", "Content-Type", "canary/canary"), "200, another type, 6 bytes"},
+		"many keys": {qualystest.Status(418, "{"+keys.String()[1:]+"}"),
+			"418, text/plain with key0, key1, key10, key100, key1000, key1001, key1002, key1003 and 992 more"},
+		"many lengths":       {qualystest.Status(418, `{"x":[`+lengths.String()[1:]+"]}"), "418, text/plain with x[]"},
 		"keys that are data": {qualystest.Status(418, `{"C:\\canary.exe":1,"x":{"canary@mail":null}}`), "418, text/plain with (other), x"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -432,6 +440,7 @@ func TestHostileAnswers(t *testing.T) {
 			assert.Contains(t, finding(t, r, "count").Seen, c.seen)
 			report, err := r.Report("")
 			require.NoError(t, err)
+			assert.Less(t, len(report), 1<<18)
 			assert.NotContains(t, string(report), "canary")
 		})
 	}
