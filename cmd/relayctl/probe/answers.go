@@ -143,34 +143,24 @@ func testSort(_ context.Context, p *prober) Finding {
 	return Holds.seen("%d events", pairs+1)
 }
 
-// larger is the first page of the dataset that has more events.
-func (p *prober) larger() (first *answer, active bool) {
-	if len(p.current.events) >= len(p.history.events) {
-		return p.current, true
-	}
-	return p.history, false
-}
-
 func testPageSize(ctx context.Context, p *prober) Finding {
-	first, active := p.larger()
-	next, got := p.search(ctx, active, "", p.pageSize, 1), len(first.events)
-	total, _ := p.count(ctx, active, "")
+	got, next := len(p.larger.events), p.search(ctx, p.active, "", p.pageSize, 1)
+	total, _ := p.count(ctx, p.active, "")
 	switch {
-	case !first.served():
-		return CouldNotTell.seen("%s", first)
+	case !p.larger.served():
+		return CouldNotTell.seen("%s", p.larger)
 	case p.pageSize < largestPage:
 		return DoesNotHold.seen("%d are refused, %d are not", largestPage, p.pageSize)
 	case got >= largestPage:
 		return Holds.seen("%d events", got)
-	case total > got || overlap(first, next) < len(next.events):
+	case total > got || overlap(p.larger, next) < len(next.events):
 		return DoesNotHold.seen("%d events came where %d were asked for, and there are more", got, p.pageSize)
 	}
 	return CouldNotTell.seen("there are only %d events", got)
 }
 
 func testPages(ctx context.Context, p *prober) Finding {
-	_, active := p.larger()
-	first, second := p.search(ctx, active, "", 2, 0), p.search(ctx, active, "", 2, 1)
+	first, second := p.search(ctx, p.active, "", 2, 0), p.search(ctx, p.active, "", 2, 1)
 	both := overlap(first, second)
 	switch {
 	case len(first.events) < 2 || len(second.events) < 2:

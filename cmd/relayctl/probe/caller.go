@@ -44,6 +44,8 @@ type prober struct {
 	prefix           string            // of the API paths: the first that answers
 	pageSize         int               // the largest that is served, of those that are tried
 	current, history *answer           // the first pages of that size
+	larger           *answer           // the one of them that has more events
+	active           bool              // it is the current state
 	events           []*event          // the sample: theirs, and a few of each type that those lack
 	keys             map[string]shapes // of the sample, by type
 }

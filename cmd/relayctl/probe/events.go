@@ -119,6 +119,9 @@ func (p *prober) sample(ctx context.Context) {
 		}
 	}
 	p.history = p.search(ctx, false, "", p.pageSize, 0)
+	if p.larger, p.active = p.history, false; len(p.current.events) >= len(p.history.events) {
+		p.larger, p.active = p.current, true
+	}
 	p.events = slices.Concat(p.current.events, p.history.events)
 	for _, kind := range [...]string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY"} {
 		for _, active := range [...]bool{true, false} {

@@ -74,6 +74,7 @@ func (f Finding) so(follows string) Finding {
 // Result is what a probe found out.
 type Result struct {
 	Findings []Finding
+	Outcomes map[Outcome]int // how many findings there are of each
 
 	prober *prober
 }
@@ -96,7 +97,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := p.logIn(ctx); err != nil {
 		return nil, err
 	}
-	result := &Result{prober: p}
+	result := &Result{Outcomes: make(map[Outcome]int), prober: p}
 	for _, b := range beliefs() {
 		p.belief = b.name
 		done := o.Testing(b.says)
@@ -113,6 +114,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			f.Seen += "; " + p.stopped
 		}
 		result.Findings = append(result.Findings, f)
+		result.Outcomes[f.Outcome]++
 	}
 	return result, nil
 }
@@ -141,17 +143,6 @@ func (p *prober) logIn(ctx context.Context) error {
 		return errors.New("the login failed: " + a.String())
 	}
 	return nil
-}
-
-// Count returns how many beliefs have the outcome.
-func (r *Result) Count(o Outcome) int {
-	n := 0
-	for _, f := range r.Findings {
-		if f.Outcome == o {
-			n++
-		}
-	}
-	return n
 }
 
 // Calls returns how many calls were made.
