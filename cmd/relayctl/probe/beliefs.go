@@ -83,15 +83,14 @@ func beliefs() []belief {
 		{"backticks", "Backticks match the whole value", rare, testExact("`")},
 		{"single quotes", "Single quotes match the whole value", rare, testExact("'")},
 		{"inner quotes", "Backticks may hold double quotes, single quotes both", rare, inTurn(
-			answers((*answer).served, term(name, "`", nonsense+`"`)),
-			answers((*answer).served, term(name, "'", nonsense+"\"`")))},
+			served(term(name, "`", nonsense+`"`)), served(term(name, "'", nonsense+"\"`")))},
 		{"backslash", "Backslashes in a value are written as they are", losing, testBackslash},
 		{"last backslash", "A backslash before the closing quote is refused with 400",
 			"Nothing: the relay drops a backslash at the end of a value.",
 			answers(isRefused, term(path, `"`, nonsense+`\`))},
 		{"or", "or joins terms: either one finds", "Lookups that share a call find too little. " + bug, testOr},
 		{"and", "and joins terms, with parentheses around an or", tiles,
-			findsOnly(near, ofType("FILE"), func(e *event) qualys.Filter {
+			findsOnly(near, isTimedFile, func(e *event) qualys.Filter {
 				return qualys.And(qualys.Or(typeFilter("file"), typeFilter("process")), around(e))
 			})},
 		{"type", "type: 'file' finds the events of a type", tiles,
@@ -224,6 +223,11 @@ func answers(ok func(*answer) bool, qql string) test {
 func isEmpty(a *answer) bool   { return a.served() && len(a.events) == 0 }
 func isRefused(a *answer) bool { return a.Status == http.StatusBadRequest }
 
+// served tests whether a query is one that is served.
+func served(qql string) test {
+	return func(ctx context.Context, p *prober) Finding { return p.look(ctx, true, qql, nil, nil) }
+}
+
 // query is made of a value of the field that an event shows and that fits the regular expression.
 type query struct {
 	field  qualys.Field
@@ -282,7 +286,7 @@ func testBackslash(ctx context.Context, p *prober) Finding {
 // testField tests at least whether Qualys knows the field, where no event has a value of it.
 func testField(f qualys.Field) test {
 	finds := query{f, anyValue, `"`, same, false}.test
-	known := answers((*answer).served, term(f, `"`, nonsense))
+	known := served(term(f, `"`, nonsense))
 	return func(ctx context.Context, p *prober) Finding {
 		if p.pick(f, anyValue) == nil {
 			return inTurn(known, finds)(ctx, p)
@@ -327,6 +331,7 @@ func around(e *event) qualys.Filter {
 	return qualys.Between(e.Time.Add(-time.Second), e.Time.Add(time.Second))
 }
 
+func isTimedFile(e *event) bool     { return e.Type == "FILE" && hasTime(e) }
 func near(e, found *event) bool     { return found.Time.Sub(e.Time).Abs() <= time.Second }
 func sameType(e, found *event) bool { return found.Type == e.Type }
 

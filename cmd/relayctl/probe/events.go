@@ -29,6 +29,7 @@ func newEvent(doc map[string]any) *event {
 	if doc == nil || err != nil || json.Unmarshal(raw, &e.Event) != nil {
 		return nil
 	}
+	e.Type = strings.ToUpper(e.Type)
 	each(doc, "", func(path string, v any) {
 		text, isText := v.(string)
 		for _, f := range searchFields() {
