@@ -199,6 +199,7 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 		return qualystest.Fault{On: op, Contains: contains, Do: do}
 	}
 	empty := qualystest.Status(200, "[]", "Content-Type", "application/json")
+	tooMany := qualystest.Status(200, "["+strings.Repeat(`{"id":"X_1"},`, 1000)+`{"id":"X_1"}]`)
 	bad := qualystest.Status(400, `{"message":"canary words of Qualys"}`)
 	status := func(path string, from, to int) func(*http.Response) {
 		return func(r *http.Response) {
@@ -232,13 +233,19 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 		"page size": {
 			{config: qualystest.Config{Events: manyEvents(), MaxPageSize: 200}},
 			{config: qualystest.Config{Events: events(), MaxPageSize: 5}, follows: "CTR_ENTITIES_LIMIT"},
+			{fault: answers(qualystest.Search, "", tooMany), follows: "refuses such an answer"},
 			{front: func(r *http.Response) {
 				if size := r.Request.URL.Query().Get("pageSize"); size == "1000" || size == "500" {
 					r.StatusCode = 400
 				}
 			}},
 		},
-		"page number": {{config: qualystest.Config{PagesFromOne: true}}},
+		"page number": {{config: qualystest.Config{PagesFromOne: true}},
+			{front: func(r *http.Response) {
+				if r.Request.URL.Query().Get("pageNumber") == "1" {
+					r.StatusCode = 400
+				}
+			}}},
 		"searchAfter": {{fault: answers(qualystest.SearchAfter, "", qualystest.Status(404, ""))}},
 		"count": {{fault: answers(qualystest.Count, "", qualystest.Status(404, ""))},
 			{fault: answers(qualystest.Count, "", qualystest.Status(200, `{"count":777}`))}},
