@@ -235,7 +235,8 @@ func keysOf(kind string, wanted ...string) belief {
 			}
 		}
 		for _, key := range slices.Sorted(maps.Keys(keys)) {
-			if !publishedKey.MatchString(key) || len(missing) > 0 && strings.HasPrefix(key, strings.ToLower(kind)+".") {
+			isInstead := len(missing) > 0 && strings.HasPrefix(key, strings.ToLower(kind)+".")
+			if isInstead || !publishedKey.MatchString(key) {
 				others = append(others, key)
 			}
 		}

@@ -64,7 +64,8 @@ func searchFields() []searchField {
 
 // publishedKey is the beginning of a path of keys that is published.
 var publishedKey = regexp.MustCompile(`^(action|actor|amsi|antiphishing|asset|dateTime|eventMetadata|` +
-	`eventProcessedTime|eventSource|file|id|indicator2|network|process|registry|score|timeSeriesId|type)(\.|\[|$)`)
+	`eventProcessedTime|eventSource|file|id|indicator2|network|process|registry|score|timeSeriesId|` +
+	`type)(\.|\[|$)`)
 
 // those are the events that are as is says.
 func those(events []*event, is func(*event) bool) []*event {
