@@ -117,10 +117,12 @@ type Column struct {
 	Type string `json:"type"`
 }
 
-// Entities is what one event gives. A nil entity is one that the event could not fill.
+// Entities is what one event gives, or the verdict on an observable with the judgement that it comes from.
+// What is nil could not be filled.
 type Entities struct {
 	Sighting      *Sighting
 	Indicator     *Indicator
 	Judgements    []*Judgement
-	Relationships []*Relationship
+	Relationships []Relationship
+	Verdict       *Verdict
 }

@@ -100,8 +100,8 @@ func FuzzEncoding(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		b := ctim.NewBundle(0)
-		require.True(t, b.AddVerdict(&ctim.Verdict{Observable: ctim.Observable{Type: ctim.ObservableMutex,
-			Value: s}}, nil))
+		require.True(t, b.Add(ctim.Entities{Verdict: &ctim.Verdict{
+			Observable: ctim.Observable{Type: ctim.ObservableMutex, Value: s}}}))
 		require.NotContains(t, text(b), "\u2028", "U+2028 ends a line of a script")
 		require.NotContains(t, text(b), "\u2029")
 		var got struct{ Verdicts struct{ Docs []ctim.Verdict } }

@@ -88,51 +88,40 @@ const (
 
 // Name is the disposition_name that belongs to the number; a number outside CTIM's five is called Unknown.
 func (d Disposition) Name() string {
-	switch d {
-	case DispositionClean:
-		return "Clean"
-	case DispositionMalicious:
-		return "Malicious"
-	case DispositionSuspicious:
-		return "Suspicious"
-	case DispositionCommon:
-		return "Common"
+	names := [...]string{"Unknown", "Clean", "Malicious", "Suspicious", "Common"}
+	if d < 0 || int(d) >= len(names) {
+		return names[0]
 	}
-	return "Unknown"
+	return names[d]
 }
 
-// TLPAmber keeps what is ours inside the organisation that asked (Traffic Light Protocol).
-const TLPAmber = "amber"
-
-// Values of a sighting's resolution.
+// Values of smaller vocabularies.
 const (
+	// TLPAmber keeps what is ours inside the organisation that asked (Traffic Light Protocol).
+	TLPAmber = "amber"
+
+	// SensorEndpoint is the sensor of every sighting and the type of every target: Qualys's agent sits on
+	// endpoints.
+	SensorEndpoint = "endpoint"
+
+	// Resolutions of a sighting.
 	ResolutionDetected  = "detected"
 	ResolutionContained = "contained"
-)
 
-// SensorEndpoint is the sensor of every sighting and the type of every target: Qualys's agent sits on
-// endpoints.
-const SensorEndpoint = "endpoint"
-
-// Types of relationships between entities. CTIM defines judgement based-on indicator, sighting based-on
-// judgement and sighting sighting-of indicator, each in that direction only
-// (doc/defined_relationships.md).
-const (
+	// Relationships between entities. CTIM defines judgement based-on indicator, sighting based-on
+	// judgement and sighting sighting-of indicator, each in that direction only
+	// (doc/defined_relationships.md).
 	RelationshipBasedOn    = "based-on"
 	RelationshipSightingOf = "sighting-of"
-)
 
-// Relations between the observables of a sighting. The first two are not in CTIM's (open) vocabulary, but
-// XDR users know them well.
-const (
+	// Relations between the observables of a sighting. The first two are not in CTIM's (open) vocabulary,
+	// but XDR users know them well.
 	RelationFileNameOf  = "File_Name_Of"
 	RelationFilePathOf  = "File_Path_Of"
 	RelationConnectedTo = "Connected_To"
 	RelationResolvedTo  = "Resolved_To"
-)
 
-// Directions of [Traffic].
-const (
+	// Directions of [Traffic].
 	DirectionIncoming = "incoming"
 	DirectionOutgoing = "outgoing"
 )

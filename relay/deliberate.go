@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"qualysrelay.example/ctim"
-	"qualysrelay.example/relay/mapping"
 	"qualysrelay.example/relay/search"
 )
 
@@ -26,11 +25,15 @@ func (s *Service) deliberate(r *request) (any, error) {
 // the answer takes no more.
 func (e *entities) addVerdict(result search.Result) bool {
 	e.addErrors(result)
-	huntingURL := e.huntingURL(result)
+	mapper := e.mapper(result)
 	var judgements []*ctim.Judgement
 	for _, event := range result.Events {
-		judgements = append(judgements, mapping.Map(result.Observable, huntingURL, event).Judgements...)
+		judgements = append(judgements, mapper.Map(event).Judgements...)
 	}
 	verdict, judgement := ctim.VerdictOf(result.Observable, judgements)
-	return verdict == nil || e.add(result.Observable, 0, func() bool { return e.bundle.AddVerdict(verdict, judgement) })
+	if verdict == nil {
+		return true
+	}
+	found := ctim.Entities{Verdict: verdict, Judgements: []*ctim.Judgement{judgement}}
+	return e.add(result.Observable, 0, found)
 }

@@ -14,7 +14,8 @@
 //	decodeObservables       reads the body (observables.go)
 //	search.Searcher.Search  finds the events of each observable, and gives them, one observable after the
 //	                        other, to
-//	entities.addResult      which maps them into the answer with mapping.Map and ctim.Bundle.Add; what failed goes to
+//	entities.addResult      which maps them into the answer with mapping.Mapper.Map and ctim.Bundle.Add;
+//	                        what failed goes to
 //	request.fail            which translates it into errors for the analyst (errors.go)
 //	envelope                puts the data and the errors together
 //	Service.finish          writes the answer, once, with write

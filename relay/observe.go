@@ -59,21 +59,21 @@ func (e *entities) addErrors(result search.Result) {
 	}
 }
 
-// huntingURL is the page of the Qualys console that shows the search for an observable, "" where the
-// console is not known.
-func (e *entities) huntingURL(result search.Result) string {
-	return qualys.HuntingURL(e.request.account.PlatformURL, result.Filter)
+// mapper maps the events of one observable. They link to the page of the Qualys console that shows its
+// search, where the console is known.
+func (e *entities) mapper(result search.Result) *mapping.Mapper {
+	return mapping.New(result.Observable, qualys.HuntingURL(e.request.account.PlatformURL, result.Filter))
 }
 
 // addResult maps the events of one observable into the answer. It returns false where the answer takes
 // no more.
 func (e *entities) addResult(result search.Result) bool {
 	e.addErrors(result)
-	huntingURL := e.huntingURL(result)
+	mapper := e.mapper(result)
 	shown, judgements, undated := 0, 0, 0
 	truncated := result.Truncated
 	for _, event := range result.Events {
-		found := mapping.Map(result.Observable, huntingURL, event)
+		found := mapper.Map(event)
 		if found.Sighting == nil {
 			undated++
 		}
@@ -82,7 +82,7 @@ func (e *entities) addResult(result search.Result) bool {
 			truncated = true
 		}
 		judgements += len(found.Judgements)
-		if !e.add(result.Observable, shown, func() bool { return e.bundle.Add(found) }) {
+		if !e.add(result.Observable, shown, found) {
 			return false
 		}
 		shown++
@@ -96,11 +96,11 @@ func (e *entities) addResult(result search.Result) bool {
 	return true
 }
 
-// add calls put, which adds to the answer. Where the answer takes no more, an error says how many results it
+// add adds what was found to the answer. Where the answer takes no more, an error says how many results it
 // shows of the observable, and add returns false.
-func (e *entities) add(o ctim.Observable, shown int, put func() bool) bool {
+func (e *entities) add(o ctim.Observable, shown int, found ctim.Entities) bool {
 	err := e.request.memory.reserve(e.request.Context(), e.bundle.Len())
-	if err == nil && !put() {
+	if err == nil && !e.bundle.Add(found) {
 		err = fullAnswer(o, shown)
 	}
 	if err != nil {
@@ -128,7 +128,7 @@ func keepJudgements(e *ctim.Entities, n int) {
 		dropped[j.ID] = true
 	}
 	e.Judgements = e.Judgements[:n]
-	e.Relationships = slices.DeleteFunc(e.Relationships, func(r *ctim.Relationship) bool {
+	e.Relationships = slices.DeleteFunc(e.Relationships, func(r ctim.Relationship) bool {
 		return dropped[r.SourceRef] || dropped[r.TargetRef]
 	})
 }

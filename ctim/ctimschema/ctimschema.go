@@ -5,6 +5,7 @@ package ctimschema
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed" // the schema of the tiles
 	"errors"
 	"fmt"
@@ -12,8 +13,6 @@ import (
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
 	"qualysrelay.example/ctim"
 )
@@ -79,7 +78,7 @@ func Validate(def string, doc []byte) error {
 	if !errors.As(err, &invalid) {
 		return err
 	}
-	lines := violations(nil, invalid, message.NewPrinter(language.English))
+	lines := violations(nil, invalid)
 	if more := len(lines) - maxLines; more > 0 {
 		lines = append(lines[:maxLines], fmt.Sprintf("and %d more", more))
 	}
@@ -88,26 +87,17 @@ func Validate(def string, doc []byte) error {
 
 // violations collects the leaves of an error: a violation of "anyOf the following" says nothing, its
 // causes do.
-func violations(lines []string, e *jsonschema.ValidationError, p *message.Printer) []string {
+func violations(lines []string, e *jsonschema.ValidationError) []string {
+	for _, cause := range e.Causes {
+		lines = violations(lines, cause)
+	}
 	if len(e.Causes) > 0 {
-		for _, c := range e.Causes {
-			lines = violations(lines, c, p)
-		}
 		return lines
 	}
-	var b strings.Builder
-	for _, token := range e.InstanceLocation {
-		b.WriteByte('/')
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(token))
-	}
-	if b.Len() == 0 {
-		b.WriteString("the document") // its own pointer is empty
-	}
-	b.WriteString(": ")
-	what := []rune(e.ErrorKind.LocalizedString(p))
+	leaf := e.BasicOutput()
+	what := []rune(leaf.Error.String())
 	if len(what) > maxValue {
 		what = append(what[:maxValue], '…')
 	}
-	b.WriteString(string(what))
-	return append(lines, b.String())
+	return append(lines, cmp.Or(leaf.InstanceLocation, "the document")+": "+string(what))
 }

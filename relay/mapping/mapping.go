@@ -34,57 +34,106 @@ import (
 // users filter by it.
 const source = "Qualys IOC"
 
-// Map turns one event, found for o, into entities. huntingURL is the page of the Qualys console that
-// shows the search; where it is empty or not a URL that CTIM accepts, the entities do without.
-// Relationships join entities of the result only. The event is not changed.
-func Map(o ctim.Observable, huntingURL string, e *qualys.Event) ctim.Entities {
+// Mapper maps the events that were found for one observable. It keeps what they share, and the memory for
+// the one that is being mapped. It is not safe for concurrent use.
+type Mapper struct {
+	asked       ctim.Observable
+	normal      string // of the asked value
+	huntingURL  string // legal, or empty
+	observables []ctim.Observable
+	references  []ctim.ExternalReference
+	tables      map[bool]*ctim.DataTable // of events of the current state, and of others
+
+	event    qualys.Event // a copy, in which the asked observable is written as it was asked
+	file     qualys.File  // what event points to, each zero where it has none
+	process  qualys.Process
+	actor    qualys.Actor
+	network  qualys.Network
+	registry qualys.Registry
+
+	fileHashes, processHashes hashes
+
+	key       string   // tells events apart
+	ids       []string // external ids of the entities
+	time      ctim.Time
+	timestamp ctim.Time
+	noun      string            // see nounOf
+	worst     *qualys.Indicator // the entry with the verdict to read first, or nil
+	verdict   verdict           // of worst
+	score     qualys.Score
+	severity  ctim.Severity
+	level     string // see rating; "" where the event has no known score
+
+	text prose // scratch
+}
+
+// New makes the mapper of o. huntingURL is the page of the Qualys console that shows the search; where it
+// is empty or not a URL that CTIM accepts, the entities do without.
+func New(o ctim.Observable, huntingURL string) *Mapper {
+	table := func(active string) *ctim.DataTable {
+		return &ctim.DataTable{
+			Columns:  []ctim.Column{{Name: "Active", Type: "string"}}, // CTIM has no boolean type
+			Rows:     [][]string{{active}},
+			RowCount: 1,
+		}
+	}
+	m := &Mapper{
+		asked: o, normal: o.Normal(), huntingURL: ctim.URI(huntingURL), observables: []ctim.Observable{o},
+		tables: map[bool]*ctim.DataTable{true: table("True"), false: table("False")},
+	}
+	if m.huntingURL != "" {
+		m.references = []ctim.ExternalReference{{
+			SourceName: source, Description: "The search in Qualys", URL: m.huntingURL,
+		}}
+	}
+	return m
+}
+
+// Map turns one event into entities. Relationships join entities of the result only. The event is not
+// changed; results share values, which nobody may change.
+func (m *Mapper) Map(e *qualys.Event) ctim.Entities {
 	if e == nil {
 		return ctim.Entities{}
 	}
-	m := newMapper(o, ctim.URI(huntingURL), e)
+	m.read(e)
 	out := ctim.Entities{Sighting: m.sighting(), Indicator: m.indicator(), Judgements: m.judgements()}
-	out.Relationships = m.relationships(out)
+	out.Relationships = relationships(out)
 	return out
 }
 
-// mapper is one event, the observable that it was found for, and what several entities need of them.
-type mapper struct {
-	asked      ctim.Observable
-	normal     string        // of the asked value
-	huntingURL string        // legal, or empty
-	event      *qualys.Event // the asked observable in it is written as it was asked
-	ids        []string      // external ids of the entities
-	key        string        // tells events apart
-	time       ctim.Time
-	timestamp  ctim.Time
-	score      qualys.Score
-	severity   ctim.Severity
-	level      string // see level; "" where the event has no known score
+// read takes e in, and what several entities need of it.
+func (m *Mapper) read(e *qualys.Event) {
+	entries := append(m.event.Indicators[:0], e.Indicators...)
+	m.event = *e
+	m.event.Indicators = entries
+	m.event.File, m.event.Process = copied(&m.file, e.File), copied(&m.process, e.Process)
+	m.event.Actor, m.event.Network = copied(&m.actor, e.Actor), copied(&m.network, e.Network)
+	m.event.Registry = copied(&m.registry, e.Registry)
+	m.respell()
+	m.fileHashes = m.hashes(m.file.SHA256, m.file.MD5)
+	m.processHashes = m.hashes(m.process.SHA256, m.process.MD5)
 
-	file, process image
-}
-
-func newMapper(o ctim.Observable, huntingURL string, e *qualys.Event) mapper {
-	m := mapper{
-		asked: o, normal: o.Normal(), huntingURL: huntingURL,
-		key: cmp.Or(e.Key, e.ID), time: ctim.TimeOf(e.Time), score: score(e),
-	}
-	m.severity, m.level = severity(m.score), level(e, m.score)
-	// An entity is as old as Qualys's record of the event, or where that is missing, as the event.
-	if m.timestamp = ctim.TimeOf(e.ProcessedTime); m.timestamp == "" {
-		m.timestamp = m.time
-	}
+	m.key, m.ids = cmp.Or(e.Key, e.ID), nil
 	if e.ID != "" {
 		m.ids = []string{e.ID}
 	}
-	m.event = m.respell(e)
-	if f := m.event.File; f != nil {
-		m.file = m.image(f.SHA256, f.MD5)
+	// An entity is as old as Qualys's record of the event, or where that is missing, as the event.
+	m.time = ctim.TimeOf(e.Time)
+	m.timestamp = cmp.Or(ctim.TimeOf(e.ProcessedTime), m.time)
+	m.noun = nounOf(e)
+	m.worst, m.verdict = worst(entries)
+	m.score = score(e)
+	m.severity, m.level = rating(m.score, m.verdict)
+}
+
+// copied is to with the value of from, or nil, and to zero, where that is nil.
+func copied[T any](to, from *T) *T {
+	if from == nil {
+		*to = *new(T)
+		return nil
 	}
-	if p := m.event.Process; p != nil {
-		m.process = m.image(p.SHA256, p.MD5)
-	}
-	return m
+	*to = *from
+	return to
 }
 
 // base is what every entity has. A relationship has nothing more: it is most of an answer's documents.
@@ -93,7 +142,7 @@ func base(k ctim.Kind, id string) ctim.Base {
 }
 
 // base is what the sighting, the indicator and the judgements have.
-func (m *mapper) base(k ctim.Kind, id string) ctim.Base {
+func (m *Mapper) base(k ctim.Kind, id string) ctim.Base {
 	b := base(k, id)
 	b.SourceURI, b.Timestamp, b.ExternalIDs = m.huntingURL, m.timestamp, m.ids
 	return b
@@ -101,7 +150,7 @@ func (m *mapper) base(k ctim.Kind, id string) ctim.Base {
 
 // indicator is what Qualys rated. It is about the event alone, whatever was asked; an event without a
 // rating has none.
-func (m *mapper) indicator() *ctim.Indicator {
+func (m *Mapper) indicator() *ctim.Indicator {
 	if m.level == "" {
 		return nil
 	}
@@ -109,23 +158,29 @@ func (m *mapper) indicator() *ctim.Indicator {
 	if strings.HasPrefix(m.level, "Suspicious") {
 		confidence = ctim.ConfidenceMedium
 	}
+	// The noun is that of the event's type: the score encoded the type before 2021 and no longer does.
+	title := " event"
+	if m.noun != "" {
+		title = " " + m.noun + title
+	}
 	return &ctim.Indicator{
 		Base:        m.base(ctim.KindIndicator, ctim.NewID(ctim.KindIndicator, m.key)),
-		Title:       m.indicatorTitle(),
+		Title:       m.level + title,
 		Description: ctim.Long(m.indicatorDescription()),
 		Producer:    source,
 		Severity:    m.severity,
 		Confidence:  confidence,
 		ValidTime:   ctim.ValidTime{Start: m.time},
-		Tags:        tags(m.event.Indicators),
+		Tags:        m.tags(),
 	}
 }
 
 // tags are the names that Qualys gave to the threat, each once.
-func tags(entries []qualys.Indicator) []string {
-	var out []string
-	for i := range entries {
-		for _, name := range [...]string{entries[i].ThreatName, entries[i].FamilyName, entries[i].Category} {
+func (m *Mapper) tags() []string {
+	out := make([]string, 0, 3*len(m.event.Indicators))
+	for i := range m.event.Indicators {
+		entry := &m.event.Indicators[i]
+		for _, name := range [...]string{entry.ThreatName, entry.FamilyName, entry.Category} {
 			if name = ctim.Short(strings.TrimSpace(name)); name != "" {
 				out = addOnce(out, name)
 			}
@@ -134,16 +189,13 @@ func tags(entries []qualys.Indicator) []string {
 	return out
 }
 
-func (m *mapper) relationships(e ctim.Entities) []*ctim.Relationship {
-	most := 2*len(e.Judgements) + 1
-	all := make([]ctim.Relationship, 0, most) // in one piece of memory
-	out := make([]*ctim.Relationship, 0, most)
+func relationships(e ctim.Entities) []ctim.Relationship {
+	out := make([]ctim.Relationship, 0, 2*len(e.Judgements)+1)
 	join := func(from, kind, to string) {
 		id := ctim.DerivedID(ctim.KindRelationship, kind, from, to)
-		all = append(all, ctim.Relationship{
+		out = append(out, ctim.Relationship{
 			Base: base(ctim.KindRelationship, id), RelationshipType: kind, SourceRef: from, TargetRef: to,
 		})
-		out = append(out, &all[len(all)-1])
 	}
 	for _, j := range e.Judgements {
 		if e.Indicator != nil {

@@ -134,11 +134,15 @@ func requireSound(t *testing.T, o ctim.Observable, huntingURL string, e *qualys.
 		return fmt.Sprintf("%+v %+v %+v %+v %+v %+v", e, e.File, e.Process, e.Network, e.Registry, e.Actor)
 	}
 	before := printed()
-	got := mapping.Map(o, huntingURL, e)
+	got := mapping.New(o, huntingURL).Map(e)
 	require.Equal(t, before, printed(), "other requests read the same event")
 	doc := answer(got)
 	require.NoError(t, ctimschema.Validate("ObserveResponse", doc))
-	require.Equal(t, string(doc), string(answer(mapping.Map(o, huntingURL, e))))
+	again := mapping.New(o, huntingURL)
+	for _, other := range []*qualys.Event{fileEvent(), networkEvent(), registryEvent()} {
+		again.Map(other)
+	}
+	require.Equal(t, string(doc), string(answer(again.Map(e))), "whatever was mapped before")
 
 	ids := map[string]bool{}
 	note := func(id string) {
@@ -322,7 +326,7 @@ func TestTheHouseProfile(t *testing.T) {
 		"registry": registryEvent(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := mapping.Map(observable(ctim.ObservableSHA256, sha), page, e)
+			got := mapping.New(observable(ctim.ObservableSHA256, sha), page).Map(e)
 			for profile, entity := range map[string]any{
 				"profileSighting": got.Sighting, "profileIndicator": got.Indicator,
 				"profileJudgement": got.Judgements[0],
@@ -375,7 +379,7 @@ func TestSeverityAndTitlesFollowTheScore(t *testing.T) {
 							}
 							e.Process = processEvent().Process
 						})
-						got := mapping.Map(observable(ctim.ObservableSHA256, sha), page, e)
+						got := mapping.New(observable(ctim.ObservableSHA256, sha), page).Map(e)
 						assert.Equal(t, tt.severity, got.Sighting.Severity)
 						require.Len(t, got.Judgements, 1)
 						assert.Equal(t, tt.severity, got.Judgements[0].Severity)
@@ -678,19 +682,19 @@ func TestRelationshipsPointTheWayThatCTIMDefines(t *testing.T) {
 
 func TestIDsAreStable(t *testing.T) {
 	asked := observable(ctim.ObservableSHA256, sha)
-	one := mapping.Map(asked, page, fileEvent())
+	one := mapping.New(asked, page).Map(fileEvent())
 	assert.Equal(t, ctim.NewID(ctim.KindIndicator, fileEvent().ID), one.Indicator.ID)
 
-	byName := mapping.Map(observable(ctim.ObservableFileName, "invoice.exe"), page, fileEvent())
+	byName := mapping.New(observable(ctim.ObservableFileName, "invoice.exe"), page).Map(fileEvent())
 	assert.Equal(t, one.Indicator.ID, byName.Indicator.ID, "an indicator is about the event")
 	assert.NotEqual(t, one.Sighting.ID, byName.Sighting.ID, "a sighting is of what was asked for")
 	assert.Equal(t, one.Judgements[0].ID, byName.Judgements[0].ID, "a judgement is about the file")
 
-	elsewhere := mapping.Map(asked, "https://qualysguard.other.example/", fileEvent())
+	elsewhere := mapping.New(asked, "https://qualysguard.other.example/").Map(fileEvent())
 	assert.Equal(t, one.Sighting.ID, elsewhere.Sighting.ID, "the console's page does not define anything")
 
 	nameless := func(key string) string {
-		return mapping.Map(asked, page, with(fileEvent(), func(e *qualys.Event) {
+		return mapping.New(asked, page).Map(with(fileEvent(), func(e *qualys.Event) {
 			e.ID, e.Key = "",
 				key
 		})).Indicator.ID
@@ -711,7 +715,7 @@ func TestWithoutATimeTheJudgementStays(t *testing.T) {
 }
 
 func TestNoEventGivesNothing(t *testing.T) {
-	assert.Equal(t, ctim.Entities{}, mapping.Map(observable(ctim.ObservableIP, remoteIP), page, nil))
+	assert.Equal(t, ctim.Entities{}, mapping.New(observable(ctim.ObservableIP, remoteIP), page).Map(nil))
 }
 
 func TestThePageIsLeftOutWhereCTIMRefusesIt(t *testing.T) {
@@ -754,13 +758,13 @@ func TestVerdictOfMappedEventsIsCTIM(t *testing.T) {
 			e.ID, e.Time, e.Indicators[0].SHA256 = "F_another_file", e.Time.Add(2*time.Hour), otherSHA
 		}),
 	} {
-		js = append(js, mapping.Map(asked, page, e).Judgements...)
+		js = append(js, mapping.New(asked, page).Map(e).Judgements...)
 	}
 	v, j := ctim.VerdictOf(asked, js)
 	require.NotNil(t, v)
 	assert.Equal(t, []string{"F_later"}, j.ExternalIDs)
 	b := ctim.NewBundle(0)
-	require.True(t, b.AddVerdict(v, j))
+	require.True(t, b.Add(ctim.Entities{Verdict: v, Judgements: []*ctim.Judgement{j}}))
 	require.NoError(t, ctimschema.Validate("DeliberateResponse", envelope(b)))
 }
 
@@ -838,7 +842,7 @@ func TestAnAnswerOfAHundredEventsIsSmall(t *testing.T) {
 		"file.hash.sha256%3A%20%22" + sha + "%22"
 	b := ctim.NewBundle(0)
 	for _, e := range hundred() {
-		require.True(t, b.Add(mapping.Map(observable(ctim.ObservableSHA256, sha), link, e)))
+		require.True(t, b.Add(mapping.New(observable(ctim.ObservableSHA256, sha), link).Map(e)))
 	}
 	require.Equal(t, 100, b.Count(ctim.KindSighting))
 	require.Equal(t, 100, b.Count(ctim.KindJudgement))
