@@ -8,11 +8,8 @@ import (
 	"github.com/goccy/go-json"
 )
 
-// Bytes of a chunk of documents: of the first one, and of one of many.
-const (
-	firstChunk = 4 << 10
-	fullChunk  = 64 << 10
-)
+// maxChunk is the most bytes of a chunk of several documents.
+const maxChunk = 64 << 10
 
 // Bundle is the "data" of an observe or deliberate answer while it grows. Entities are encoded as they
 // are added, so that its size is known at each moment and an answer of 30 MiB is held once, as bytes. It
@@ -95,13 +92,13 @@ func (b *Bundle) add(k Kind, id string, doc any) {
 	l.open[len(l.open)-1] = ',' // the encoder ends with a line break
 }
 
-// Write appends to the open chunk, or to a new one where there is no room.
+// Write appends to the open chunk, or where there is no room, to a new one as large as all so far.
 func (l *docs) Write(p []byte) (int, error) {
 	if cap(l.open)-len(l.open) < len(p) {
 		if len(l.open) > 0 {
 			l.full = append(l.full, l.open)
 		}
-		l.open = make([]byte, 0, max(len(p), min(max(firstChunk, l.len), fullChunk)))
+		l.open = make([]byte, 0, max(len(p), min(l.len, maxChunk)))
 	}
 	l.open = append(l.open, p...)
 	l.len += len(p)

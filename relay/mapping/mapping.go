@@ -80,6 +80,7 @@ func New(o ctim.Observable, huntingURL string) *Mapper {
 	m := &Mapper{
 		asked: o, normal: o.Normal(), huntingURL: ctim.URI(huntingURL), observables: []ctim.Observable{o},
 		tables: map[bool]*ctim.DataTable{true: table("True"), false: table("False")},
+		text:   make(prose, 0, 512),
 	}
 	if m.huntingURL != "" {
 		m.references = []ctim.ExternalReference{{

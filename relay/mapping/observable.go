@@ -58,10 +58,8 @@ func (m *Mapper) isAsked(t ctim.ObservableType, value string) bool {
 // macAddress is a MAC address of 48 bits in capitals with colons, or "" where s is none or consists of
 // zeroes.
 func macAddress(s string) string {
-	if len(s) != 17 || strings.Trim(s, "0:-") == "" {
-		return ""
-	}
-	if _, err := net.ParseMAC(s); err != nil {
+	address, err := net.ParseMAC(s)
+	if err != nil || len(s) != len("00:00:5E:00:53:29") || [6]byte(address) == [6]byte{} {
 		return ""
 	}
 	return strings.ToUpper(strings.ReplaceAll(s, "-", ":"))
