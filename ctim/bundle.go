@@ -2,6 +2,7 @@ package ctim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -17,8 +18,8 @@ const maxChunk = 64 << 10
 type Bundle struct {
 	max   int
 	lists [len(kinds)]docs
-	seen  map[string]struct{} // ids
-	added []string            // ids of the entities that are being added
+	adds  int            // calls of Add
+	seen  map[string]int // the call that added each id
 }
 
 // kinds is the order of a bundle's members.
@@ -39,7 +40,7 @@ type docs struct {
 
 // NewBundle makes an empty bundle that never grows beyond maxBytes of JSON; 0 or less sets no limit.
 func NewBundle(maxBytes int) *Bundle {
-	return &Bundle{max: maxBytes, seen: make(map[string]struct{})}
+	return &Bundle{max: maxBytes, seen: make(map[string]int)}
 }
 
 // Add adds entities, all of them or none: where the bundle would pass its limit, it stays as it was and
@@ -47,7 +48,7 @@ func NewBundle(maxBytes int) *Bundle {
 // verdict on an observable.
 func (b *Bundle) Add(e Entities) bool {
 	before := b.lists
-	b.added = b.added[:0]
+	b.adds++
 	if e.Sighting != nil {
 		b.add(KindSighting, e.Sighting.ID, e.Sighting)
 	}
@@ -68,9 +69,7 @@ func (b *Bundle) Add(e Entities) bool {
 		return true
 	}
 	b.lists = before
-	for _, id := range b.added {
-		delete(b.seen, id)
-	}
+	maps.DeleteFunc(b.seen, func(_ string, call int) bool { return call == b.adds })
 	return false
 }
 
@@ -80,8 +79,7 @@ func (b *Bundle) add(k Kind, id string, doc any) {
 	if _, ok := b.seen[id]; ok {
 		return
 	}
-	b.seen[id] = struct{}{}
-	b.added = append(b.added, id)
+	b.seen[id] = b.adds
 	l := &b.lists[slices.Index(kinds[:], k)]
 	l.count++
 	encoder := json.NewEncoder(l)

@@ -26,7 +26,7 @@ func base(k ctim.Kind, name string) ctim.Base {
 		ID: ctim.NewID(k, name), Type: k, SchemaVersion: ctim.SchemaVersion, ExternalIDs: []string{name},
 		ExternalReferences: []ctim.ExternalReference{{SourceName: "Qualys IOC", Description: "d",
 			URL: page, ExternalID: name}},
-		Timestamp: ctim.TimeOf(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)), TLP: ctim.TLPAmber,
+		Timestamp: ctim.TimeOf(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)), TLP: "amber",
 		Source: "Qualys IOC", SourceURI: page,
 	}
 }
@@ -47,14 +47,14 @@ func fullEntities() ctim.Entities {
 	e := ctim.Entities{
 		Sighting: &ctim.Sighting{
 			Base: base(ctim.KindSighting, "e1"), Title: "t", Description: "d", ShortDescription: "s",
-			Confidence: ctim.ConfidenceHigh, Count: 1,
-			Internal: true, Severity: ctim.SeverityHigh, Resolution: ctim.ResolutionDetected,
-			Sensor: ctim.SensorEndpoint, ObservedTime: seen, ActivityInterval: seen,
+			Confidence: "High", Count: 1,
+			Internal: true, Severity: "High", Resolution: "detected",
+			Sensor: "endpoint", ObservedTime: seen, ActivityInterval: seen,
 			Observables: []ctim.Observable{hash},
-			Targets: []ctim.Target{{Type: ctim.SensorEndpoint,
+			Targets: []ctim.Target{{Type: "endpoint",
 				Observables:  []ctim.Observable{{Type: ctim.ObservableHostname, Value: "WS-07"}},
 				ObservedTime: seen, OS: "Windows"}},
-			Relations: []ctim.Relation{{Origin: "Qualys IOC", Relation: ctim.RelationFileNameOf,
+			Relations: []ctim.Relation{{Origin: "Qualys IOC", Relation: "File_Name_Of",
 				Source: name, Related: hash}},
 			Data: &ctim.DataTable{Columns: []ctim.Column{{Name: "Active", Type: "string"}},
 				Rows: [][]string{{"True"}}, RowCount: 1},
@@ -67,7 +67,7 @@ func fullEntities() ctim.Entities {
 				Netflow: by("NetflowEvent", ctim.ContextEvent{
 					Traffic: &ctim.Traffic{Protocol: 6, SourceIP: "192.0.2.1", SourcePort: 1,
 						DestinationIP: "198.51.100.1", DestinationPort: 443,
-						Direction: ctim.DirectionOutgoing, DestinationHostName: "c.example"},
+						Direction: "outgoing", DestinationHostName: "c.example"},
 				}),
 				RegistryCreate: by("RegistryCreateEvent", key),
 				RegistrySet: by("RegistrySetEvent", ctim.ContextEvent{
@@ -77,19 +77,19 @@ func fullEntities() ctim.Entities {
 		},
 		Indicator: &ctim.Indicator{
 			Base: base(ctim.KindIndicator, "e1"), Title: "t", Description: "d", ShortDescription: "s",
-			Producer: "Qualys IOC", Severity: ctim.SeverityHigh,
-			Confidence: ctim.ConfidenceHigh, ValidTime: ctim.ValidTime{Start: start},
+			Producer: "Qualys IOC", Severity: "High",
+			Confidence: "High", ValidTime: ctim.ValidTime{Start: start},
 			Tags: []string{"Win32.Worm.Example"},
 		},
 		Judgements: []*ctim.Judgement{{
-			Base: base(ctim.KindJudgement, "e1"), Observable: hash, Disposition: ctim.DispositionMalicious,
-			DispositionName: ctim.DispositionMalicious.Name(),
-			Priority:        90, Confidence: ctim.ConfidenceHigh, Severity: ctim.SeverityHigh, Reason: "r",
+			Base: base(ctim.KindJudgement, "e1"), Observable: hash, Disposition: 2,
+			DispositionName: "Malicious",
+			Priority:        90, Confidence: "High", Severity: "High", Reason: "r",
 			ValidTime: ctim.ValidTime{Start: start, End: ctim.Forever},
 		}},
 	}
 	e.Relationships = []ctim.Relationship{{
-		Base: base(ctim.KindRelationship, "e1"), RelationshipType: ctim.RelationshipSightingOf,
+		Base: base(ctim.KindRelationship, "e1"), RelationshipType: "sighting-of",
 		SourceRef: e.Sighting.ID, TargetRef: e.Indicator.ID,
 	}}
 	return e
@@ -144,7 +144,7 @@ func TestBundleTakesAnIDOnce(t *testing.T) {
 
 	v := fullVerdict()
 	require.True(t, b.Add(ctim.Entities{Verdict: v, Judgements: e.Judgements}))
-	v.Disposition = ctim.DispositionClean
+	v.Disposition = 1
 	require.True(t, b.Add(ctim.Entities{Verdict: v}))
 	assert.Equal(t, 1, b.Count(ctim.KindVerdict), "one verdict for an observable")
 	assert.Equal(t, 1, b.Count(ctim.KindJudgement))
@@ -232,8 +232,8 @@ func ExampleBundle() {
 	b := ctim.NewBundle(30 << 20)
 	b.Add(ctim.Entities{Verdict: &ctim.Verdict{
 		Type:            ctim.KindVerdict,
-		Disposition:     ctim.DispositionClean,
-		DispositionName: ctim.DispositionClean.Name(),
+		Disposition:     1,
+		DispositionName: "Clean",
 		Observable: ctim.Observable{Type: ctim.ObservableMD5,
 			Value: "0123456789abcdef0123456789abcdef"},
 	}})

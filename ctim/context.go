@@ -47,6 +47,6 @@ type Traffic struct {
 	SourcePort          int    `json:"source_port"`
 	DestinationIP       string `json:"destination_ip"`
 	DestinationPort     int    `json:"destination_port"`
-	Direction           string `json:"direction"`
+	Direction           string `json:"direction"` // "incoming" or "outgoing"
 	DestinationHostName string `json:"destination_host_name,omitzero"`
 }

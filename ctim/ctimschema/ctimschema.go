@@ -27,46 +27,32 @@ const (
 
 // compiled is every definition of the schemas by name, compiled at the first call. Of two of one name, that
 // of the tiles is kept, which refers to the other one.
-var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
+var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(jsonschema.SchemeURLLoader{}) // nothing is ever fetched
 	c.AssertFormat()
-	places := make(map[string]string)
+	all := make(map[string]*jsonschema.Schema)
 	for _, schema := range [...]string{ctim.Schema(), tiles} {
 		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
-		if err != nil {
-			return nil, err
-		}
 		root, _ := doc.(map[string]any)
 		id, _ := root["$id"].(string)
-		if err := c.AddResource(id, doc); err != nil {
-			return nil, err
+		if err = errors.Join(err, c.AddResource(id, doc)); err != nil {
+			panic(err) // both schemas are our own
 		}
 		defs, _ := root["$defs"].(map[string]any)
 		for name := range defs {
-			places[name] = id + "#/$defs/" + name
+			all[name] = c.MustCompile(id + "#/$defs/" + name)
 		}
 	}
-	all := make(map[string]*jsonschema.Schema, len(places))
-	for name, place := range places {
-		var err error
-		if all[name], err = c.Compile(place); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return all
 })
 
 // Validate checks a JSON document against a definition of the schemas, such as "ObserveResponse",
 // "DeliberateResponse", "HealthResponse", "ReferResponse" or "TileDataResponse". Formats are asserted. The
 // error has one line for each violation, a JSON pointer and what is wrong there, and names ten at most.
 func Validate(def string, doc []byte) error {
-	all, err := compiled()
-	if err != nil {
-		return fmt.Errorf("compile the CTIM schema: %w", err)
-	}
-	s, ok := all[def]
-	if !ok {
+	s := compiled()[def]
+	if s == nil {
 		return fmt.Errorf("the CTIM schema has no definition %q", def)
 	}
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))

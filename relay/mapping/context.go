@@ -6,14 +6,14 @@ import (
 	"qualysrelay.example/ctim"
 )
 
-// context tells the event in CTIM's own terms, or is nil where a field that CTIM requires is missing, or
-// where CTIM has nothing for what was done: it knows no event for a process that ended.
+// context tells the event in CTIM's own terms, or is nil where a field that CTIM requires is missing or CTIM
+// has nothing for what was done: it knows no event for a process that ended.
 func (m *Mapper) context() *ctim.Context {
 	e := m.contextEvent()
-	did := action(m.event.Action)
 	if e.ProcessName == "" || e.ProcessID == 0 {
 		return nil
 	}
+	did := actions[upper(m.event.Action)]
 	var c ctim.Context
 	var list *[]ctim.ContextEvent
 	switch f, p, r := m.file, m.process, m.registry; m.noun {
@@ -33,7 +33,7 @@ func (m *Mapper) context() *ctim.Context {
 	case "Process":
 		e.ProcessArgs, e.ParentProcessID = ctim.Med(p.Arguments), p.ParentPID
 		e.ProcessHash = m.processHashes.hash(m.asked).Value
-		if did == "" || did == "create" || did == "run" {
+		if did == "none" || did == "create" || did == "run" {
 			list, e.Type = &c.ProcessCreate, "ProcessCreateEvent"
 		}
 	case "Network":
@@ -75,64 +75,48 @@ func (m *Mapper) contextEvent() ctim.ContextEvent {
 	return e
 }
 
-// action is what an event did to its object. Qualys publishes no list of actions: one that is not known
-// is not guessed at.
-func action(name string) string {
-	switch strings.ToUpper(strings.TrimSpace(name)) {
-	case "":
-		return ""
-	case "CREATED", "CREATE":
-		return "create"
-	case "DELETED", "DELETE":
-		return "delete"
-	case "MODIFIED", "MODIFY", "WRITTEN", "WRITE", "SET":
-		return "modify"
-	case "STARTED", "START", "RUNNING":
-		return "run"
-	}
-	return "unknown"
+// actions are what an event did to its object. Qualys publishes no list of them: one that is not known is
+// not guessed at.
+var actions = map[string]string{
+	"":        "none",
+	"CREATED": "create", "CREATE": "create",
+	"DELETED": "delete", "DELETE": "delete",
+	"MODIFIED": "modify", "MODIFY": "modify", "WRITTEN": "modify", "WRITE": "modify", "SET": "modify",
+	"STARTED": "run", "START": "run", "RUNNING": "run",
 }
+
+// protocols that have ports, by IANA's numbers.
+var protocols = map[string]int{
+	"TCP": 6, "TCP6": 6, "TCPV6": 6, "6": 6, "UDP": 17, "UDP6": 17, "UDPV6": 17, "17": 17,
+}
+
+var directions = map[string]string{
+	"OUT": "outgoing", "OUTBOUND": "outgoing", "OUTGOING": "outgoing",
+	"IN": "incoming", "INBOUND": "incoming", "INCOMING": "incoming",
+}
+
+func upper(s string) string { return strings.ToUpper(strings.TrimSpace(s)) }
 
 // traffic is the event's connection, or nil where something is not known: CTIM wants all of both ends,
 // the protocol and the direction.
 func (m *Mapper) traffic() *ctim.Traffic {
 	n := m.network
-	if !isPort(n.LocalPort) || !isPort(n.RemotePort) {
+	isPort := func(n int64) bool { return n > 0 && n < 1<<16 }
+	t := ctim.Traffic{
+		Protocol: protocols[upper(n.Protocol)], Direction: directions[upper(n.Direction)],
+		SourceIP:   m.observable(ctim.ObservableIP, n.LocalIP).Value,
+		SourcePort: int(n.LocalPort), DestinationPort: int(n.RemotePort),
+		DestinationIP: m.observable(ctim.ObservableIP, n.RemoteIP).Value,
+	}
+	if !isPort(n.LocalPort) || !isPort(n.RemotePort) || t.SourceIP == "" || t.DestinationIP == "" ||
+		t.Protocol == 0 || t.Direction == "" {
 		return nil
 	}
-	local := m.observable(ctim.ObservableIP, n.LocalIP).Value
-	remote := m.observable(ctim.ObservableIP, n.RemoteIP).Value
-	protocol := protocolNumber(n.Protocol)
-	if local == "" || remote == "" || protocol == 0 {
-		return nil
+	if t.Direction == "incoming" {
+		t.SourceIP, t.DestinationIP = t.DestinationIP, t.SourceIP
+		t.SourcePort, t.DestinationPort = t.DestinationPort, t.SourcePort
+	} else {
+		t.DestinationHostName = m.observable(ctim.ObservableDomain, n.RemoteDNS).Value
 	}
-	switch strings.ToUpper(strings.TrimSpace(n.Direction)) {
-	case "OUT", "OUTBOUND", "OUTGOING":
-		return &ctim.Traffic{
-			Protocol: protocol, Direction: ctim.DirectionOutgoing,
-			SourceIP: local, SourcePort: int(n.LocalPort),
-			DestinationIP: remote, DestinationPort: int(n.RemotePort),
-			DestinationHostName: m.observable(ctim.ObservableDomain, n.RemoteDNS).Value,
-		}
-	case "IN", "INBOUND", "INCOMING":
-		return &ctim.Traffic{
-			Protocol: protocol, Direction: ctim.DirectionIncoming,
-			SourceIP: remote, SourcePort: int(n.RemotePort),
-			DestinationIP: local, DestinationPort: int(n.LocalPort),
-		}
-	}
-	return nil
-}
-
-func isPort(n int64) bool { return n > 0 && n < 1<<16 }
-
-// protocolNumber is the IANA number of a protocol that has ports, or 0.
-func protocolNumber(s string) int {
-	switch strings.ToUpper(strings.TrimSpace(s)) {
-	case "TCP", "TCP6", "TCPV6", "6":
-		return 6
-	case "UDP", "UDP6", "UDPV6", "17":
-		return 17
-	}
-	return 0
+	return &t
 }

@@ -11,20 +11,6 @@ import (
 // priority of every judgement: CTIM keeps more than 90 for people and curated lists.
 const priority = 90
 
-// disposition of a verdict, and its confidence. A remediated file was malicious: that it was dealt with
-// is told by the sighting's resolution. A verdict that we do not know is no better than UNKNOWN.
-func (v verdict) disposition() (ctim.Disposition, ctim.Confidence) {
-	switch v {
-	case known:
-		return ctim.DispositionClean, ctim.ConfidenceHigh
-	case malicious, remediated:
-		return ctim.DispositionMalicious, ctim.ConfidenceHigh
-	case suspicious:
-		return ctim.DispositionSuspicious, ctim.ConfidenceMedium
-	}
-	return ctim.DispositionUnknown, ctim.ConfidenceLow
-}
-
 // judgements has one judgement for each entry of indicator2 that is about a file whose hash is known.
 // Entries that say the same are one judgement.
 func (m *Mapper) judgements() []*ctim.Judgement {
@@ -36,9 +22,9 @@ func (m *Mapper) judgements() []*ctim.Judgement {
 			continue
 		}
 		reason := ctim.Short(strings.TrimSpace(entry.ThreatName))
-		d, c := verdictOf(entry).disposition()
+		v := verdicts[verdictOf(entry)]
 		id := ctim.DerivedID(ctim.KindJudgement,
-			m.key, string(o.Type), o.Value, d.Name(), string(c), string(m.severity), reason)
+			m.key, string(o.Type), o.Value, v.dispositionName, string(v.confidence), string(m.severity), reason)
 		if slices.ContainsFunc(out, func(j *ctim.Judgement) bool { return j.ID == id }) {
 			continue
 		}
@@ -49,10 +35,10 @@ func (m *Mapper) judgements() []*ctim.Judgement {
 		out = append(out, &ctim.Judgement{
 			Base:            m.base(ctim.KindJudgement, id),
 			Observable:      o,
-			Disposition:     d,
-			DispositionName: d.Name(),
+			Disposition:     v.disposition,
+			DispositionName: v.dispositionName,
 			Priority:        priority,
-			Confidence:      c,
+			Confidence:      v.confidence,
 			Severity:        m.severity,
 			Reason:          reason,
 			ValidTime:       valid,

@@ -30,9 +30,15 @@ import (
 	"qualysrelay.example/qualys"
 )
 
-// source is the name of the source in every entity. Cisco's own relay for this product used it, and XDR
-// users filter by it.
-const source = "Qualys IOC"
+const (
+	// source is the name of the source in every entity. Cisco's own relay for this product used it, and
+	// XDR users filter by it.
+	source = "Qualys IOC"
+	// endpoint is the sensor of every sighting and the type of every target: Qualys's agent sits there.
+	endpoint = "endpoint"
+	// amber keeps what is ours inside the organisation that asked (Traffic Light Protocol).
+	amber = "amber"
+)
 
 // Mapper maps the events that were found for one observable. It keeps what they share, and the memory for
 // the one that is being mapped. It is not safe for concurrent use.
@@ -93,9 +99,6 @@ func New(o ctim.Observable, huntingURL string) *Mapper {
 // Map turns one event into entities. Relationships join entities of the result only. The event is not
 // changed; results share values, which nobody may change.
 func (m *Mapper) Map(e *qualys.Event) ctim.Entities {
-	if e == nil {
-		return ctim.Entities{}
-	}
 	m.read(e)
 	out := ctim.Entities{Sighting: m.sighting(), Indicator: m.indicator(), Judgements: m.judgements()}
 	out.Relationships = relationships(out)
@@ -139,7 +142,7 @@ func copied[T any](to, from *T) *T {
 
 // base is what every entity has. A relationship has nothing more: it is most of an answer's documents.
 func base(k ctim.Kind, id string) ctim.Base {
-	return ctim.Base{ID: id, Type: k, SchemaVersion: ctim.SchemaVersion, TLP: ctim.TLPAmber, Source: source}
+	return ctim.Base{ID: id, Type: k, SchemaVersion: ctim.SchemaVersion, TLP: amber, Source: source}
 }
 
 // base is what the sighting, the indicator and the judgements have.
@@ -155,9 +158,9 @@ func (m *Mapper) indicator() *ctim.Indicator {
 	if m.level == "" {
 		return nil
 	}
-	confidence := ctim.ConfidenceHigh // as the judgements have it: what Qualys only suspects is Medium
+	confidence := ctim.Confidence("High") // as the judgements have it: what Qualys only suspects is Medium
 	if strings.HasPrefix(m.level, "Suspicious") {
-		confidence = ctim.ConfidenceMedium
+		confidence = "Medium"
 	}
 	// The noun is that of the event's type: the score encoded the type before 2021 and no longer does.
 	title := " event"
@@ -200,14 +203,14 @@ func relationships(e ctim.Entities) []ctim.Relationship {
 	}
 	for _, j := range e.Judgements {
 		if e.Indicator != nil {
-			join(j.ID, ctim.RelationshipBasedOn, e.Indicator.ID)
+			join(j.ID, "based-on", e.Indicator.ID)
 		}
 		if e.Sighting != nil {
-			join(e.Sighting.ID, ctim.RelationshipBasedOn, j.ID)
+			join(e.Sighting.ID, "based-on", j.ID)
 		}
 	}
 	if e.Sighting != nil && e.Indicator != nil {
-		join(e.Sighting.ID, ctim.RelationshipSightingOf, e.Indicator.ID)
+		join(e.Sighting.ID, "sighting-of", e.Indicator.ID)
 	}
 	return out
 }

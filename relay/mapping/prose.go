@@ -35,18 +35,17 @@ func clean(s string, n int) string {
 	if len(s) <= n && !strings.ContainsFunc(s, isSpecial) { // nearly every value
 		return s
 	}
-	var out []rune
-	for _, r := range s {
-		if len(out) == n {
-			return string(out) + "…"
-		}
+	runes := []rune(s)
+	if len(runes) > n {
+		runes = append(runes[:n], '…')
+	}
+	for i, r := range runes {
 		// Joiners are part of words in some scripts.
 		if r != '\u200C' && r != '\u200D' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
-			r = utf8.RuneError
+			runes[i] = utf8.RuneError
 		}
-		out = append(out, r)
 	}
-	return string(out)
+	return string(runes)
 }
 
 func word(s string) string { return clean(s, maxWord) }
@@ -108,15 +107,14 @@ func object(e *qualys.Event) string {
 	case n != nil:
 		ip := first(n.RemoteIP)
 		remote := first(n.RemoteDNS, ip)
-		if ip != "" && ip != remote {
-			ip = " (" + word(ip) + ")"
-		} else {
-			ip = ""
-		}
 		if remote != "" && process != "" {
 			process += " to "
 		}
-		return process + word(remote) + ip
+		process += word(remote)
+		if ip != "" && ip != remote {
+			process += " (" + word(ip) + ")"
+		}
+		return process
 	case r != nil:
 		return word(first(r.Key, r.ValueName))
 	case e.Process != nil:

@@ -29,16 +29,27 @@ const (
 	malicious
 )
 
+// verdicts as Qualys names them and as CTIM does. A remediated file was malicious: that it was dealt with is
+// told by the sighting's resolution.
+var verdicts = [...]struct {
+	name            string
+	disposition     ctim.Disposition
+	dispositionName string
+	confidence      ctim.Confidence
+}{
+	known:      {"KNOWN", 1, "Clean", "High"},
+	unknown:    {"UNKNOWN", 5, "Unknown", "Low"},
+	remediated: {"REMEDIATED", 2, "Malicious", "High"},
+	suspicious: {"SUSPICIOUS", 3, "Suspicious", "Medium"},
+	malicious:  {"MALICIOUS", 2, "Malicious", "High"},
+}
+
 func verdictOf(entry *qualys.Indicator) verdict {
-	switch strings.ToUpper(strings.TrimSpace(entry.Verdict)) {
-	case "KNOWN":
-		return known
-	case "REMEDIATED":
-		return remediated
-	case "SUSPICIOUS":
-		return suspicious
-	case "MALICIOUS":
-		return malicious
+	name := upper(entry.Verdict)
+	for v := range verdicts {
+		if verdicts[v].name == name {
+			return verdict(v)
+		}
 	}
 	return unknown
 }
@@ -79,17 +90,17 @@ func score(e *qualys.Event) qualys.Score {
 func rating(s qualys.Score, v verdict) (severity ctim.Severity, level string) {
 	switch {
 	case !rated(s):
-		return ctim.SeverityUnknown, ""
+		return "Unknown", ""
 	case s.Value == 0:
-		severity, level = ctim.SeverityNone, "Known Good"
+		severity, level = "None", "Known Good"
 	case s.Value == 1:
-		severity, level = ctim.SeverityHigh, "Remediated"
+		severity, level = "High", "Remediated"
 	case s.Value <= 4:
-		severity, level = ctim.SeverityLow, "Suspicious Low"
+		severity, level = "Low", "Suspicious Low"
 	case s.Value <= 7:
-		severity, level = ctim.SeverityMedium, "Suspicious Medium"
+		severity, level = "Medium", "Suspicious Medium"
 	default:
-		severity, level = ctim.SeverityHigh, "Malicious"
+		severity, level = "High", "Malicious"
 	}
 	if v == malicious {
 		level = "Malicious"

@@ -19,12 +19,12 @@ func (m *Mapper) sighting() *ctim.Sighting {
 		Base:             base,
 		Title:            ctim.Short(m.title()),
 		Description:      ctim.Long(m.description()),
-		Confidence:       ctim.ConfidenceHigh,
+		Confidence:       "High",
 		Count:            1,
 		Internal:         true,
 		Severity:         m.severity,
 		Resolution:       m.resolution(),
-		Sensor:           ctim.SensorEndpoint,
+		Sensor:           endpoint,
 		ObservedTime:     observed,
 		ActivityInterval: observed,
 		Observables:      m.observables,
@@ -40,9 +40,9 @@ func (m *Mapper) sighting() *ctim.Sighting {
 func (m *Mapper) resolution() string {
 	isOne := m.score.Known && m.score.Value == 1
 	if m.verdict == remediated || isOne && m.verdict < remediated {
-		return ctim.ResolutionContained
+		return "contained"
 	}
-	return ctim.ResolutionDetected
+	return "detected"
 }
 
 // targets is the endpoint, or nothing where no field identifies one.
@@ -66,7 +66,7 @@ func (m *Mapper) targets() []ctim.Target {
 		return nil
 	}
 	return []ctim.Target{{
-		Type: ctim.SensorEndpoint, Observables: out, ObservedTime: ctim.ObservedTime{Start: m.time},
+		Type: endpoint, Observables: out, ObservedTime: ctim.ObservedTime{Start: m.time},
 		OS: first(a.FullOSName, a.Platform),
 	}}
 }
@@ -79,15 +79,16 @@ func (m *Mapper) relations() []ctim.Relation {
 			out = addOnce(out, ctim.Relation{Origin: source, Relation: relation, Source: from, Related: to})
 		}
 	}
-	// A name and a path belong to each hash of a file.
+	// A name and a path belong to each hash of a file. CTIM's list lacks these two relations, but XDR users
+	// know them well.
 	addFile := func(name, path string, hashes ...ctim.Observable) {
 		fileName := m.observable(ctim.ObservableFileName, name)
 		filePath := m.observable(ctim.ObservableFilePath, path)
 		for _, hash := range hashes {
-			add(fileName, ctim.RelationFileNameOf, hash)
+			add(fileName, "File_Name_Of", hash)
 		}
 		for _, hash := range hashes {
-			add(filePath, ctim.RelationFilePathOf, hash)
+			add(filePath, "File_Path_Of", hash)
 		}
 	}
 	if m.event.File != nil {
@@ -101,10 +102,10 @@ func (m *Mapper) relations() []ctim.Relation {
 		domain := m.observable(ctim.ObservableDomain, m.network.RemoteDNS)
 		name := m.observable(ctim.ObservableProcessName, m.process.Name)
 		for _, from := range [...]ctim.Observable{name, ran.sha256} {
-			add(from, ctim.RelationConnectedTo, ip)
-			add(from, ctim.RelationConnectedTo, domain)
+			add(from, "Connected_To", ip)
+			add(from, "Connected_To", domain)
 		}
-		add(domain, ctim.RelationResolvedTo, ip)
+		add(domain, "Resolved_To", ip)
 	case m.noun == "Process":
 		addFile(baseName(path), path, ran.sha256, ran.md5)
 	default: // of a process that only acted, one hash will do
