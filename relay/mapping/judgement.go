@@ -15,8 +15,8 @@ const priority = 90
 // Entries that say the same are one judgement.
 func (m *Mapper) judgements() []*ctim.Judgement {
 	var out []*ctim.Judgement
-	for i := range m.event.Indicators {
-		entry := &m.event.Indicators[i]
+	for i := range m.entries {
+		entry := &m.entries[i]
 		o := m.judged(entry)
 		if o.Value == "" {
 			continue

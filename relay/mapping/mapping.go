@@ -50,8 +50,11 @@ type Mapper struct {
 	references  []ctim.ExternalReference
 	tables      map[bool]*ctim.DataTable // of events of the current state, and of others
 
-	event    qualys.Event // a copy, in which the asked observable is written as it was asked
-	file     qualys.File  // what event points to, each zero where it has none
+	// Copies, in which the asked observable is written as it was asked. What the event points to is in the
+	// fields behind it, each zero where it has none.
+	event    qualys.Event
+	entries  []qualys.Indicator
+	file     qualys.File
 	process  qualys.Process
 	actor    qualys.Actor
 	network  qualys.Network
@@ -107,12 +110,9 @@ func (m *Mapper) Map(e *qualys.Event) ctim.Entities {
 
 // read takes e in, and what several entities need of it.
 func (m *Mapper) read(e *qualys.Event) {
-	entries := append(m.event.Indicators[:0], e.Indicators...)
-	m.event = *e
-	m.event.Indicators = entries
-	m.event.File, m.event.Process = copied(&m.file, e.File), copied(&m.process, e.Process)
-	m.event.Actor, m.event.Network = copied(&m.actor, e.Actor), copied(&m.network, e.Network)
-	m.event.Registry = copied(&m.registry, e.Registry)
+	m.event, m.entries = *e, append(m.entries[:0], e.Indicators...)
+	m.file, m.process, m.actor = value(e.File), value(e.Process), value(e.Actor)
+	m.network, m.registry = value(e.Network), value(e.Registry)
 	m.respell()
 	m.fileHashes = m.hashes(m.file.SHA256, m.file.MD5)
 	m.processHashes = m.hashes(m.process.SHA256, m.process.MD5)
@@ -125,19 +125,17 @@ func (m *Mapper) read(e *qualys.Event) {
 	m.time = ctim.TimeOf(e.Time)
 	m.timestamp = cmp.Or(ctim.TimeOf(e.ProcessedTime), m.time)
 	m.noun = nounOf(e)
-	m.worst, m.verdict = worst(entries)
+	m.worst, m.verdict = worst(m.entries)
 	m.score = score(e)
 	m.severity, m.level = rating(m.score, m.verdict)
 }
 
-// copied is to with the value of from, or nil, and to zero, where that is nil.
-func copied[T any](to, from *T) *T {
-	if from == nil {
-		*to = *new(T)
-		return nil
+// value is what p points to, zero where it is nil.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
 	}
-	*to = *from
-	return to
+	return v
 }
 
 // base is what every entity has. A relationship has nothing more: it is most of an answer's documents.
@@ -165,7 +163,7 @@ func (m *Mapper) indicator() *ctim.Indicator {
 	// The noun is that of the event's type: the score encoded the type before 2021 and no longer does.
 	title := " event"
 	if m.noun != "" {
-		title = " " + m.noun + title
+		title = " " + m.noun + " event"
 	}
 	return &ctim.Indicator{
 		Base:        m.base(ctim.KindIndicator, ctim.NewID(ctim.KindIndicator, m.key)),
@@ -181,9 +179,9 @@ func (m *Mapper) indicator() *ctim.Indicator {
 
 // tags are the names that Qualys gave to the threat, each once.
 func (m *Mapper) tags() []string {
-	out := make([]string, 0, 3*len(m.event.Indicators))
-	for i := range m.event.Indicators {
-		entry := &m.event.Indicators[i]
+	out := make([]string, 0, 3*len(m.entries))
+	for i := range m.entries {
+		entry := &m.entries[i]
 		for _, name := range [...]string{entry.ThreatName, entry.FamilyName, entry.Category} {
 			if name = ctim.Short(strings.TrimSpace(name)); name != "" {
 				out = addOnce(out, name)

@@ -75,8 +75,8 @@ func (m *Mapper) respell() {
 		}
 	}
 	fix(ctim.ObservableSHA256, &m.file.SHA256, &m.process.SHA256)
-	for i := range m.event.Indicators {
-		fix(ctim.ObservableSHA256, &m.event.Indicators[i].SHA256)
+	for i := range m.entries {
+		fix(ctim.ObservableSHA256, &m.entries[i].SHA256)
 	}
 	fix(ctim.ObservableMD5, &m.file.MD5, &m.process.MD5)
 	fix(ctim.ObservableFileName, &m.file.Name)

@@ -53,36 +53,36 @@ func word(s string) string { return clean(s, maxWord) }
 // Row is the event as cells of a Markdown table: the host ("" where it is not named), and what happened to
 // what. Both are code spans; the bar, which would end the cell, is shown as ¦.
 func Row(e *qualys.Event) (host, what string) {
-	var title prose
-	title.title(e, "")
+	var m Mapper
+	m.read(e)
 	cell := func(s string) string {
 		var p prose
 		p.value("", strings.ReplaceAll(s, "|", "¦"))
 		return string(p)
 	}
-	return cell(hostOf(e)), cell(string(title))
+	return cell(m.host()), cell(m.title(""))
 }
 
-// hostOf is the host's name, "" where there is none.
-func hostOf(e *qualys.Event) string { return first(e.Asset.NetBIOSName, e.Asset.HostName) }
+// host is the endpoint's name, "" where there is none.
+func (m *Mapper) host() string { return first(m.event.Asset.NetBIOSName, m.event.Asset.HostName) }
 
 // title is what happened, where if host is not empty, and to what: "File created on WS-07: invoice.exe".
-func (p *prose) title(e *qualys.Event, host string) {
-	noun := nounOf(e)
-	subject := word(first(noun, e.Type, "Event"))
-	switch noun {
+func (m *Mapper) title(host string) string {
+	subject := word(first(m.noun, m.event.Type, "Event"))
+	switch m.noun {
 	case "Network":
 		subject = "Network connection"
 	case "Registry":
 		subject = "Registry key"
 	}
-	action := first(strings.ReplaceAll(e.Action, "_", " "))
+	p := m.text[:0]
+	action := first(strings.ReplaceAll(m.event.Action, "_", " "))
 	switch {
 	case strings.Contains(action, " "): // the name of what detected it, such as "Anti-Exploit protection"
 		p.say(word(action))
 	case action != "":
 		p.say(subject, " ", word(strings.ToLower(action)))
-	case noun != "Network" && first(e.Type) != "":
+	case m.noun != "Network" && first(m.event.Type) != "":
 		p.say(subject, " event")
 	default:
 		p.say(subject)
@@ -90,21 +90,20 @@ func (p *prose) title(e *qualys.Event, host string) {
 	if host != "" {
 		p.say(" on ", word(host))
 	}
-	if object := object(e); object != "" {
+	if object := m.object(); object != "" {
 		p.say(": ", object)
 	}
+	m.text = p
+	return string(p)
 }
 
 // object is the shortest name of what the event is about.
-func object(e *qualys.Event) string {
-	process := ""
-	if p := e.Process; p != nil {
-		process = word(first(p.Name, baseName(p.FullPath)))
-	}
-	switch f, n, r := e.File, e.Network, e.Registry; {
-	case f != nil:
+func (m *Mapper) object() string {
+	process := word(first(m.process.Name, baseName(m.process.FullPath)))
+	switch f, n := m.file, m.network; {
+	case m.event.File != nil:
 		return word(first(f.Name, baseName(f.FullPath), f.SHA256, f.MD5))
-	case n != nil:
+	case m.event.Network != nil:
 		ip := first(n.RemoteIP)
 		remote := first(n.RemoteDNS, ip)
 		if remote != "" && process != "" {
@@ -115,12 +114,10 @@ func object(e *qualys.Event) string {
 			process += " (" + word(ip) + ")"
 		}
 		return process
-	case r != nil:
-		return word(first(r.Key, r.ValueName))
-	case e.Process != nil:
-		return first(process, word(e.Process.SHA256))
+	case m.event.Registry != nil:
+		return word(first(m.registry.Key, m.registry.ValueName))
 	}
-	return ""
+	return first(process, word(m.process.SHA256))
 }
 
 // prose is Markdown in the making.
@@ -148,14 +145,6 @@ func (p *prose) numbered(before, s, unit string, n int64) {
 	if p.value(before, s) && n != 0 {
 		p.say(" (", unit, " ", strconv.FormatInt(n, 10), ")")
 	}
-}
-
-// title of the sighting.
-func (m *Mapper) title() string {
-	p := m.text[:0]
-	p.title(&m.event, hostOf(&m.event))
-	m.text = p
-	return string(p)
 }
 
 // indicatorDescription tells what the rating is and rests on. It does not depend on what was asked.
@@ -211,7 +200,7 @@ func (m *Mapper) description() string {
 // verdicts has a line for each entry of indicator2: the verdict and the threat's names, and the score and
 // the file where they are not the event's own.
 func (m *Mapper) verdicts(p *prose) {
-	entries := m.event.Indicators
+	entries := m.entries
 	for i := range entries {
 		if i == maxVerdicts {
 			p.say("\n- and ", strconv.Itoa(len(entries)-maxVerdicts), " more verdicts")

@@ -17,7 +17,7 @@ func (m *Mapper) sighting() *ctim.Sighting {
 	base.ExternalReferences = m.references
 	return &ctim.Sighting{
 		Base:             base,
-		Title:            ctim.Short(m.title()),
+		Title:            ctim.Short(m.title(m.host())),
 		Description:      ctim.Long(m.description()),
 		Confidence:       "High",
 		Count:            1,
@@ -91,17 +91,15 @@ func (m *Mapper) relations() []ctim.Relation {
 			add(filePath, "File_Path_Of", hash)
 		}
 	}
-	if m.event.File != nil {
-		name := first(m.file.Name, baseName(m.file.FullPath))
-		addFile(name, m.file.FullPath, m.fileHashes.sha256, m.fileHashes.md5)
-	}
+	name := first(m.file.Name, baseName(m.file.FullPath))
+	addFile(name, m.file.FullPath, m.fileHashes.sha256, m.fileHashes.md5)
 	path, ran := m.process.FullPath, m.processHashes
 	switch {
 	case m.event.Network != nil:
 		ip := m.observable(ctim.ObservableIP, m.network.RemoteIP)
 		domain := m.observable(ctim.ObservableDomain, m.network.RemoteDNS)
-		name := m.observable(ctim.ObservableProcessName, m.process.Name)
-		for _, from := range [...]ctim.Observable{name, ran.sha256} {
+		process := m.observable(ctim.ObservableProcessName, m.process.Name)
+		for _, from := range [...]ctim.Observable{process, ran.sha256} {
 			add(from, "Connected_To", ip)
 			add(from, "Connected_To", domain)
 		}
