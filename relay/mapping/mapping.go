@@ -48,7 +48,7 @@ type Mapper struct {
 	huntingURL  string // legal, or empty
 	observables []ctim.Observable
 	references  []ctim.ExternalReference
-	tables      map[bool]*ctim.DataTable // of events of the current state, and of others
+	data        ctim.DataTable // its one cell is the event's
 
 	// Copies, in which the asked observable is written as it was asked. What the event points to is in the
 	// fields behind it, each zero where it has none.
@@ -73,23 +73,24 @@ type Mapper struct {
 	severity  ctim.Severity
 	level     string // see rating; "" where the event has no known score
 
-	text prose // scratch
+	// Memory of the last result and of its texts, used again.
+	lastSighting      ctim.Sighting
+	lastIndicator     ctim.Indicator
+	lastRelationships []ctim.Relationship
+	text              prose
 }
 
 // New makes the mapper of o. huntingURL is the page of the Qualys console that shows the search; where it
 // is empty or not a URL that CTIM accepts, the entities do without.
 func New(o ctim.Observable, huntingURL string) *Mapper {
-	table := func(active string) *ctim.DataTable {
-		return &ctim.DataTable{
-			Columns:  []ctim.Column{{Name: "Active", Type: "string"}}, // CTIM has no boolean type
-			Rows:     [][]string{{active}},
-			RowCount: 1,
-		}
-	}
 	m := &Mapper{
 		asked: o, normal: o.Normal(), huntingURL: ctim.URI(huntingURL), observables: []ctim.Observable{o},
-		tables: map[bool]*ctim.DataTable{true: table("True"), false: table("False")},
-		text:   make(prose, 0, 512),
+		data: ctim.DataTable{
+			Columns:  []ctim.Column{{Name: "Active", Type: "string"}}, // CTIM has no boolean type
+			Rows:     [][]string{{""}},
+			RowCount: 1,
+		},
+		text: make(prose, 0, 512),
 	}
 	if m.huntingURL != "" {
 		m.references = []ctim.ExternalReference{{
@@ -100,11 +101,11 @@ func New(o ctim.Observable, huntingURL string) *Mapper {
 }
 
 // Map turns one event into entities. Relationships join entities of the result only. The event is not
-// changed; results share values, which nobody may change.
+// changed. Apart from the judgements, the result holds until the next event is mapped.
 func (m *Mapper) Map(e *qualys.Event) ctim.Entities {
 	m.read(e)
 	out := ctim.Entities{Sighting: m.sighting(), Indicator: m.indicator(), Judgements: m.judgements()}
-	out.Relationships = relationships(out)
+	out.Relationships = m.relationships(out)
 	return out
 }
 
@@ -165,7 +166,7 @@ func (m *Mapper) indicator() *ctim.Indicator {
 	if m.noun != "" {
 		title = " " + m.noun + " event"
 	}
-	return &ctim.Indicator{
+	m.lastIndicator = ctim.Indicator{
 		Base:        m.base(ctim.KindIndicator, ctim.NewID(ctim.KindIndicator, m.key)),
 		Title:       m.level + title,
 		Description: ctim.Long(m.indicatorDescription()),
@@ -175,11 +176,12 @@ func (m *Mapper) indicator() *ctim.Indicator {
 		ValidTime:   ctim.ValidTime{Start: m.time},
 		Tags:        m.tags(),
 	}
+	return &m.lastIndicator
 }
 
 // tags are the names that Qualys gave to the threat, each once.
 func (m *Mapper) tags() []string {
-	out := make([]string, 0, 3*len(m.entries))
+	out := m.lastIndicator.Tags[:0]
 	for i := range m.entries {
 		entry := &m.entries[i]
 		for _, name := range [...]string{entry.ThreatName, entry.FamilyName, entry.Category} {
@@ -191,8 +193,8 @@ func (m *Mapper) tags() []string {
 	return out
 }
 
-func relationships(e ctim.Entities) []ctim.Relationship {
-	out := make([]ctim.Relationship, 0, 2*len(e.Judgements)+1)
+func (m *Mapper) relationships(e ctim.Entities) []ctim.Relationship {
+	out := slices.Grow(m.lastRelationships[:0], 2*len(e.Judgements)+1)
 	join := func(from, kind, to string) {
 		id := ctim.DerivedID(ctim.KindRelationship, kind, from, to)
 		out = append(out, ctim.Relationship{
@@ -210,6 +212,7 @@ func relationships(e ctim.Entities) []ctim.Relationship {
 	if e.Sighting != nil && e.Indicator != nil {
 		join(e.Sighting.ID, "sighting-of", e.Indicator.ID)
 	}
+	m.lastRelationships = out
 	return out
 }
 

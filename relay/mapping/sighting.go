@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 
 	"qualysrelay.example/ctim"
@@ -12,10 +13,14 @@ func (m *Mapper) sighting() *ctim.Sighting {
 		return nil
 	}
 	observed := ctim.ObservedTime{Start: m.time, End: m.time}
+	m.data.Rows[0][0] = "False"
+	if m.event.Active {
+		m.data.Rows[0][0] = "True"
+	}
 	base := m.base(ctim.KindSighting,
 		ctim.DerivedID(ctim.KindSighting, m.key, string(m.asked.Type), m.asked.Value))
 	base.ExternalReferences = m.references
-	return &ctim.Sighting{
+	m.lastSighting = ctim.Sighting{
 		Base:             base,
 		Title:            ctim.Short(m.title(m.host())),
 		Description:      ctim.Long(m.description()),
@@ -30,9 +35,10 @@ func (m *Mapper) sighting() *ctim.Sighting {
 		Observables:      m.observables,
 		Targets:          m.targets(),
 		Relations:        m.relations(),
-		Data:             m.tables[m.event.Active],
+		Data:             &m.data,
 		Context:          m.context(),
 	}
+	return &m.lastSighting
 }
 
 // resolution is contained where Qualys dealt with what it found. One file that is still there as
@@ -73,7 +79,7 @@ func (m *Mapper) targets() []ctim.Target {
 
 // relations are the facts that the event states between observables, each once.
 func (m *Mapper) relations() []ctim.Relation {
-	out := make([]ctim.Relation, 0, 5)
+	out := slices.Grow(m.lastSighting.Relations[:0], 5)
 	add := func(from ctim.Observable, relation string, to ctim.Observable) {
 		if from.Value != "" && to.Value != "" {
 			out = addOnce(out, ctim.Relation{Origin: source, Relation: relation, Source: from, Related: to})
