@@ -758,6 +758,7 @@ func TestLongValuesStayWholeWhereCTIMLetsThem(t *testing.T) {
 func TestVerdictOfMappedEventsIsCTIM(t *testing.T) {
 	asked := observable(ctim.ObservableMD5, md5)
 	var js []*ctim.Judgement
+	m := mapping.New(asked, page) // its judgements outlast the next event
 	for _, e := range []*qualys.Event{
 		fileEvent(),
 		with(fileEvent(), func(e *qualys.Event) {
@@ -767,7 +768,7 @@ func TestVerdictOfMappedEventsIsCTIM(t *testing.T) {
 			e.ID, e.Time, e.Indicators[0].SHA256 = "F_another_file", e.Time.Add(2*time.Hour), otherSHA
 		}),
 	} {
-		js = append(js, mapping.New(asked, page).Map(e).Judgements...)
+		js = append(js, m.Map(e).Judgements...)
 	}
 	v, j := ctim.VerdictOf(asked, js)
 	require.NotNil(t, v)

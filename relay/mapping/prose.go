@@ -184,7 +184,8 @@ func (m *Mapper) description() string {
 		p.value("\n- Command line: ", command)
 	}
 	p.value("\n- User: ", m.process.UserName)
-	p.numbered("\n- Caused by: ", first(m.actor.ImageFullPath, m.actor.ProcessName), "process", m.actor.ProcessID)
+	actor := first(m.actor.ImageFullPath, m.actor.ProcessName)
+	p.numbered("\n- Caused by: ", actor, "process", m.actor.ProcessID)
 	p.value("\n- Connection: ", first(m.network.Direction)+" "+first(m.network.Protocol))
 	p.numbered("\n- Local: ", m.network.LocalIP, "port", m.network.LocalPort)
 	p.numbered("\n- Remote: ", m.network.RemoteIP, "port", m.network.RemotePort)
