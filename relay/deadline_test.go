@@ -126,9 +126,7 @@ func TestShutdownWritesPartialAnswers(t *testing.T) {
 		group.Go(func() { answers[i] = r.query("/observe/observables", "sha256", sha(1)) })
 	}
 	require.Eventually(t, func() bool {
-		r.relay.requests.mu.Lock()
-		defer r.relay.requests.mu.Unlock()
-		return r.relay.requests.inFlight == requests
+		return len(r.relay.requests.slots) == requests
 	}, testPatience, testTick)
 	require.NoError(t, r.fake.Wait(t.Context(), func(s qualystest.Stats) bool { return s.Searches > 1 }))
 	r.relay.requests.shut(t.Context(), 0)

@@ -25,9 +25,11 @@ const (
 // request is one HTTP request in its handler, and what its log line will tell.
 type request struct {
 	*http.Request
-	conn   *http.ResponseController
-	line   accesslog.Line
-	memory answerMemory
+	conn     *http.ResponseController
+	line     accesslog.Line
+	memory   answerMemory
+	account  Account // of the token
+	failures failures
 }
 
 // bareJSON is an answer without an envelope.
@@ -133,7 +135,7 @@ func (b *timedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// respond calls the endpoint and makes its answer. A panic in either becomes an error of ours.
+// respond verifies the token, calls the endpoint, and makes its answer. A panic becomes an error of ours.
 func (s *Service) respond(r *request, e endpoint) (status int, parts [][]byte) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -144,8 +146,26 @@ func (s *Service) respond(r *request, e endpoint) (status int, parts [][]byte) {
 		return envelope(r, nil, &statusError{http.StatusMethodNotAllowed,
 			"This endpoint takes " + e.method + " requests only.", "The request has another method."})
 	}
+	if e.access == withToken {
+		if err := s.authorize(r); err != nil {
+			return envelope(r, nil, err)
+		}
+	}
 	data, err := e.handle(s, r)
 	return envelope(r, data, err)
+}
+
+// authorize verifies the token of the request and makes an account of its claims.
+func (s *Service) authorize(r *request) error {
+	ctx, end := s.telemetry.Span(r.Context(), "key")
+	claims, err := s.verifier.Verify(ctx, r.Request)
+	end(err)
+	if err != nil {
+		return err
+	}
+	r.account, err = s.config.Account(claims)
+	r.line.Gateway = r.account.Tenant.Gateway
+	return err
 }
 
 // envelope makes the answer from what a handler returned. Data that is there stays, whatever failed
@@ -157,20 +177,25 @@ func envelope(r *request, data any, err error) (status int, parts [][]byte) {
 	if bare, ok := data.(bareJSON); ok {
 		return http.StatusOK, [][]byte{encode(bare.value)}
 	}
+	if err != nil {
+		r.fail(err, ctim.Observable{})
+	}
+	failed := r.failures.list
+	bundle, isBundle := data.(*ctim.Bundle)
 	parts = [][]byte{[]byte("{")}
-	switch data := data.(type) {
-	case nil:
-	case *ctim.Bundle:
-		parts = data.Parts(append(parts, []byte(`"data":`)))
+	switch {
+	case data == nil, isBundle && bundle.Empty() && len(failed) > 0: // not {}, which would mean "nothing found"
+	case isBundle:
+		parts = bundle.Parts(append(parts, []byte(`"data":`)))
 	default:
 		parts = append(parts, []byte(`"data":`), encode(data))
 	}
-	if list := errorsOf(err, r.line.Gateway); len(list) > 0 {
-		r.line.Errors, r.line.Panic = logged(list)
-		if data != nil {
+	if len(failed) > 0 {
+		r.line.Errors, r.line.Panic = logged(failed)
+		if len(parts) > 1 {
 			parts = append(parts, []byte(","))
 		}
-		parts = append(parts, []byte(`"errors":`), encode(list))
+		parts = append(parts, []byte(`"errors":`), encode(failed))
 	}
 	return http.StatusOK, append(parts, []byte("}"))
 }
