@@ -142,3 +142,21 @@ func TestShutdownWritesPartialAnswers(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(r.log.String(), "version 503") }, testPatience, testTick,
 		"what is turned away is logged, after its answer")
 }
+
+// TestAPartialAnswerMayBeLarge: what was found by the deadline is in the answer, though memory is no longer
+// waited for then.
+func TestAPartialAnswerMayBeLarge(t *testing.T) {
+	t.Parallel()
+	var events []qualystest.Event
+	for i := range 100 {
+		e := badFile(1).At(fmt.Sprintf("2026-03-%02dT10:%02d:00Z", 1+i/60, i%60)).Current()
+		events = append(events, e)
+	}
+	r := newRelay(t, events, "REQUEST_TIMEOUT", "1s")
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.HangBeforeHeader()})
+	a := r.query("/observe/observables", "sha256", sha(1))
+	assert.Equal(t, len(events), a.Data.Sightings.Count)
+	assert.Greater(t, len(a.body), freeAnswer)
+	require.Len(t, a.Errors, 1)
+	assert.Equal(t, lateAnswer, a.Errors[0].Message)
+}
