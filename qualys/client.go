@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // Options configure a Client. The zero value of each means its default.
@@ -51,7 +53,8 @@ type Client struct {
 	opts      Options
 	transport *http.Transport
 	tokens    tokens
-	largest   sync.Map // from a gateway to the most elements (int) that a page of it had
+	logins    singleflight.Group // by TenantKey
+	largest   sync.Map           // from a gateway to the most elements (int) that a page of it had
 }
 
 // NewClient returns a client. It starts nothing: connections and logins are made by the calls that need
@@ -182,10 +185,10 @@ func (c *Client) search(
 		}, read)
 		var e *Error
 		if !errors.As(err, &e) || e.Kind != KindUnauthorized {
-			c.tokens.accepted(key, bearer)
+			c.tokens.used(key, bearer, true)
 			return limits, err
 		}
-		if !c.tokens.refused(key, bearer) || !first {
+		if !c.tokens.used(key, bearer, false) || !first {
 			e.Kind = KindAccount
 			return RateLimits{}, e
 		}
