@@ -255,12 +255,12 @@ func (c *Client) exchange(
 	timer := time.AfterFunc(c.opts.BodyTimeout, func() { cancel(errBodyTimeout) })
 	defer timer.Stop()
 
-	memory := &grant{memory: c.opts.Memory, wait: c.opts.MemoryWait, limit: c.opts.MaxBody}
-	a := &answer{ctx: bodyCtx, body: resp.Body, grant: memory}
+	a := &answer{request: r, ctx: bodyCtx, resp: resp,
+		grant: &grant{memory: c.opts.Memory, wait: c.opts.MemoryWait, limit: c.opts.MaxBody}}
 	defer func() { call.Bytes = a.read }()
 	if resp.StatusCode/100 != 2 {
-		body, _ := readShort(a) // where it is late or cut, the status alone says what happened
-		return RateLimits{}, replyError(r.op, resp, body, "", r.secrets...)
+		body, _ := a.short() // where it is late or cut, the status alone says what happened
+		return RateLimits{}, a.refusal("", body)
 	}
 	limits = rateLimits(resp.Header)
 	if resp.StatusCode == http.StatusNoContent && r.op != OpLogin { // no events, to Qualys's own Splunk add-on
@@ -270,21 +270,21 @@ func (c *Client) exchange(
 		return limits, nil
 	}
 	a.grant.release()
-	ours, isOurs := errors.AsType[*Error](err)
-	said, isRefusal := errors.AsType[*refusal](err)
+	e, ok := errors.AsType[*Error](err)
 	switch {
+	case ok:
 	case errors.Is(context.Cause(bodyCtx), errBodyTimeout):
-		ours = &Error{Kind: KindTimeout, Message: errBodyTimeout.Error()}
-	case isRefusal:
-		return RateLimits{}, replyError(r.op, resp, said.body, said.what, r.secrets...)
-	case isOurs:
+		e = &Error{Kind: KindTimeout, Message: errBodyTimeout.Error()}
 	case errors.Is(err, context.Canceled):
-		ours = &Error{Kind: KindReset, Message: othersEnd}
+		e = &Error{Kind: KindReset, Message: othersEnd}
 	default:
-		ours = &Error{Kind: KindUnreadable, Message: "the answer is cut short", cutShort: true}
+		e = &Error{Kind: KindUnreadable, Message: "the answer is cut short", cutShort: true}
 	}
-	ours.Op, ours.Status, ours.Limits = r.op, resp.StatusCode, limits
-	return RateLimits{}, ours
+	e.Op, e.Status = r.op, resp.StatusCode
+	if !e.Limits.Known { // else by the answer itself
+		e.Limits = limits
+	}
+	return RateLimits{}, e
 }
 
 // ended returns the context's error where it has ended. A dialer that races with the context's deadline

@@ -3,12 +3,11 @@ package qualys
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
 )
 
 // CountQuery is a search whose events are counted instead of sent.
@@ -87,18 +86,18 @@ func (c *Client) Count(ctx context.Context, t Tenant, q CountQuery) (n Count, li
 
 // count reads {"count": N}, where N may be in a string, or an object of parts.
 func (a *answer) count(s Split) (Count, error) {
-	body, err := readShort(a)
+	body, err := a.short()
 	if err != nil {
 		return Count{}, err
 	}
-	unreadable := func() (Count, error) { return Count{}, &refusal{"the answer is not a count", body} }
-	var parts map[string]string
-	if json.Unmarshal(body, &parts, lenient) != nil {
+	unreadable := func() (Count, error) { return Count{}, a.refusal("the answer is not a count", body) }
+	var parts map[string]json.RawMessage
+	if json.Unmarshal(body, &parts) != nil {
 		return unreadable()
 	}
 	total, ok := parts["count"]
 	if ok && s.buckets == 0 {
-		if n, isNumber := integer(total); isNumber && n >= 0 {
+		if n, isNumber := integer(strings.Trim(string(total), `"`)); isNumber && n >= 0 {
 			return Count{N: n}, nil
 		}
 	}
@@ -107,7 +106,7 @@ func (a *answer) count(s Split) (Count, error) {
 	}
 	var c Count
 	for name, value := range parts {
-		n, isNumber := integer(value)
+		n, isNumber := integer(strings.Trim(string(value), `"`))
 		part := Part{N: n}
 		switch {
 		case !isNumber || n < 0:

@@ -83,16 +83,16 @@ func (e *Error) Transient() bool {
 	return e.Kind == KindReset || e.cutShort
 }
 
-// replyError is the one place where a status, and what the answer says, become an Error. what is the
-// message where the answer says nothing.
-func replyError(op string, resp *http.Response, body []byte, what string, secrets ...string) *Error {
+// refusal is the one place where a status, and what the body says, become an Error. what is the message
+// where the body says nothing.
+func (a *answer) refusal(what string, body []byte) *Error {
 	r := parseReply(body)
-	e := &Error{Op: op, Status: resp.StatusCode, Code: r.code, Limits: rateLimits(resp.Header)}
-	e.Kind = kindOf(op, resp.StatusCode, r, e.Limits)
+	e := &Error{Op: a.op, Status: a.resp.StatusCode, Code: r.code, Limits: rateLimits(a.resp.Header)}
+	e.Kind = kindOf(e.Op, e.Status, r, e.Limits)
 	if e.Kind == KindRateLimited && r.wait > 0 {
 		e.Limits.Wait, e.Limits.Known = max(e.Limits.Wait, r.wait), true
 	}
-	text := plain(r.text, secrets...)
+	text := plain(r.text, a.secrets...)
 	if e.Kind == KindUnreadable && !r.structured && text != "" {
 		text = what + ": " + text
 	}

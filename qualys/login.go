@@ -155,7 +155,7 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 		form:    url.Values{"username": {t.User}, "password": {t.Password}, "token": {"true"}},
 		secrets: []string{t.Password},
 	}, func(a *answer) error {
-		body, err := readShort(a)
+		body, err := a.short()
 		if err != nil {
 			return err
 		}
@@ -165,9 +165,9 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 		text = ""
 		const what = "the answer to the login is not a token"
 		if r := parseReply(body); !r.structured && r.word == "" {
-			return &refusal{what: what} // it may hold a token all the same, and is not shown
+			body = nil // it may hold a token all the same, and is not shown
 		}
-		return &refusal{what, body}
+		return a.refusal(what, body)
 	})
 	return text, err
 }

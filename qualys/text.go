@@ -1,6 +1,7 @@
 package qualys
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"html"
 	"regexp"
@@ -8,8 +9,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/go-json-experiment/json"
 )
 
 const (
@@ -52,7 +51,7 @@ func parseReply(body []byte) reply {
 		return x.reply()
 	}
 	var doc any
-	if json.Unmarshal(body, &doc, lenient) != nil {
+	if json.Unmarshal(body, &doc) != nil {
 		r := reply{text: strings.TrimSpace(string(body))}
 		if isWord(r.text) {
 			r.word = r.text
