@@ -164,7 +164,7 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 		}
 		text = ""
 		const what = "the answer to the login is not a token"
-		if r := parseReply(body); !r.structured && r.word == "" {
+		if r := parseReply(body); !r.structured && !isWord(r.text) {
 			body = nil // it may hold a token all the same, and is not shown
 		}
 		return a.refusal(what, body)
