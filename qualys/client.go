@@ -20,16 +20,15 @@ import (
 
 // Options configure a Client. The zero value of each means its default.
 type Options struct {
-	PathPrefix     string         // of the events API: "/ioc" (default) or "/ioc/v1", documented both
-	ConnectTimeout time.Duration  // for the TCP connection, and again for the TLS handshake; 5 s
-	HeaderTimeout  time.Duration  // from the request being sent to the answer's header; 10 s
-	BodyTimeout    time.Duration  // for the whole body, however slowly it trickles; 15 s
-	MaxBody        int64          // bytes of a decoded answer; 24 MiB. Before, it may have four times as many
-	Memory         Memory         // bounds what all answers hold at once; nil: unbounded
-	MemoryWait     time.Duration  // how long an answer waits for memory in all; 3 s
-	UserAgent      string         // "qualysrelay"
-	RootCAs        *x509.CertPool // nil: the system's
-	Observe        func(Call)     // called after each HTTP exchange, from its goroutine; nil: nobody looks
+	PathPrefix    string         // of the events API: "/ioc" (default) or "/ioc/v1", documented both
+	HeaderTimeout time.Duration  // from the request being sent to the answer's header; 10 s
+	BodyTimeout   time.Duration  // for the whole body, however slowly it trickles; 15 s
+	MaxBody       int64          // bytes of a decoded answer; 24 MiB. Before, it may have four times as many
+	Memory        Memory         // bounds what all answers hold at once; nil: unbounded
+	MemoryWait    time.Duration  // how long an answer waits for memory in all; 3 s
+	UserAgent     string         // "qualysrelay"
+	RootCAs       *x509.CertPool // nil: the system's
+	Observe       func(Call)     // called after each HTTP exchange, from its goroutine; nil: nobody looks
 }
 
 // Call is one HTTP exchange as Options.Observe sees it. It holds nothing secret.
@@ -61,7 +60,6 @@ type Client struct {
 // them.
 func NewClient(o Options) *Client {
 	o.PathPrefix = "/" + strings.Trim(cmp.Or(o.PathPrefix, "/ioc"), "/")
-	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 5*time.Second)
 	o.HeaderTimeout = cmp.Or(o.HeaderTimeout, 10*time.Second)
 	o.BodyTimeout = cmp.Or(o.BodyTimeout, 15*time.Second)
 	o.MaxBody = cmp.Or(o.MaxBody, 24<<20)
@@ -71,9 +69,9 @@ func NewClient(o Options) *Client {
 		opts: o,
 		transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            (&net.Dialer{Timeout: o.ConnectTimeout, KeepAlive: 30 * time.Second}).DialContext,
+			DialContext:            (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
-			TLSHandshakeTimeout:    o.ConnectTimeout,
+			TLSHandshakeTimeout:    connectTimeout,
 			ResponseHeaderTimeout:  o.HeaderTimeout,
 			MaxResponseHeaderBytes: 64 << 10,
 			MaxIdleConns:           256,
@@ -118,6 +116,7 @@ func (p *Page) Release() {
 }
 
 const (
+	connectTimeout  = 5 * time.Second // for the TCP connection, and again for the TLS handshake
 	defaultPageSize = 100
 	maxPageSize     = 1000 // the largest in use by a published integration; Qualys names no limit
 )
@@ -217,8 +216,12 @@ func (c *Client) exchange(
 	call := Call{Op: r.op, Active: r.active}
 	start := time.Now()
 	defer func() {
-		if end := ended(ctx); err != nil && end != nil {
-			err = end
+		// A dialer may report a timeout a moment before the context whose deadline it has.
+		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+			<-ctx.Done()
+		}
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err()
 		}
 		if c.opts.Observe == nil {
 			return
@@ -285,16 +288,4 @@ func (c *Client) exchange(
 		e.Limits = limits
 	}
 	return RateLimits{}, e
-}
-
-// ended returns the context's error where it has ended. A dialer that races with the context's deadline
-// may report its own timeout a moment before the context does; it is the context's all the same.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		return context.DeadlineExceeded
-	}
-	return nil
 }

@@ -319,23 +319,16 @@ func parseTime(s string) time.Time {
 	return time.Time{}
 }
 
-// epoch reads a number since 1970 by its size, where that gives a date of an endpoint.
+// epoch reads a number since 1970 in the unit that gives a date of an endpoint. "20260317" and
+// "20260317120000" are something else.
 func epoch(n int64) time.Time {
-	var t time.Time
-	switch {
-	case n < 1e11:
-		t = time.Unix(n, 0)
-	case n < 1e14:
-		t = time.UnixMilli(n)
-	case n < 1e17:
-		t = time.UnixMicro(n)
-	default:
-		t = time.Unix(0, n)
+	for unit := int64(time.Second); unit > 0; unit /= 1000 { // of nanoseconds, then of larger units
+		t := time.Unix(n/unit, n%unit*(int64(time.Second)/unit)).UTC()
+		if t.Year() >= 1973 && t.Year() <= 2200 {
+			return t
+		}
 	}
-	if t = t.UTC(); t.Year() < 1973 || t.Year() > 2200 { // "20260317" and "20260317120000" are something else
-		return time.Time{}
-	}
-	return t
+	return time.Time{}
 }
 
 // writable is t in UTC, and zero for years that RFC 3339 cannot write.

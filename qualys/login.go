@@ -93,16 +93,11 @@ func (c *Client) LoggedIn(t Tenant) bool {
 	return ok && tok.refusal == nil
 }
 
-// Login makes sure of a token; it does nothing when LoggedIn. Each tenant has one login at a time: calls
+// Check makes sure of a token; it does nothing when LoggedIn. Each tenant has one login at a time: calls
 // that come meanwhile wait for it and share its outcome. It goes on when they give up, and the next call
 // finds what it gave. A refusal by Qualys (KindUnauthorized, KindAccount) is remembered for ten minutes,
-// during which Login, Events and Count return it without a call.
-func (c *Client) Login(ctx context.Context, t Tenant) error {
-	_, err := c.token(ctx, t, t.Key(), false)
-	return err
-}
-
-// Check is Login, but for a refusal that is older than a minute it asks Qualys again.
+// during which Events and Count return it without a call; for one that is older than a minute Check asks
+// Qualys again.
 func (c *Client) Check(ctx context.Context, t Tenant) error {
 	_, err := c.token(ctx, t, t.Key(), true)
 	return err

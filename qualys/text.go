@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
 	maxWord      = 64       // characters of a word that stands for an error
 	maxReason    = 300      // characters of Qualys's words in an error
 	maxErrorBody = 64 << 10 // bytes of an error's body that are read
@@ -73,7 +75,7 @@ func parseReply(body []byte) (r reply) {
 
 // isWord reports whether s is one word such as INVALID_CREDENTIALS, not a long text such as a token.
 func isWord(s string) bool {
-	return s != "" && len(s) <= maxWord && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") == ""
+	return s != "" && len(s) <= maxWord && strings.Trim(s, letters+"_") == ""
 }
 
 // read returns the reason that a JSON value gives, and notes the outermost code. It reads

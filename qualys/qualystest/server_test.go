@@ -279,7 +279,7 @@ func TestSearching(t *testing.T) {
 func login(t *testing.T, s *qualystest.Server) *qualys.Client {
 	c := qualys.NewClient(qualys.Options{})
 	t.Cleanup(c.Close)
-	require.NoError(t, c.Login(t.Context(), s.Tenant()))
+	require.NoError(t, c.Check(t.Context(), s.Tenant()))
 	return c
 }
 
@@ -369,7 +369,7 @@ func TestHangingCallsEndWithTheServer(t *testing.T) {
 		s, _ := listen(t, qualystest.Config{})
 		c := qualys.NewClient(qualys.Options{})
 		defer c.Close()
-		require.NoError(t, c.Login(t.Context(), s.Tenant()))
+		require.NoError(t, c.Check(t.Context(), s.Tenant()))
 		s.SetDelay(time.Hour)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {

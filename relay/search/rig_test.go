@@ -72,7 +72,7 @@ func searchAs(
 // warm logs in, so that the next search is one round trip.
 func (r *rig) warm(t *testing.T) {
 	t.Helper()
-	require.NoError(t, r.client.Login(t.Context(), r.fake.Tenant()))
+	require.NoError(t, r.client.Check(t.Context(), r.fake.Tenant()))
 	r.fake.ResetStats()
 }
 
