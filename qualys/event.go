@@ -85,8 +85,8 @@ type Network struct {
 // the search tokens registry.key, registry.value.name and registry.value.data, flat or nested.
 type Registry struct {
 	Key       string `qualys:"key"`
-	ValueName string `qualys:"valueName,value.name"`
-	ValueData string `qualys:"valueData,value.data"`
+	ValueName string `qualys:"valueName value.name"`
+	ValueData string `qualys:"valueData value.data"`
 }
 
 // Actor is the process that caused a FILE event (events of 2025 and later).

@@ -31,8 +31,8 @@ type wireEvent struct {
 	Data *Event `qualys:"data"`
 }
 
-// members are the fields of a struct by their names in JSON. The names are in its tags, as a list of
-// "name" and, for a field that JSON has in an object of its own, "object.name".
+// members are the fields of a struct by their names in JSON. The names are in its tags: "name" or, for a
+// field that JSON has in an object of its own, "object.name", or several.
 type members map[string]member
 
 type member struct {
@@ -52,8 +52,7 @@ func membersOf(t reflect.Type) members {
 	}
 	all := make(members)
 	for _, f := range reflect.VisibleFields(t) {
-		tag, _ := f.Tag.Lookup("qualys")
-		for _, name := range strings.FieldsFunc(tag, func(r rune) bool { return r == ',' }) {
+		for _, name := range strings.Fields(f.Tag.Get("qualys")) {
 			m := member{f.Index, membersOf(f.Type)}
 			object, inner, isNested := strings.Cut(name, ".")
 			switch {
@@ -137,14 +136,17 @@ func (r *eventReader) event() (*Event, error) {
 	return e, nil
 }
 
-// object reads an object into a struct, and passes over all else.
+// object reads an object into a struct, or into a new one where v is a pointer, and passes over all else.
 func (r *eventReader) object(v reflect.Value, known members) error {
 	if r.PeekKind() != '{' {
 		return r.SkipValue()
 	}
-	if _, err := r.ReadToken(); err != nil {
-		return err
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+		r.size += int(v.Type().Size())
 	}
+	_, _ = r.ReadToken()
 	for r.PeekKind() != '}' {
 		name, err := r.scalar()
 		if err != nil {
@@ -169,25 +171,14 @@ func (r *eventReader) object(v reflect.Value, known members) error {
 
 // value reads what fits the type of v, and leaves the zero value for all else.
 func (r *eventReader) value(v reflect.Value, known members) error {
-	switch v.Kind() {
-	case reflect.Pointer:
-		v.SetZero()
-		if r.PeekKind() != '{' {
-			return r.SkipValue()
-		}
-		v.Set(reflect.New(v.Type().Elem()))
-		r.size += int(v.Type().Elem().Size())
-		return r.object(v.Elem(), known)
-	case reflect.Slice:
-		return r.list(v, known)
-	}
 	if known != nil {
+		v.SetZero()
+		if v.Kind() == reflect.Slice {
+			return r.list(v, known)
+		}
 		return r.object(v, known)
 	}
 	text, err := r.scalar()
-	if err != nil {
-		return err
-	}
 	switch field := v.Addr().Interface().(type) {
 	case *string:
 		*field = r.keep(text)
@@ -201,20 +192,18 @@ func (r *eventReader) value(v reflect.Value, known members) error {
 			*field = Score{Value: int(n), Known: true}
 		}
 	}
-	return nil
+	return err
 }
 
 // list reads a list's objects, at most maxParts, and passes over the ones without content.
 func (r *eventReader) list(v reflect.Value, known members) error {
-	v.SetZero()
 	if r.PeekKind() != '[' {
 		return r.SkipValue()
 	}
-	if _, err := r.ReadToken(); err != nil {
-		return err
-	}
-	for n := 0; r.PeekKind() != ']'; n = v.Len() {
-		if r.PeekKind() != '{' || n == maxParts {
+	_, _ = r.ReadToken()
+	for r.PeekKind() != ']' {
+		n := v.Len()
+		if n == maxParts {
 			if err := r.SkipValue(); err != nil {
 				return err
 			}
@@ -256,15 +245,13 @@ func (r *eventReader) scalar() ([]byte, error) {
 
 // keep returns a text as a string, cut at maxText.
 func (r *eventReader) keep(text []byte) string {
-	if len(text) > maxShared {
-		n := min(len(text), maxText)
-		for n < len(text) && n > maxText-utf8.UTFMax && !utf8.RuneStart(text[n]) {
-			n--
-		}
-		r.size += n
-		return string(text[:n])
+	if len(text) > maxText {
+		text = bytes.ToValidUTF8(text[:maxText], nil) // without half a letter at its end
 	}
 	r.size += len(text)
+	if len(text) > maxShared {
+		return string(text)
+	}
 	last := &r.texts[maphash.Bytes(r.seed, text)%uint64(len(r.texts))]
 	if *last != string(text) {
 		*last = string(text)
