@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -34,11 +33,9 @@ type Options struct {
 // Call is one HTTP exchange as Options.Observe sees it. It holds nothing secret.
 type Call struct {
 	Op       string // OpLogin, OpEvents or OpCount
-	Active   bool   // the search was for the current state
 	Status   int    // 0 where there was no answer
 	Duration time.Duration
-	Bytes    int64 // of the body, unpacked
-	Kind     Kind  // "" for success, KindCanceled where the caller's context ended
+	Kind     Kind // "" for success, KindCanceled where the caller's context ended
 }
 
 // Client calls the Qualys gateways. It is meant to be one for each process: it shares one transport and
@@ -53,7 +50,6 @@ type Client struct {
 	transport *http.Transport
 	tokens    tokens
 	logins    singleflight.Group // by TenantKey
-	largest   sync.Map           // from a gateway to the most elements (int) that a page of it had
 }
 
 // NewClient returns a client. It starts nothing: connections and logins are made by the calls that need
@@ -137,24 +133,15 @@ func (c *Client) Events(ctx context.Context, t Tenant, q EventQuery) (Page, erro
 		return Page{}, err
 	}
 	page.Limits = limits
-	page.Full = page.Full || c.mayBeCapped(t.Gateway, len(page.Events)+page.Unreadable)
+	// No largest size is published: pages of a thousand are in use, but a round number could be the gateway's
+	// own limit, whatever was asked for.
+	if n := len(page.Events) + page.Unreadable; n > 0 && n%100 == 0 {
+		page.Full = true
+	}
 	for _, e := range page.Events {
 		e.Active = q.Active
 	}
 	return page, nil
-}
-
-// mayBeCapped reports whether a page of n elements may be as large as the gateway makes them, though more was asked
-// for. No largest size is published: pages of a thousand are in use, but a round number that no page of
-// this gateway has passed yet could be its own limit.
-func (c *Client) mayBeCapped(gateway string, n int) bool {
-	const round = 100
-	largest, _ := c.largest.Load(gateway)
-	most, _ := largest.(int)
-	if n > most {
-		c.largest.Store(gateway, n) // of two at once one counts: the next page makes up for it
-	}
-	return n > 0 && n%round == 0 && n >= most
 }
 
 // sortNewestFirst is [{"event.datetime":"desc"}], encoded. The default order is not documented, so it is
@@ -179,7 +166,7 @@ func (c *Client) search(
 			return RateLimits{}, err
 		}
 		limits, err := c.exchange(ctx, request{
-			op: op, method: http.MethodGet, url: url, active: q.Active, secrets: []string{t.Password, bearer},
+			op: op, method: http.MethodGet, url: url, secrets: []string{t.Password, bearer},
 			header: http.Header{"Authorization": {"Bearer " + bearer}, "Accept": {"application/json"}},
 		}, read)
 		var e *Error
@@ -201,8 +188,7 @@ type request struct {
 	url     string
 	header  http.Header
 	form    url.Values // sent as the body where it is not nil
-	active  bool
-	secrets []string // kept out of errors
+	secrets []string   // kept out of errors
 }
 
 // errBodyTimeout is the cause with which exchange ends a body that takes too long.
@@ -213,7 +199,7 @@ var errBodyTimeout = errors.New("timeout while reading the body")
 func (c *Client) exchange(
 	ctx context.Context, r request, read func(*answer) error,
 ) (limits RateLimits, err error) {
-	call := Call{Op: r.op, Active: r.active}
+	call := Call{Op: r.op}
 	start := time.Now()
 	defer func() {
 		// A dialer may report a timeout a moment before the context whose deadline it has.
@@ -260,7 +246,6 @@ func (c *Client) exchange(
 
 	a := &answer{request: r, ctx: bodyCtx, resp: resp,
 		grant: &grant{memory: c.opts.Memory, wait: c.opts.MemoryWait, limit: c.opts.MaxBody}}
-	defer func() { call.Bytes = a.read }()
 	if resp.StatusCode/100 != 2 {
 		body, _ := a.short() // where it is late or cut, the status alone says what happened
 		return RateLimits{}, a.refusal("", body)
