@@ -120,11 +120,11 @@ func (r *pageReader) read() error {
 }
 
 func (r *pageReader) list() error {
-	if _, err := r.in.ReadToken(); err != nil {
-		return err
-	}
+	_, _ = r.in.ReadToken()
 	for n := 1; r.in.PeekKind() != ']'; n++ {
-		e, err := r.element()
+		start := r.in.InputOffset()
+		r.raw.Next(r.raw.Len() - int(r.answer.read-start)) // what lies before the element
+		e, err := r.in.event()
 		if err != nil {
 			return err
 		}
@@ -136,6 +136,7 @@ func (r *pageReader) list() error {
 			r.page.Unreadable++
 			continue
 		}
+		e.identify(r.raw.Bytes()[:r.in.InputOffset()-start])
 		if err := r.grant.take(r.ctx, int64(e.Size)); err != nil {
 			return err
 		}
@@ -145,24 +146,11 @@ func (r *pageReader) list() error {
 	return err
 }
 
-// element reads the next one, which is nil where it is no event.
-func (r *pageReader) element() (*Event, error) {
-	start := r.in.InputOffset()
-	r.raw.Next(r.raw.Len() - int(r.answer.read-start))
-	e, err := r.in.event()
-	if e != nil {
-		e.identify(r.raw.Bytes()[:r.in.InputOffset()-start])
-	}
-	return e, err
-}
-
 // object reads an answer that is an object: its list of events, which one integration expects as "data",
 // "events" or "items", or what it says instead. An empty list beside a message is a refusal too, and so is
 // one beside more than a message needs.
 func (r *pageReader) object() error {
-	if _, err := r.in.ReadToken(); err != nil {
-		return err
-	}
+	_, _ = r.in.ReadToken()
 	found := false
 	for r.in.PeekKind() != '}' {
 		name, err := r.in.ReadToken()

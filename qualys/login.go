@@ -59,11 +59,8 @@ func (ts *tokens) known(key TenantKey, again bool) (token, bool) {
 	defer ts.mu.Unlock()
 	tok, _ := ts.held.Get(key)
 	now := wallClock()
-	ends := tok.until
-	if recheck := tok.since.Add(recheckAfter); again && tok.refusal != nil && recheck.Before(ends) {
-		ends = recheck
-	}
-	return tok, now.Before(ends)
+	isOld := again && tok.refusal != nil && now.Sub(tok.since) >= recheckAfter
+	return tok, now.Before(tok.until) && !isOld
 }
 
 // used notes whether Qualys accepted a token. It reports whether a new login is worth it for one that was

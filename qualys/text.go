@@ -50,7 +50,8 @@ type xmlReply struct {
 // parseReply reads JSON, Qualys's XML, a page or a text.
 func parseReply(body []byte) (r reply) {
 	var x xmlReply
-	if root := &x.XMLName.Local; xml.Unmarshal(body, &x) == nil && (*root == "SIMPLE_RETURN" || *root == "ServiceResponse") {
+	isXML := xml.Unmarshal(body, &x) == nil
+	if root := x.XMLName.Local; isXML && (root == "SIMPLE_RETURN" || root == "ServiceResponse") {
 		r = reply{code: x.Code, word: x.Word, structured: true}
 		r.text = cmp.Or(strings.TrimSpace(x.Text+" "+x.Error+" "+x.Resolution), x.Word)
 		// How long calls take to finish is not told: a second each is a guess.
@@ -104,7 +105,8 @@ func (r *reply) read(v any) (reason string) {
 		}
 		for _, key := range [...]string{
 			"authentication_exceptions", "message", "_error", "error_description", "error", "errorMessage", "detail",
-			"errors", "title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE", "responseCode",
+			"errors", "title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE",
+			"responseCode",
 		} {
 			inner := r.read(v[key]) // where there is a reason already, there may be a code
 			reason = cmp.Or(reason, inner)
