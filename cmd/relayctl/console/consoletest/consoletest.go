@@ -5,12 +5,9 @@
 package consoletest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -18,9 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"qualysrelay.example/cmd/relayctl/relayclient"
+	"qualysrelay.example/cmd/relayctl/token"
 	"qualysrelay.example/qualys/qualystest"
 	"qualysrelay.example/relay"
 )
@@ -189,32 +185,18 @@ func (r Relay) Start(tb qualystest.TB) (ask func(ctx context.Context, path strin
 		server.Close()
 		service.Close()
 	})
-	claims := jwt.MapClaims{"user": qualystest.User, "pass": qualystest.Password}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(key))
+	signed, err := token.Claims{User: qualystest.User, Password: qualystest.Password}.Sign(key, time.Now())
+	if err != nil {
+		tb.Fatalf("consoletest: %v", err)
+	}
+	base, err := relayclient.ParseURL("the relay's URL", server.URL)
 	if err != nil {
 		tb.Fatalf("consoletest: %v", err)
 	}
 	if r.gateway != nil {
 		r.gateway(gateway)
 	}
-	return func(ctx context.Context, path string, body []byte) (relayclient.Response, error) {
-		started := time.Now()
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+path,
-			bytes.NewReader(body))
-		if err != nil {
-			return relayclient.Response{}, err
-		}
-		request.Header.Set("Authorization", "Bearer "+token)
-		response, err := server.Client().Do(request)
-		if err != nil {
-			return relayclient.Response{}, err
-		}
-		answer, err := io.ReadAll(response.Body)
-		return relayclient.Response{
-			Body: answer, Header: response.Header, Duration: time.Since(started),
-			Status: response.StatusCode,
-		}, errors.Join(err, response.Body.Close())
-	}
+	return relayclient.New(base, signed, time.Minute).Post
 }
 
 // disturb changes what the relay answers.
