@@ -99,11 +99,7 @@ func (c *console) investigate(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "An observable needs a type and a value.")
 		return
 	}
-	body, err := json.Marshal(in.Observables)
-	if err != nil { // strings always encode
-		refuse(w, http.StatusInternalServerError, err.Error())
-		return
-	}
+	body, _ := json.Marshal(in.Observables) // strings always encode
 	respond(w, http.StatusOK, c.query(r.Context(), body))
 }
 

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -88,7 +89,7 @@ func serveAssets(mux *http.ServeMux) error {
 		if err != nil {
 			return err
 		}
-		kind := contentType(name)
+		kind := cmp.Or(contentTypes[path.Ext(name)], "text/plain; charset=utf-8")
 		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind)
 			w.Header().Set("Cache-Control", "no-cache")
@@ -99,17 +100,8 @@ func serveAssets(mux *http.ServeMux) error {
 	})
 }
 
-// contentType does not ask the machine's own table, which knows .mjs in some places only.
-func contentType(name string) string {
-	switch path.Ext(name) {
-	case ".js", ".mjs":
-		return "text/javascript; charset=utf-8"
-	case ".css":
-		return "text/css; charset=utf-8"
-	case ".svg":
-		return "image/svg+xml"
-	case ".json":
-		return "application/json"
-	}
-	return "text/plain; charset=utf-8"
+// contentTypes are not the machine's own table, which knows .mjs in some places only.
+var contentTypes = map[string]string{
+	".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
+	".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json",
 }

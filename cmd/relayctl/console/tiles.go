@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"sync"
 
@@ -45,15 +44,10 @@ func (c *console) tiles(w http.ResponseWriter, r *http.Request) {
 			t.Head = answer.Data[i]
 			var head struct{ ID string }
 			_ = json.Unmarshal(t.Head, &head) // without an id, the relay says so
-			body := fmt.Appendf(nil, `{"tile_id":%s,"period":%s}`, quote(head.ID), quote(in.Period))
+			body, _ := json.Marshal(map[string]string{"tile_id": head.ID, "period": in.Period})
 			t.Answer, t.Problems, t.Cost = c.ask(r.Context(), "tile", "/tiles/tile-data", body)
 		})
 	}
 	group.Wait()
 	respond(w, http.StatusOK, out)
-}
-
-func quote(s string) []byte {
-	quoted, _ := json.Marshal(s) // strings always encode
-	return quoted
 }
