@@ -6,19 +6,23 @@ package ctimschema
 import (
 	"bytes"
 	"cmp"
-	_ "embed" // the schema of the tiles
+	_ "embed" // the schemas
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-
-	"qualysrelay.example/ctim"
 )
 
-//go:embed tiles.schema.json
-var tiles string
+// The schemas are draft 2020-12 and closed. That of CTIM has every envelope and entity under $defs. It was
+// built by hand from the field lists of CTIM and Cisco's enrich API.
+var (
+	//go:embed ctim.schema.json
+	entities string
+	//go:embed tiles.schema.json
+	tiles string
+)
 
 const (
 	maxLines = 10  // of an error: a broken answer repeats itself
@@ -32,7 +36,7 @@ var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
 	c.UseLoader(jsonschema.SchemeURLLoader{}) // nothing is ever fetched
 	c.AssertFormat()
 	all := make(map[string]*jsonschema.Schema)
-	for _, schema := range [...]string{ctim.Schema(), tiles} {
+	for _, schema := range [...]string{entities, tiles} {
 		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
 		root, _ := doc.(map[string]any)
 		id, _ := root["$id"].(string)
