@@ -18,12 +18,12 @@
 //	                        what failed goes to
 //	request.fail            which translates it into errors for the analyst (errors.go)
 //	envelope                puts the data and the errors together
-//	Service.finish          writes the answer, once, with write
+//	Service.finish          writes the answer, once, and with
 //	accesslog.Line.Write    logs one line
 //
 // deliberate, refer, health and the tiles of XDR's dashboard (tiles.go, tiledata.go) differ in the endpoint only.
 //
-// Each step is a call that returns. Handlers return data, an error, or both; only serve writes to the
+// Each step is a call that returns. Handlers return data, an error, or both; only finish writes to the
 // connection.
 //
 // # Why failures answer HTTP 200

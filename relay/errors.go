@@ -254,9 +254,9 @@ func quoted(value string) string {
 	return `"` + value + `"`
 }
 
-// logged is how the log line has the errors of an answer: no word of Qualys, no value of an observable,
-// and the stack of the first failure that is the relay's own.
-func logged(list []*Error) (lines []accesslog.Error, own *accesslog.Panic) {
+// log puts the errors of the answer into the log line: no word of Qualys, no value of an observable, and a stack
+// where a failure is the relay's own.
+func (r *request) log(list []*Error) {
 	for _, e := range list {
 		line := accesslog.Error{Code: string(e.Code), Cause: string(e.Code), Level: slog.LevelInfo}
 		if e.cause != nil {
@@ -265,13 +265,9 @@ func logged(list []*Error) (lines []accesslog.Error, own *accesslog.Panic) {
 		if e.Severity != Warning || e.Code != CodeTruncated && e.Code != CodeInvalidArgument {
 			line.Level = slog.LevelWarn // a result that is cut, or one bad value, is nobody's fault
 		}
-		lines = append(lines, line)
-		if e.Message == ownFault && own == nil {
-			own = &accesslog.Panic{Cause: line.Cause, Stack: debug.Stack()}
-			if p, ok := errors.AsType[*panicError](e.cause); ok {
-				own.Stack = p.stack
-			}
+		r.line.Errors = append(r.line.Errors, line)
+		if e.Message == ownFault && r.line.Panic == nil {
+			r.line.Panic = &accesslog.Panic{Cause: line.Cause, Stack: debug.Stack()}
 		}
 	}
-	return lines, own
 }

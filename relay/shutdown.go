@@ -86,14 +86,12 @@ func (r *requests) shut(ctx context.Context, finish time.Duration) {
 // have been answered. The functions framework has no such step of its own: without it, the callers get
 // an empty reply.
 func (s *Service) exitOnSIGTERM() {
-	term := make(chan os.Signal, 1)
-	signal.Notify(term, syscall.SIGTERM)
-	go func() {
-		<-term
+	term, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	context.AfterFunc(term, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), exitTime)
 		defer cancel()
 		s.requests.shut(ctx, finishTime)
 		s.Close()
 		os.Exit(0)
-	}()
+	})
 }
