@@ -16,13 +16,13 @@ import (
 var (
 	quotedPattern = regexp.MustCompile("\"([^\"\\r\\n\\\\/:*?<>|,;=\\x00\ufffd]+)\"|" +
 		"'([^'\\r\\n\\\\/:*?<>|,;=\\x00\ufffd]+)'|`([^`\\r\\n\\\\/:*?<>|,;=\\x00\ufffd]+)`")
-	tokenPattern = regexp.MustCompile("[^\\s\"'`|=,;:&\\x00\ufffd•‣▪●—–→。，、；：（）「」]+")
+	tokenPattern = regexp.MustCompile("[^\\s\"'`|=,;:\\x00\ufffd•‣▪●—–→。，、；：（）「」]+")
 	// The parts of a domain: 1 any subdomain; 2 the name, without the port of evil.example_443.
 	nameParts = regexp.MustCompile(`^((?:\*|%|<[^<>]+>|\{[^{}]+\}|\[[^\[\]]+\])?\.)?(.+?)(?:_\d*)?\.?$`)
 	// gluedSentences matches two without a space between them: "done.It".
 	gluedSentences = regexp.MustCompile(`\.\p{Lu}\p{Ll}[^.]*$`)
-	// endOfName matches what stands before more of a name: "report–final.exe", "O'Brien.exe", "R&D.exe".
-	endOfName = regexp.MustCompile(`[\pL\pN\pM_][–'&]$`)
+	// endOfName matches what stands before more of a name: "report–final.exe" or "O'Brien.exe".
+	endOfName = regexp.MustCompile(`[\pL\pN\pM_][–']$`)
 	port      = regexp.MustCompile("^:\\d+(?:[/?#][^\\s\"'<>`|,;\\x00]*)?")
 )
 
@@ -54,10 +54,14 @@ func (s *scan) name(m []int) int {
 		from, token = from+2, name
 	}
 	head, _, inner := strings.Cut(token, "(")
-	parts := strings.Split(token, "/")
+	separator := "/"
+	if strings.Contains(token, "&&") {
+		separator = "&&"
+	}
+	parts := strings.Split(token, separator)
 	isNoFile := func(part string) bool { return !isFileName(part) }
 	switch {
-	case len(parts) > 1 && slices.ContainsFunc(parts, isNoFile):
+	case strings.Contains(token, "/") && slices.ContainsFunc(parts, isNoFile):
 		if hasFileEnding(token) {
 			s.skip(from, to, reasonRelative)
 		}
@@ -68,9 +72,9 @@ func (s *scan) name(m []int) int {
 		from, to = s.unwrapped(from+len(head), to)
 		parts = []string{s.text[from:to]}
 	}
-	for _, part := range parts { // a.exe/b.exe
+	for _, part := range parts { // a.exe/b.exe or a.exe&&b.exe
 		s.single(from, from+len(part))
-		from += len(part) + 1
+		from += len(part) + len(separator)
 	}
 	return m[1] + len(port.FindString(s.text[m[1]:min(len(s.text), m[1]+maxLength)]))
 }
@@ -103,10 +107,11 @@ func (s *scan) domain(from, to int, inURL bool) {
 	name := s.text[from:to]
 	_, parent, _ := strings.Cut(strings.ToLower(name), ".")
 	value, note, ok := s.domainName(from, to, inURL)
+	differs := strings.ContainsAny(name, "*?<>{}[]%$")
 	switch {
-	case ok && (note != noteSubdomains || !isFileName(parent)):
+	case ok && !(differs && isFileName(parent)):
 		s.add(from, to, ctim.ObservableDomain, value, note)
-	case strings.ContainsAny(name, "*?<>{}[]%$") && (inURL || hasFileEnding(name) || knownEnding("x."+parent)):
+	case differs && (inURL || hasFileEnding(name) || knownEnding("x."+parent)):
 		s.skip(from, to, reasonPlaceholder)
 	}
 }

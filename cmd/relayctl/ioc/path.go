@@ -12,7 +12,7 @@ import (
 var (
 	// The roots of paths; the names begin where the match ends.
 	registryPattern = regexp.MustCompile(`(?i)(?:HKLM|HKCU|HKCR|HKU|HKCC|HKEY_[A-Z_]+):?\\`)
-	drivePattern    = regexp.MustCompile(`(?i)(?:\\\\[?.]\\|\\\?\?\\|file:///)?([a-z]:[\\/])`)
+	drivePattern    = regexp.MustCompile(`(?i)(?:\\\\[?.]\\|\\\?\?\\|(?:file:)?/{1,3})?([a-z]:[\\/])`)
 	devicePattern   = regexp.MustCompile(`\\\\[.?]\\`)
 	sharePattern    = regexp.MustCompile(`\\\\([^\s\\/"'|@\x00]+)(?:@[^\s\\/"'|\x00]+)?\\`)
 	variablePattern = regexp.MustCompile(`(?i)(%[a-z_][a-z0-9_()]*%)\\`)
@@ -146,8 +146,8 @@ func (s *scan) pathEnd(from, start int) (end int, reason string) {
 		return start + len(strings.TrimRight(names, " ")), ""
 	}
 	last := names[strings.LastIndexAny(names, `\/`)+1:]
-	for folder := range strings.SplitSeq(strings.TrimSuffix(names, last), `\`) {
-		if windows && proseIn(folder) != -1 && !strings.Contains(folder, "<") {
+	for folder := range strings.FieldsFuncSeq(strings.TrimSuffix(names, last), isSeparator) {
+		if proseIn(folder) != -1 && !strings.Contains(folder, "<") {
 			return limit, reasonUnclear
 		}
 	}
@@ -193,6 +193,8 @@ func (s *scan) pathLimit(from, start int, windows bool) (limit int, closed bool)
 	}
 	return start + length, closed
 }
+
+func isSeparator(r rune) bool { return r == '\\' || r == '/' }
 
 // goesOn reports whether a path goes on behind end in a way that cannot be read: with text that is claimed
 // already, a placeholder that is not closed, a name in quotation marks, or in the next line.

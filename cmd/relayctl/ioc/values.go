@@ -32,7 +32,7 @@ var (
 	// The host of a URL, or of bash's /dev/tcp/HOST/PORT, is group 1 or, without its brackets, 2.
 	urlPattern = regexp.MustCompile(`(?i)(?:[a-z][a-z0-9+.*-]{1,20}://|/dev/(?:tcp|udp)/)` +
 		"(?:[^\\s/?#\"'<>,;|\\\\`\\x00@]*@)*" +
-		"(?:\\[([0-9a-f:.]+)[]%]|([^\\s/?#\"',;|\\\\`\\x00\ufffd:@]+))")
+		"(?:\\[([0-9a-f:.]+)[]%]|([^\\s/?#\"',;&|\\\\`\\x00\ufffd:@]+))")
 	mailPattern = regexp.MustCompile(`[\pL\pN_][\pL\pN._%+-]*@` +
 		`((?:[\pL\pN_](?:[\pL\pN\pM_-]*[\pL\pN_])?\.)+[\pL\pN-]+)`)
 	hashPattern = regexp.MustCompile(`[0-9A-Fa-f]{32,}`)
