@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"qualysrelay.example/ctim"
 )
@@ -63,7 +62,7 @@ func Extract(text string) (found []Finding, skipped []Skipped) {
 	for _, k := range kinds {
 		unclaimed, end := []byte(s.text), 0
 		for _, m := range k.pattern.FindAllStringSubmatchIndex(s.text, -1) {
-			if m[0] < end || !s.startsWord(m[0], k.notAfter) {
+			if m[0] < end || k.notAfter.MatchString(s.text[max(0, m[0]-8):m[0]]) {
 				continue
 			}
 			if to := k.read(s, m); to > m[0] {
@@ -110,37 +109,42 @@ var anyPath = regexp.MustCompile(`^/[^/ ][^ ]*$`)
 type kind struct {
 	pattern *regexp.Regexp
 
-	// notAfter are the characters that may not stand directly before a match, beside those of words. Where
-	// it is empty, a match may begin anywhere.
-	notAfter string
+	// notAfter matches the end of a text behind which a match is only a part of something else.
+	notAfter *regexp.Regexp
 
 	// read looks at a match, as FindSubmatchIndex gives it, adds what it finds to the scan, and returns
 	// where the text that it claims ends; 0 if the match is not what it seemed.
 	read func(s *scan, m []int) int
 }
 
+// wordOr matches a character of a word or one of the others. A hyphen that itself begins a word is a bullet.
+func wordOr(others string) *regexp.Regexp {
+	return regexp.MustCompile(`[\pL\pN\pM_` + others + `]-?$`)
+}
+
+var anywhere = regexp.MustCompile(`$.`) // never matches
+
 // kinds lists the kinds, the most certain first.
 var kinds = []kind{
-	{typedPattern, `\/.`, (*scan).typed},
-	{urlPattern, ``, (*scan).url},
-	{registryPattern, `\/`, skipPath(reasonRegistry)},
-	{drivePattern, `./`, (*scan).drivePath},
-	{devicePattern, `.`, skipPath(reasonDevice)},
-	{sharePattern, `.`, (*scan).sharePath},
-	{variablePattern, `.`, (*scan).variablePath},
-	{userPattern, `.\/~*%}`, skipPath(reasonVariable)},
-	{unixPattern, `.\/~*%}>`, (*scan).unixPath},
-	{mutexPattern, `\/.`, (*scan).labelledMutex},
-	{kernelPattern, `\/.`, (*scan).kernelObject},
-	{relativePattern, `\/`, (*scan).relativePath},
-	{versionPattern, `\/`, skipAs(reasonVersion)},
-	{mailPattern, `.`, (*scan).mail},
-	{hashPattern, ``, (*scan).hash},
-	{ipv6Pattern, `.:`, (*scan).addresses},
-	{netPattern, `.`, skipAs(reasonNetwork)},
-	{ipv4Pattern, `.`, (*scan).addresses},
-	{quotedPattern, ``, (*scan).quotedName},
-	{tokenPattern, ``, (*scan).name},
+	{typedPattern, wordOr(`\\/.`), (*scan).typed},
+	{urlPattern, anywhere, (*scan).url},
+	{registryPattern, wordOr(`\\/`), skipPath(reasonRegistry)},
+	{drivePattern, wordOr(`./`), (*scan).path},
+	{devicePattern, wordOr(`.`), skipPath(reasonDevice)},
+	{sharePattern, wordOr(`.`), (*scan).path},
+	{fixedPattern, wordOr(`.`), (*scan).path},
+	{userPattern, wordOr(`.\\/~*%}`), skipPath(reasonVariable)},
+	{unixPattern, wordOr(`.\\/~*%}>`), (*scan).path},
+	{mutexPattern, wordOr(`\\/.`), (*scan).mutex},
+	{relativePattern, wordOr(`\\/`), (*scan).relativePath},
+	{versionPattern, wordOr(`\\/`), skipAs(reasonVersion)},
+	{mailPattern, wordOr(`.`), (*scan).mail},
+	{hashPattern, wordOr(``), (*scan).hashes},
+	{ipv6Pattern, wordOr(`.:`), (*scan).addresses},
+	{netPattern, wordOr(`.`), skipAs(reasonNetwork)},
+	{ipv4Pattern, wordOr(`.`), (*scan).addresses},
+	{quotedPattern, wordOr(``), (*scan).quotedName},
+	{tokenPattern, anywhere, (*scan).name},
 }
 
 // scan is a text being searched. The bytes that earlier kinds have claimed are NUL.
@@ -193,25 +197,11 @@ func (s *scan) defanged(from, to int) bool {
 	return false
 }
 
-// startsWord reports whether a value can begin at position at: neither a word nor one of the characters in
-// notAfter stands before it. A hyphen that itself begins a word is a bullet.
-func (s *scan) startsWord(at int, notAfter string) bool {
-	before, size := utf8.DecodeLastRuneInString(s.text[:at])
-	if before == '-' {
-		before, size = utf8.DecodeLastRuneInString(s.text[:at-size])
-	}
-	return notAfter == "" || size == 0 || !isWord(before) && !strings.ContainsRune(notAfter, before)
-}
-
 // endsWord reports whether a value can end at position at: a dot or hyphen there is the end of a sentence,
 // not more of the same word.
-func (s *scan) endsWord(at int) bool {
-	after, size := utf8.DecodeRuneInString(s.text[at:])
-	if after == '.' || after == '-' {
-		after, _ = utf8.DecodeRuneInString(s.text[at+size:])
-	}
-	return !isWord(after)
-}
+func (s *scan) endsWord(at int) bool { return !moreOfWord.MatchString(s.text[at:]) }
+
+var moreOfWord = regexp.MustCompile(`^[.-]?[\pL\pN\pM_]`)
 
 // until is the end of the text from position at that holds none of the characters in stops, no white space
 // and nothing claimed.

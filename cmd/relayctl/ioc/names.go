@@ -30,8 +30,7 @@ var (
 func (s *scan) quotedName(m []int) int {
 	name := s.text[m[0]+1 : m[1]-1]
 	first, _, spaced := strings.Cut(name, " ")
-	before, _ := utf8.DecodeLastRuneInString(s.text[:m[0]])
-	if !spaced || isWord(before) || strings.TrimSpace(name) != name || !isFileName(name) || isProse(first) ||
+	if !spaced || strings.TrimSpace(name) != name || !isFileName(name) || isProse(first) ||
 		proseIn(name) != -1 {
 		return 0
 	}
@@ -41,6 +40,9 @@ func (s *scan) quotedName(m []int) int {
 
 // name finds file names and domains, and the relative paths that must not become file names.
 func (s *scan) name(m []int) int {
+	if m[1]-m[0] > maxLength {
+		return 0
+	}
 	from, to := s.unwrapped(m[0], m[1])
 	token := s.text[from:to]
 	if !strings.Contains(token, ".") || endOfName.MatchString(s.text[max(0, m[0]-8):m[0]]) {
@@ -173,26 +175,20 @@ func (s *scan) trimmed(from, to int) int {
 	return from + len(trimEnd(s.text[from:to]))
 }
 
-// trimEnd cuts the punctuation off the end of a value that belongs to the sentence. A closing bracket or
-// quotation mark belongs to the value where the value opened it.
+// The pairs of which the closing one belongs to a value that has the other, too.
+const openers, closers = "([{<\"'`*", ")]}>\"'`*"
+
+// trimEnd cuts the punctuation off the end of a value that belongs to the sentence.
 func trimEnd(s string) string {
 	for s != "" {
 		last, size := utf8.DecodeLastRuneInString(s)
-		closing := s[len(s)-size:]
+		pair := strings.IndexRune(closers, last)
 		switch {
 		case strings.HasSuffix(s, "'s"):
 			size = 2
-		case strings.ContainsRune(".,;:!?…([{<~ ", last) || unicode.Is(unicode.Cf, last):
-		case strings.Contains("\"'`*", closing):
-			if strings.Count(s, closing)%2 == 0 {
-				return s
-			}
-		case strings.Contains(closers, closing):
-			opener := openers[strings.Index(closers, closing)]
-			if strings.Count(s, string(opener)) >= strings.Count(s, closing) {
-				return s
-			}
-		default:
+		case pair >= 4 && strings.Count(s, string(last))%2 == 0,
+			pair >= 0 && pair < 4 && strings.Count(s, openers[pair:pair+1]) >= strings.Count(s, string(last)),
+			pair < 0 && !strings.ContainsRune(".,;:!?…([{<~ ", last) && !unicode.Is(unicode.Cf, last):
 			return s
 		}
 		s = s[:len(s)-size]
@@ -200,29 +196,17 @@ func trimEnd(s string) string {
 	return s
 }
 
-const openers, closers = "([{<", ")]}>"
-
 // unwrapped is [from, to) without the brackets and Markdown marks around it.
 func (s *scan) unwrapped(from, to int) (int, int) {
-	for to-from <= maxLength {
-		to = s.trimmed(from, to)
-		if to <= from {
-			return from, from
-		}
-		token := s.text[from:to]
-		first, last := token[0], token[len(token)-1]
-		closing := len(token) // where the bracket that opens the token closes
-		if i := strings.IndexByte(openers, first); i >= 0 {
-			closing = strings.IndexByte(token, closers[i])
-		}
+	for to = s.trimmed(from, to); to > from; to = s.trimmed(from, to) {
+		first, last := s.text[from], s.text[to-1]
+		pair := strings.IndexByte(openers[:4], first)
 		switch {
-		case closing == len(token)-1, first == '*' && last == '*' && len(token) > 2:
-			from, to = from+1, to-1
-		case closing < 0, strings.IndexByte("#+~@-", first) >= 0, first == '_' && last == '_':
-			from++
-		default:
+		case pair >= 0 && strings.IndexByte(s.text[from:to-1], closers[pair]) >= 0, // [random].evil.example
+			pair < 0 && strings.IndexByte("#+~@-", first) < 0 && (first != last || first != '*' && first != '_'):
 			return from, to
 		}
+		from++
 	}
 	return from, from
 }

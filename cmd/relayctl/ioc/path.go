@@ -10,18 +10,19 @@ import (
 )
 
 var (
-	// The roots of paths; the names begin where the match ends.
+	// The roots of paths; group 1 is what belongs to the path, group 2 the host of a share.
 	registryPattern = regexp.MustCompile(`(?i)(?:HKLM|HKCU|HKCR|HKU|HKCC|HKEY_[A-Z_]+):?\\`)
 	drivePattern    = regexp.MustCompile(`(?i)(?:\\\\[?.]\\|\\\?\?\\|(?:file:)?/{1,3})?([a-z]:[\\/])`)
 	devicePattern   = regexp.MustCompile(`\\\\[.?]\\`)
-	sharePattern    = regexp.MustCompile(`\\\\([^\s\\/"'|@\x00]+)(?:@[^\s\\/"'|\x00]+)?\\`)
-	variablePattern = regexp.MustCompile(`(?i)(%[a-z_][a-z0-9_()]*%)\\`)
-	userPattern     = regexp.MustCompile(`(?i:\$env:[a-z_]+|~)\\|(?:~[a-z]*|\$HOME|\$\{HOME\})/`)
-	unixPattern     = regexp.MustCompile(`(?:file://)?(/(?:Applications|Library|System|Users|Volumes|bin|boot|data|dev|etc|` +
+	sharePattern    = regexp.MustCompile(`(\\\\([^\s\\/"'|@\x00]+)(?:@[^\s\\/"'|\x00]+)?\\)`)
+	fixedPattern    = regexp.MustCompile(`(?i)(%(?:systemdrive|systemroot|windir|public|programfiles(?:\(x86\))?|` +
+		`programdata|allusersprofile)%\\)`)
+	userPattern = regexp.MustCompile(`(?i:%[a-z_][a-z0-9_()]*%|\$env:[a-z_]+|~)\\|(?:~[a-z]*|\$HOME|\$\{HOME\})/`)
+	unixPattern = regexp.MustCompile(`(?:file://)?(/(?:Applications|Library|System|Users|Volumes|bin|boot|data|dev|etc|` +
 		`home|lib|lib64|media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var)/)`)
 	relativePattern = regexp.MustCompile("[^\\s\"'`|<>=,;:\\\\/\\x00\ufffd]*\\\\")
 	wholePath       = regexp.MustCompile(drivePattern.String() + "|" + sharePattern.String() + "|" +
-		variablePattern.String() + "|" + userPattern.String() + "|" + unixPattern.String())
+		fixedPattern.String() + "|" + userPattern.String() + "|" + unixPattern.String())
 	doubled = regexp.MustCompile(`\\{2,}`)
 )
 
@@ -53,26 +54,6 @@ var (
 	nextWord = regexp.MustCompile(`^ ([^\s/"':\x00]{1,255})/`)
 )
 
-func (s *scan) drivePath(m []int) int { return s.path(m[2], m[3], "", "") }
-
-func (s *scan) unixPath(m []int) int { return s.path(m[2], m[3], "", "") }
-
-func (s *scan) sharePath(m []int) int {
-	if !placeholder.MatchString(s.text[m[2]:m[3]]) {
-		s.host(m[2], m[3])
-	}
-	return s.path(m[0], m[1], "", "")
-}
-
-func (s *scan) variablePath(m []int) int {
-	variable := s.text[m[2]:m[3]]
-	folder := fixedFolders[strings.ToLower(variable)]
-	if folder == "" {
-		return skipPath(reasonVariable)(s, m)
-	}
-	return s.path(m[0], m[1], folder, variable+" is read as "+folder)
-}
-
 // skipPath is how a kind of path is read that is never searched.
 func skipPath(reason string) func(*scan, []int) int {
 	return func(s *scan, m []int) int {
@@ -100,13 +81,16 @@ func (s *scan) relativePath(m []int) int {
 	return end
 }
 
-// path adds the path whose root is [from, start), or skips it, and returns its end. The folder is what a
-// variable at its root stands for.
-func (s *scan) path(from, start int, folder, note string) int {
+// path adds a path or skips it. A variable at its root is read as the folder that it stands for.
+func (s *scan) path(m []int) int {
+	from, start := m[2], m[3]
+	if len(m) > 4 && !placeholder.MatchString(s.text[m[4]:m[5]]) {
+		s.host(m[4], m[5])
+	}
 	end, reason := s.pathEnd(from, start)
-	value := s.text[from:end]
-	if folder != "" {
-		value = folder + s.text[start-1:end]
+	value, note := s.text[from:end], ""
+	if folder := fixedFolders[strings.ToLower(s.text[from:start-1])]; folder != "" {
+		value, note = folder+s.text[start-1:end], s.text[from:start-1]+" is read as "+folder
 	}
 	if value[0] == '/' {
 		value = strings.ReplaceAll(value, `\ `, " ")

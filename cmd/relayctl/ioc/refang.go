@@ -13,10 +13,10 @@ type fang struct {
 	undo    func(match string) string
 }
 
-// defangedDot is [.], (dot), [ . ], \[.\], [at] and their kind.
-const defangedDot = `\\?[\[({]{1,2}[ \t]?(?:\.|dot|@|at)[ \t]?\\?[\])}]{1,2}`
+// The brackets of [.], (dot), [ . ], \[.\], [at] and their kind.
+const opened, closed = `\\?[\[({]{1,2}[ \t]?`, `[ \t]?\\?[\])}]{1,2}`
 
-var bracketedDot = regexp.MustCompile(`(?i)` + defangedDot)
+var dotOrAt = regexp.MustCompile(`(?i)` + opened + `(?:\.|dot|@|at)` + closed)
 
 // fangs are in the order in which they are undone: a zero-width space may stand in "[.]". An invalid byte
 // (\xff) stands for what no value holds.
@@ -31,9 +31,11 @@ var fangs = []fang{
 	// letters it rather ends a sentence.
 	{regexp.MustCompile(`\w+(?:[．｡。]\w+)+|[^\x00-\x7f\PL]+(?:[．｡。][^\x00-\x7f\PL]+)+`),
 		strings.NewReplacer("．", ".\x00\x00", "｡", ".\x00\x00", "。", ".\x00\x00").Replace},
-	{regexp.MustCompile(`(?i)\S+(?:[ \t]` + defangedDot + `[ \t]\S+)+`), joinWords},
-	{regexp.MustCompile(`(?i)` + defangedDot + `|\b(?:\[\.|\.\]|\[,\])\b`), dotOrAt},
-	{regexp.MustCompile(`\\?\[[ \t]?(?:://|:|//?)[ \t]?\\?\]`), keepOnly(":/")},
+	{regexp.MustCompile(`\S+(?:[ \t]` + dotOrAt.String() + `[ \t]\S+)+`), joinWords},
+	{regexp.MustCompile(`(?i)` + opened + `(?:@|at)` + closed), toText("@")},
+	{regexp.MustCompile(`(?i)` + opened + `(?:\.|dot)` + closed + `|\b(?:\[\.|\.\]|\[,\])\b`), toText(".")},
+	{regexp.MustCompile(`\\?\[[ \t]?(?:://|:|//?)[ \t]?\\?\]`),
+		strings.NewReplacer("[", "\x00", "]", "\x00", `\`, "\x00", " ", "\x00", "\t", "\x00").Replace},
 	{regexp.MustCompile(`(?i)\bh..ps?:\\\\`), strings.NewReplacer(`\`, "/").Replace},
 	// Paths and names with the doubled backslashes of JSON and source code, and the escape that ends them.
 	{regexp.MustCompile(`(?i)(?:\b[a-z]:|%[a-z0-9_()]+%|\b(?:Global|Local|HK[A-Z_]+)|\\\\\\\\[^\\/\s"]+)` +
@@ -73,32 +75,13 @@ func toText(text string) func(string) string {
 	return func(match string) string { return text + strings.Repeat("\x00", len(match)-len(text)) }
 }
 
-// keepOnly drops all characters but these.
-func keepOnly(characters string) func(string) string {
-	return func(match string) string {
-		return strings.Map(func(r rune) rune {
-			if strings.ContainsRune(characters, r) {
-				return r
-			}
-			return 0
-		}, match)
-	}
-}
-
-func dotOrAt(match string) string {
-	if strings.ContainsAny(match, "@aA") {
-		return toText("@")(match)
-	}
-	return toText(".")(match)
-}
-
 // joinWords drops the blanks of "evil [.] example", but not where a sentence speaks of [.] itself.
 func joinWords(match string) string {
 	inSentence := func(word string) bool {
 		word = strings.TrimSpace(word)
 		return isProse(word) || listed["joining"][word]
 	}
-	if slices.ContainsFunc(bracketedDot.Split(match, -1), inSentence) {
+	if slices.ContainsFunc(dotOrAt.Split(match, -1), inSentence) {
 		return match
 	}
 	return strings.NewReplacer(" ", "\x00", "\t", "\x00").Replace(match)

@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"qualysrelay.example/ctim"
 )
@@ -19,11 +17,13 @@ const (
 var (
 	typedPattern = regexp.MustCompile(`(?i)(ip|ipv6|domain|hostname|file_name|file_path|process_name|` +
 		`mutex):(?:` + quoted + `|([^\s"'\x00]+))`)
+	// "Mutex: NAME", "a mutex named NAME" and Global\NAME; group 1 is the colon, the last two are bare names.
 	mutexPattern = regexp.MustCompile(`(?i)mut(?:ex|ant)(?:es)?(?:[ _-]?names?)?` +
-		`([ \t]*[:=][ \t]*|[ \t]+(?:named|called)[ \t]+|[ \t]+)` +
-		"(?:" + quoted + "|`([^`\\r\\n]+)`|([^\\s\"'`,;]+))")
-	kernelPattern = regexp.MustCompile(`(?i)(?:\\Sessions\\\d+)?\\BaseNamedObjects\\` +
-		`((?:Global\\|Local\\)?[^\s"'|,;\x00]+)|((?:Global|Local)\\[^\s"'|,;\x00]+)`)
+		`(?:[ \t]*([:=])[ \t]*|[ \t]+(?:(?:named|called)[ \t]+)?)` +
+		"(?:" + quoted + "|`([^`\\r\\n]+)`|([^\\s\"'`,;/\\\\\\x00]+)(?:[\\s\"'`,;]|$))|" +
+		`(?:\\(?:Sessions\\\d+\\)?BaseNamedObjects\\|\b)((?:Global|Local)\\[^\s"'|,;\x00]+)|` +
+		`\\(?:Sessions\\\d+\\)?BaseNamedObjects\\([^\s"'|,;\x00]+)`)
+	mutexName      = regexp.MustCompile(`[_{!\d]|.\p{Lu}`)
 	versionPattern = regexp.MustCompile(`(?i)(?:v|(?:versions?|ver\.?|v\.?|release|build|firmware|revision|rev\.?|` +
 		`patch|hotfix|openssl|openssh|libssl|nginx|apache|httpd|tomcat|chrome|chromium|edge|firefox|safari|` +
 		`opera|java|jre|jdk|php|python|ruby|perl|curl|wget|putty|winrar|7-?zip|\.net|framework|fortios|` +
@@ -35,7 +35,8 @@ var (
 		"(?:\\[([0-9a-f:.]+)[]%]|([^\\s/?#\"',;&|\\\\`\\x00\ufffd:@]+))")
 	mailPattern = regexp.MustCompile(`[\pL\pN_][\pL\pN._%+-]*@` +
 		`((?:[\pL\pN_](?:[\pL\pN\pM_-]*[\pL\pN_])?\.)+[\pL\pN-]+)`)
-	hashPattern = regexp.MustCompile(`[0-9A-Fa-f]{32,}`)
+	hashPattern = regexp.MustCompile(`[\pL\pN\pM_-]{32,}`)
+	hexDigits   = regexp.MustCompile(`^[0-9a-f]{32,}$`)
 	// otherHash matches the label of what has the form of a hash and is not that of a file's content.
 	otherHash = regexp.MustCompile(`(?i)(?:imp ?hash|ja3s?|hassh|vhash|authentihash|` +
 		`rich(?: pe)?(?: header)?(?: hash)?|thumbprint|fingerprint|serial(?: number)?|etag|` +
@@ -80,60 +81,53 @@ func (s *scan) typed(m []int) int {
 		to = s.trimmed(from, to)
 	}
 	value, t := s.text[from:to], ctim.ObservableType(strings.ToLower(s.text[m[2]:m[3]]))
-	a, err := netip.ParseAddr(strings.Trim(value, "[]"))
-	isAddress := t == ctim.ObservableIP || t == ctim.ObservableIPv6
-	isName := t == ctim.ObservableDomain || t == ctim.ObservableHostname
-	name, note, ok := asciiName(strings.ToLower(strings.TrimSuffix(value, ".")))
-	isPath := t == ctim.ObservableFilePath && wholePath.MatchString(value)
+	note := ""
+	switch t {
+	case ctim.ObservableIP, ctim.ObservableIPv6:
+		a, err := netip.ParseAddr(strings.Trim(value, "[]"))
+		if err != nil {
+			return 0
+		}
+		value, t = plainAddress(a)
+	case ctim.ObservableDomain, ctim.ObservableHostname:
+		var ok bool
+		value, note, ok = asciiName(strings.ToLower(strings.TrimSuffix(value, ".")))
+		if !ok || strings.Trim(value, "0123456789.") == "" {
+			return 0
+		}
+	case ctim.ObservableFilePath:
+		if wholePath.MatchString(value) {
+			return 0
+		}
+	}
 	switch {
-	case value == "", strings.Contains(value, "\xff"), isAddress && err != nil, isPath,
-		isName && (!ok || strings.Trim(name, "0123456789.") == ""):
+	case value == "" || strings.Contains(value, "\xff"):
 		return 0
-	case isAddress:
-		s.addAddress(from, to, a)
-	case isName:
-		s.add(from, to, t, name, note)
-	case t == ctim.ObservableMutex:
-		s.mutex(from, to)
-	case placeholder.MatchString(value):
+	case t == ctim.ObservableMutex && strings.ContainsAny(value, "<>*…"):
+		s.skip(from, to, reasonPlaceholder)
+	case t != ctim.ObservableMutex && placeholder.MatchString(value):
 		s.skip(m[0], m[1], reasonPlaceholder)
 	default:
-		s.add(from, to, t, value, "")
+		s.add(from, to, t, value, note)
 	}
 	return m[1]
 }
 
-// labelledMutex reads "Mutex: NAME" and "a mutex named NAME". A bare word must look like a name.
-func (s *scan) labelledMutex(m []int) int {
+// mutex reads the name of a mutex. A bare word must look like a name. What goes on with a backslash or ends
+// like a file is a path instead.
+func (s *scan) mutex(m []int) int {
 	from, to := group(m)
-	if m[10] < 0 { // in quotation marks
-		return s.mutex(from, to)
+	word, labelled, object := m[10] >= 0, m[2] >= 0, max(m[12], m[14]) >= 0
+	if word || object {
+		if to = s.trimmed(from, to); to < m[1] && s.text[to] == '!' { // of the name: MSFTHISTORY!
+			to++
+		}
 	}
-	if to = s.trimmed(from, to); to < m[1] && s.text[to] == '!' { // of the name: MSFTHISTORY!
-		to++
-	}
-	name, labelled := s.text[from:to], strings.TrimSpace(s.text[m[2]:m[3]]) != ""
-	special := strings.ContainsAny(name, "_{0123456789") && (labelled || len(name) > 3) ||
-		labelled && (strings.HasSuffix(name, "!") || strings.IndexFunc(name, unicode.IsUpper) > 0)
-	if !special || strings.ContainsAny(name, `/\`) { // Global\NAME is read as such
-		return 0
-	}
-	return s.mutex(from, to)
-}
-
-// kernelObject reads Global\NAME. What goes on with a backslash or ends like a file is a path instead.
-func (s *scan) kernelObject(m []int) int {
-	from, to := group(m)
-	to = s.trimmed(from, to)
-	if name := s.text[from:to]; strings.Count(name, `\`) > 1 || hasFileEnding(name) {
-		return 0
-	}
-	return s.mutex(from, to)
-}
-
-func (s *scan) mutex(from, to int) int {
-	switch name := s.text[from:to]; {
-	case name == "" || strings.ContainsAny(name, "\x00\ufffd"): // no text, or a path's
+	name := s.text[from:to]
+	switch {
+	case name == "", strings.ContainsAny(name, "\x00\ufffd"), // no text, or a path's
+		word && !(mutexName.MatchString(name) && (labelled || len(name) > 3)),
+		object && (strings.Count(name, `\`) > 1 || hasFileEnding(name)):
 		return 0
 	case strings.ContainsAny(name, "<>*…"):
 		s.skip(from, to, reasonPlaceholder)
@@ -175,24 +169,32 @@ func (s *scan) mail(m []int) int {
 	return m[3]
 }
 
-// hash finds MD5 and SHA-256, also glued to an ending: then the file name is found beside it.
-func (s *scan) hash(m []int) int {
-	from, to := m[0], m[1]
-	before, _ := utf8.DecodeLastRuneInString(s.text[:from])
-	after, size := utf8.DecodeRuneInString(s.text[to:])
-	next, _ := utf8.DecodeRuneInString(s.text[to+size:])
-	joined := before == '-' && !s.startsWord(from, "-") || after == '-' && isWord(next)
-	if joined || before != '_' && isWord(before) || after != '_' && isWord(after) {
-		return 0
+// hashes finds MD5 and SHA-256, also where an underscore or an ending is glued to them: then the file name is
+// found beside it.
+func (s *scan) hashes(m []int) int {
+	claim := 0
+	from := m[0]
+	for part := range strings.SplitSeq(s.text[m[0]:m[1]], "_") {
+		hash := strings.ToLower(strings.Trim(part, "-"))
+		to := from + len(part)
+		if hexDigits.MatchString(hash) && s.hash(from+strings.Index(strings.ToLower(part), hash), hash) &&
+			len(part) == m[1]-m[0] && (s.endsWord(to) || !strings.HasPrefix(s.text[to:], ".")) {
+			claim = to
+		}
+		from = to + 1
 	}
-	value, note := strings.ToLower(s.text[from:to]), ""
+	return claim
+}
+
+// hash adds or skips the hash at position from. It is false if the digits are no hash.
+func (s *scan) hash(from int, value string) bool {
+	to, note := from+len(value), ""
 	if emptyFile.MatchString(value) {
 		note = noteEmptyFile
 	}
 	switch length := len(value); {
 	case otherHash.MatchString(s.text[max(0, from-32):from]):
 		s.skip(from, to, reasonOtherHash)
-		return to
 	case length == 32:
 		s.add(from, to, ctim.ObservableMD5, value, note)
 	case length == 64:
@@ -202,12 +204,9 @@ func (s *scan) hash(m []int) int {
 	case length == 56, length == 96, length == 128: // SHA-224, SHA-384, SHA-512
 		s.skip(from, to, reasonLongHash)
 	default:
-		return 0
+		return false
 	}
-	if before == '_' || before == '.' || after == '_' || after == '.' && isWord(next) {
-		return 0
-	}
-	return to
+	return true
 }
 
 // addresses finds one address, or those that a hyphen, dots or slashes join, before a port and a path.
@@ -246,6 +245,7 @@ func (s *scan) addresses(m []int) int {
 // address adds an address that packets can be routed to; the others are skipped.
 func (s *scan) address(from, to int, a netip.Addr) {
 	a = a.Unmap()
+	value, t := plainAddress(a)
 	kind := ""
 	switch {
 	case a.IsLoopback():
@@ -259,17 +259,16 @@ func (s *scan) address(from, to int, a netip.Addr) {
 	case a.Is4() && (a.As4()[0] == 0 || a.As4()[0] >= 240):
 		kind = "reserved"
 	default:
-		s.addAddress(from, to, a)
+		s.add(from, to, t, value, "")
 		return
 	}
 	s.skip(from, to, kind+" address, the same on every computer")
 }
 
-func (s *scan) addAddress(from, to int, a netip.Addr) {
+func plainAddress(a netip.Addr) (string, ctim.ObservableType) {
 	a = a.Unmap().WithZone("")
-	t := ctim.ObservableIPv6
 	if a.Is4() {
-		t = ctim.ObservableIP
+		return a.String(), ctim.ObservableIP
 	}
-	s.add(from, to, t, a.String(), "")
+	return a.String(), ctim.ObservableIPv6
 }

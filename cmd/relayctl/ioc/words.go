@@ -98,13 +98,10 @@ func fileEndings() []string {
 		slices.Collect(maps.Keys(listed["shared endings"])))
 }
 
+var endsLikeFile = regexp.MustCompile(`(?i)\.(?:` + strings.Join(fileEndings(), "|") + `)$`)
+
 // hasFileEnding reports whether a path or a name ends like a file, whatever stands before.
-func hasFileEnding(s string) bool {
-	tail := s[max(0, len(s)-12):] // no ending is longer
-	last := ending(tail)
-	return strings.Contains(tail, ".") &&
-		(listed["file endings"][last] || listed["shared endings"][last] || last == "com")
-}
+func hasFileEnding(s string) bool { return endsLikeFile.MatchString(s[max(0, len(s)-12):]) } // none is longer
 
 // isFileName reports whether s reads as the name of a file: something before a known ending, and nothing
 // that a file name cannot hold. A shared ending makes a file of a name with one dot: install.sh, not
