@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"qualysrelay.example/ctim"
 )
@@ -15,24 +14,27 @@ var (
 	drivePattern    = regexp.MustCompile(`(?i)(?:\\\\[?.]\\|\\\?\?\\|(?:file:)?/{1,3})?([a-z]:[\\/])`)
 	devicePattern   = regexp.MustCompile(`\\\\[.?]\\`)
 	sharePattern    = regexp.MustCompile(`(\\\\([^\s\\/"'|@\x00]+)(?:@[^\s\\/"'|\x00]+)?\\)`)
-	fixedPattern    = regexp.MustCompile(`(?i)(%(?:systemdrive|systemroot|windir|public|programfiles(?:\(x86\))?|` +
-		`programdata|allusersprofile)%\\)`)
-	userPattern = regexp.MustCompile(`(?i:%[a-z_][a-z0-9_()]*%|\$env:[a-z_]+|~)\\|(?:~[a-z]*|\$HOME|\$\{HOME\})/`)
-	unixPattern = regexp.MustCompile(`(?:file://)?(/(?:Applications|Library|System|Users|Volumes|bin|boot|data|dev|etc|` +
-		`home|lib|lib64|media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var)/)`)
+	fixedPattern    = regexp.MustCompile(`(?i)(%(?:systemdrive|systemroot|windir|public|programdata|` +
+		`programfiles(?:\(x86\))?|allusersprofile)%\\)`)
+	userPattern = regexp.MustCompile(
+		`(?i:%[a-z_][a-z0-9_()]*%|\$env:[a-z_]+|~)\\|(?:~[a-z]*|\$HOME|\$\{HOME\})/`)
+	unixPattern = regexp.MustCompile(`(?:file://)?(/(?:Applications|Library|System|Users|Volumes|bin|boot|data|` +
+		`dev|etc|home|lib|lib64|media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var)/)`)
 	relativePattern = regexp.MustCompile("[^\\s\"'`|<>=,;:\\\\/\\x00\ufffd]*\\\\")
 	wholePath       = regexp.MustCompile(drivePattern.String() + "|" + sharePattern.String() + "|" +
 		fixedPattern.String() + "|" + userPattern.String() + "|" + unixPattern.String())
 	doubled = regexp.MustCompile(`\\{2,}`)
 )
 
-// The characters of paths: all but those that no name has. They hold placeholders with spaces, and a single &.
+// The characters of paths: all but those that no name has. They hold placeholders with spaces and a single
+// ampersand.
 const (
 	noPath        = "\"|<>:&`•‣▪●—→\ufffd\\r\\n\\t\\x00"
 	pathCharacter = `<[^/<>][^<>\r\n\x00]{0,61}>|&[^` + noPath + `]|[^` + noPath
 	// Behind the ending of a file, these end a path; so do another path and the end of a sentence.
 	behindFile = `[,;–<]|[*?](?:[^\pL\pN_]|$)`
-	openStops  = `[ '()\]}]|` + behindFile + `)|( )& |[ ,;&][A-Za-z]:|:|[,;]/|[?,;.!'](?:[ "')\]}` + "`" + `]|$)`
+	openStops  = `[ '()\]}]|` + behindFile + `)|( )& |[ ,;&][A-Za-z]:|:|[,;]/|` +
+		`[?,;.!'](?:[ "')\]}` + "`" + `]|$)`
 )
 
 var (
@@ -164,9 +166,8 @@ func (s *scan) pathLimit(from, start int, windows bool) (limit int, closed bool)
 		names, stops = windowsNames, windowsStops
 	}
 	if from > 0 && strings.IndexByte("\"'`", s.text[from-1]) >= 0 {
-		quoted, behind, ok := strings.Cut(line, s.text[from-1:from])
-		next, _ := utf8.DecodeRuneInString(behind)
-		if closed = ok && !isWord(next) && !strings.ContainsAny(quoted, "\r\n"); closed {
+		quoted, _, ok := strings.Cut(line, s.text[from-1:from])
+		if closed = ok && s.endsWord(start+len(quoted)+1) && !strings.ContainsAny(quoted, "\r\n"); closed {
 			line, names, stops = quoted, windowsNames, quotedStops
 		}
 	}

@@ -24,8 +24,8 @@ var (
 		`(?:\\(?:Sessions\\\d+\\)?BaseNamedObjects\\|\b)((?:Global|Local)\\[^\s"'|,;\x00]+)|` +
 		`\\(?:Sessions\\\d+\\)?BaseNamedObjects\\([^\s"'|,;\x00]+)`)
 	mutexName      = regexp.MustCompile(`[_{!\d]|.\p{Lu}`)
-	versionPattern = regexp.MustCompile(`(?i)(?:v|(?:versions?|ver\.?|v\.?|release|build|firmware|revision|rev\.?|` +
-		`patch|hotfix|openssl|openssh|libssl|nginx|apache|httpd|tomcat|chrome|chromium|edge|firefox|safari|` +
+	versionPattern = regexp.MustCompile(`(?i)(?:v|(?:versions?|ver\.?|v\.?|release|build|firmware|` +
+		`revision|rev\.?|patch|hotfix|openssl|openssh|libssl|nginx|apache|httpd|tomcat|chrome|chromium|edge|firefox|safari|` +
 		`opera|java|jre|jdk|php|python|ruby|perl|curl|wget|putty|winrar|7-?zip|\.net|framework|fortios|` +
 		`pan-os|exchange|mysql|postgresql|jenkins|confluence|drupal|wordpress|kernel|dll|sdk)[ \t:=/v-]{1,3})` +
 		quad + `(?:(?:,|;| and| or| to| through|-|–)* ?v?` + quad + `)*`)
@@ -36,20 +36,22 @@ var (
 	mailPattern = regexp.MustCompile(`[\pL\pN_][\pL\pN._%+-]*@` +
 		`((?:[\pL\pN_](?:[\pL\pN\pM_-]*[\pL\pN_])?\.)+[\pL\pN-]+)`)
 	hashPattern = regexp.MustCompile(`[\pL\pN\pM_-]{32,}`)
-	hexDigits   = regexp.MustCompile(`^[0-9a-f]{32,}$`)
+	hexDigits   = regexp.MustCompile(`^-?([0-9A-Fa-f]{32,})-?$`)
 	// otherHash matches the label of what has the form of a hash and is not that of a file's content.
 	otherHash = regexp.MustCompile(`(?i)(?:imp ?hash|ja3s?|hassh|vhash|authentihash|` +
 		`rich(?: pe)?(?: header)?(?: hash)?|thumbprint|fingerprint|serial(?: number)?|etag|` +
 		`trace.?id|guid|tlsh)["']?[\s:=]{1,4}["']?$`)
 	emptyFile = regexp.MustCompile(`^(?:d41d8cd98f00b204e9800998ecf8427e|e3b0c44298fc1c149afbf4c8996fb924` +
 		`27ae41e4649b934ca495991b7852b855)$`)
-	ipv6Pattern = regexp.MustCompile(`([0-9A-Fa-f]{3,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*[0-9A-Fa-f:]|::1)` +
-		`(?:%\w+)?` + urlRest)
-	ipv4Pattern = regexp.MustCompile(`(` + quad + `(?:(?:[-–/]|\.{2,3})` + quad + `)*(?:[-–]\d{1,3})?)` + urlRest)
-	netPattern  = regexp.MustCompile(`\d{1,3}(?:\.\d{1,3}){0,2}\.(?:[*xX]|\[[\d-]+\]|\{[\d,.-]+\})` +
+	ipv6Pattern = regexp.MustCompile(
+		`([0-9A-Fa-f]{3,4}:[0-9A-Fa-f:.]*(?:[0-9A-Fa-f]|::)|::1)(?:%\w+)?` + urlRest)
+	ipv4Pattern = regexp.MustCompile(
+		`(` + quad + `(?:(?:[-–/]|\.{2,3})` + quad + `)*(?:[-–]\d{1,3})?)` + urlRest)
+	netPattern = regexp.MustCompile(`\d{1,3}(?:\.\d{1,3}){0,2}\.(?:[*xX]|\[[\d-]+\]|\{[\d,.-]+\})` +
 		`(?:\.(?:\d{1,3}|[*xX]))*`)
-	rangePattern = regexp.MustCompile(`\d(?:[-–]|\.{2,3})\d`)
-	onePattern   = regexp.MustCompile(quad + `|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*`)
+	rangePattern   = regexp.MustCompile(`\d(?:[-–]|\.{2,3})\d`)
+	networkPattern = regexp.MustCompile(`^[0-9A-Fa-f:.]+/\d{1,3}\b`)
+	onePattern     = regexp.MustCompile(quad + `|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*`)
 )
 
 // skipAs is how a kind is read that is never searched.
@@ -65,12 +67,11 @@ func skipAs(reason string) func(*scan, []int) int {
 
 // group is the last of the groups of a match that is there.
 func group(m []int) (from, to int) {
-	for i := len(m) - 2; i > 0; i -= 2 {
-		if m[i] >= 0 {
-			return m[i], m[i+1]
-		}
+	i := len(m) - 2
+	for m[i] < 0 {
+		i -= 2
 	}
-	return m[0], m[1]
+	return m[i], m[i+1]
 }
 
 // typed believes TYPE:VALUE, except where the type has a form that the value has not. Paths are read as
@@ -169,44 +170,35 @@ func (s *scan) mail(m []int) int {
 	return m[3]
 }
 
-// hashes finds MD5 and SHA-256, also where an underscore or an ending is glued to them: then the file name is
-// found beside it.
-func (s *scan) hashes(m []int) int {
-	claim := 0
-	from := m[0]
+// hash finds MD5 and SHA-256, also those that underscores join to other words. It claims nothing: a hash with
+// an ending is the name of a file as well.
+func (s *scan) hash(m []int) int {
+	from, to := m[0], m[0]
 	for part := range strings.SplitSeq(s.text[m[0]:m[1]], "_") {
-		hash := strings.ToLower(strings.Trim(part, "-"))
-		to := from + len(part)
-		if hexDigits.MatchString(hash) && s.hash(from+strings.Index(strings.ToLower(part), hash), hash) &&
-			len(part) == m[1]-m[0] && (s.endsWord(to) || !strings.HasPrefix(s.text[to:], ".")) {
-			claim = to
+		from, to = to, to+len(part)+1
+		digits := hexDigits.FindStringSubmatchIndex(part)
+		if digits == nil {
+			continue
 		}
-		from = to + 1
+		start, end := from+digits[2], from+digits[3]
+		value, note := strings.ToLower(s.text[start:end]), ""
+		if emptyFile.MatchString(value) {
+			note = noteEmptyFile
+		}
+		switch length := end - start; {
+		case otherHash.MatchString(s.text[max(0, start-32):start]):
+			s.skip(start, end, reasonOtherHash)
+		case length == 32:
+			s.add(start, end, ctim.ObservableMD5, value, note)
+		case length == 64:
+			s.add(start, end, ctim.ObservableSHA256, value, note)
+		case length == 40:
+			s.skip(start, end, reasonSHA1)
+		case length == 56, length == 96, length == 128: // SHA-224, SHA-384, SHA-512
+			s.skip(start, end, reasonLongHash)
+		}
 	}
-	return claim
-}
-
-// hash adds or skips the hash at position from. It is false if the digits are no hash.
-func (s *scan) hash(from int, value string) bool {
-	to, note := from+len(value), ""
-	if emptyFile.MatchString(value) {
-		note = noteEmptyFile
-	}
-	switch length := len(value); {
-	case otherHash.MatchString(s.text[max(0, from-32):from]):
-		s.skip(from, to, reasonOtherHash)
-	case length == 32:
-		s.add(from, to, ctim.ObservableMD5, value, note)
-	case length == 64:
-		s.add(from, to, ctim.ObservableSHA256, value, note)
-	case length == 40:
-		s.skip(from, to, reasonSHA1)
-	case length == 56, length == 96, length == 128: // SHA-224, SHA-384, SHA-512
-		s.skip(from, to, reasonLongHash)
-	default:
-		return false
-	}
-	return true
+	return 0
 }
 
 // addresses finds one address, or those that a hyphen, dots or slashes join, before a port and a path.
@@ -215,31 +207,22 @@ func (s *scan) addresses(m []int) int {
 	if to == m[1] && !s.endsWord(to) {
 		return 0
 	}
-	network := trimEnd(s.text[from:m[1]])
-	if p, err := netip.ParsePrefix(network); err == nil && !p.IsSingleIP() {
+	network := networkPattern.FindString(s.text[from:m[1]])
+	if p, err := netip.ParsePrefix(network); err == nil && !p.IsSingleIP() && s.endsWord(from+len(network)) {
 		s.skip(from, from+len(network), reasonNetwork)
 		return m[1]
 	}
-	n := 0
+	claim := 0
 	for _, one := range onePattern.FindAllStringIndex(s.text[from:to], -1) {
-		start, end := from+one[0], from+one[1]
-		a, err := netip.ParseAddr(s.text[start:end])
-		if err != nil && s.text[end-1] == ':' {
-			end--
-			a, err = netip.ParseAddr(s.text[start:end])
-		}
-		if err == nil {
-			s.address(start, end, a)
-			n++
+		if a, err := netip.ParseAddr(s.text[from+one[0] : from+one[1]]); err == nil {
+			s.address(from+one[0], from+one[1], a)
+			claim = m[1]
 		}
 	}
-	if n == 0 {
-		return 0
-	}
-	if rangePattern.MatchString(s.text[from:to]) {
+	if claim > 0 && rangePattern.MatchString(s.text[from:to]) {
 		s.skip(from, to, reasonRange)
 	}
-	return m[1]
+	return claim
 }
 
 // address adds an address that packets can be routed to; the others are skipped.

@@ -101,7 +101,9 @@ func fileEndings() []string {
 var endsLikeFile = regexp.MustCompile(`(?i)\.(?:` + strings.Join(fileEndings(), "|") + `)$`)
 
 // hasFileEnding reports whether a path or a name ends like a file, whatever stands before.
-func hasFileEnding(s string) bool { return endsLikeFile.MatchString(s[max(0, len(s)-12):]) } // none is longer
+func hasFileEnding(s string) bool {
+	return endsLikeFile.MatchString(s[max(0, len(s)-12):]) // none is longer
+}
 
 // isFileName reports whether s reads as the name of a file: something before a known ending, and nothing
 // that a file name cannot hold. A shared ending makes a file of a name with one dot: install.sh, not
@@ -110,8 +112,4 @@ func isFileName(s string) bool {
 	dot := strings.LastIndexByte(s, '.')
 	return dot > 0 && strings.Trim(s[:dot], ". ") != "" && !strings.ContainsAny(s, "\\/:*?\"<>|\ufffd\x00") &&
 		(listed["file endings"][ending(s)] || listed["shared endings"][ending(s)] && strings.Count(s, ".") == 1)
-}
-
-func isWord(r rune) bool {
-	return r == '_' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
 }
