@@ -99,8 +99,15 @@ func TestWhatWouldAskForMoreThanTheTextNames(t *testing.T) {
 		"file:///home/eve/x.sh":        "  file_path:/home/eve/x.sh\n",
 		"/C:/Users/eve/x.exe":          "  file_path:C:/Users/eve/x.exe\n",
 		"*.evil.com":                   "  domain:evil.com   (subdomains are not searched)\n",
-		"R&D.exe, *.pdf.zip":           "  file_name:R&D.exe\n  skipped *.pdf.zip   (holds a placeholder or a wildcard)\n",
-		"mutex mutexes: a, and 12":     "",
+		"R&D.exe, *.pdf.zip": "  file_name:R&D.exe\n" +
+			"  skipped *.pdf.zip   (holds a placeholder or a wildcard)\n",
+		"{random}svc.exe and invoice (1).exe": "  skipped {random}svc.exe   (holds a placeholder or a wildcard)\n" +
+			"  skipped (1).exe   (cut off)\n",
+		"mutex:<x> and Mutex: Global\\Run*": "  skipped <x>   (holds a placeholder or a wildcard)\n" +
+			"  skipped Global\\Run*   (holds a placeholder or a wildcard)\n",
+		"evil\u00a0[.]\u00a0example\u2028/tmp/a\vb \x00x.exe": "" +
+			"  domain:evil.example\n  file_path:/tmp/a\n  file_name:x.exe\n",
+		"mutex mutexes: a, and 12": "",
 	} {
 		assert.Equal(t, want, render(ioc.Extract(text)), "%q", text)
 	}

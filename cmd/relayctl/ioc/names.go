@@ -111,7 +111,7 @@ func (s *scan) domain(from, to int, inURL bool) {
 	value, note, ok := s.domainName(from, to, inURL)
 	differs := strings.ContainsAny(name, "*?<>{}[]%$")
 	switch {
-	case ok && !(differs && isFileName(parent)):
+	case ok && (!differs || !isFileName(parent)):
 		s.add(from, to, ctim.ObservableDomain, value, note)
 	case differs && (inURL || hasFileEnding(name) || knownEnding("x."+parent)):
 		s.skip(from, to, reasonPlaceholder)

@@ -18,12 +18,13 @@ var (
 		`programfiles(?:\(x86\))?|allusersprofile)%\\)`)
 	userPattern = regexp.MustCompile(
 		`(?i:%[a-z_][a-z0-9_()]*%|\$env:[a-z_]+|~)\\|(?:~[a-z]*|\$HOME|\$\{HOME\})/`)
-	unixPattern = regexp.MustCompile(`(?:file://)?(/(?:Applications|Library|System|Users|Volumes|bin|boot|data|` +
-		`dev|etc|home|lib|lib64|media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var)/)`)
+	unixPattern = regexp.MustCompile(`(?:file://)?(/(?:Applications|Library|System|Users|Volumes|bin|boot|` +
+		`data|dev|etc|home|lib|lib64|media|mnt|opt|private|proc|root|run|sbin|srv|sys|tmp|usr|var)/)`)
 	relativePattern = regexp.MustCompile("[^\\s\"'`|<>=,;:\\\\/\\x00\ufffd]*\\\\")
 	wholePath       = regexp.MustCompile(drivePattern.String() + "|" + sharePattern.String() + "|" +
 		fixedPattern.String() + "|" + userPattern.String() + "|" + unixPattern.String())
-	doubled = regexp.MustCompile(`\\{2,}`)
+	separators = regexp.MustCompile(`[\\/]`)
+	doubled    = regexp.MustCompile(`\\{2,}`)
 )
 
 // The characters of paths: all but those that no name has. They hold placeholders with spaces and a single
@@ -50,7 +51,7 @@ var (
 		`|  | [/%$~\\]| -[^ ]| \([^)]{31}| \([^)]*$`)
 
 	// A path goes on where one of these stands behind it, and behind its last separator a name.
-	openEnd  = regexp.MustCompile(`^(?:\x00|<[^/]|&[^&\s])`)
+	openEnd  = regexp.MustCompile(`^(?:\x00|<[^/]|&[^&\s]|\{)`)
 	openName = regexp.MustCompile(`^[^\s),.;\]}][\pL\pN_]`)
 	nextLine = regexp.MustCompile(`^[\r\n]+[ \t]*([^\s/]\S*)`)
 	nextWord = regexp.MustCompile(`^ ([^\s/"':\x00]{1,255})/`)
@@ -132,7 +133,7 @@ func (s *scan) pathEnd(from, start int) (end int, reason string) {
 		return start + len(strings.TrimRight(names, " ")), ""
 	}
 	last := names[strings.LastIndexAny(names, `\/`)+1:]
-	for folder := range strings.FieldsFuncSeq(strings.TrimSuffix(names, last), isSeparator) {
+	for _, folder := range separators.Split(strings.TrimSuffix(names, last), -1) {
 		if proseIn(folder) != -1 && !strings.Contains(folder, "<") {
 			return limit, reasonUnclear
 		}
@@ -179,13 +180,11 @@ func (s *scan) pathLimit(from, start int, windows bool) (limit int, closed bool)
 	return start + length, closed
 }
 
-func isSeparator(r rune) bool { return r == '\\' || r == '/' }
-
 // goesOn reports whether a path goes on behind end in a way that cannot be read: with text that is claimed
 // already, a placeholder that is not closed, a name in quotation marks, or in the next line.
 func (s *scan) goesOn(end int) bool {
 	rest, separator := s.text[end:min(len(s.text), end+maxLength)], s.text[end-1:end]
-	if !strings.Contains(`\/`, separator) {
+	if !separators.MatchString(separator) {
 		return openEnd.MatchString(rest)
 	}
 	if next := nextLine.FindStringSubmatch(rest); next != nil {

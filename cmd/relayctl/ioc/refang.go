@@ -56,16 +56,14 @@ func refang(s string) (text string, origin []int) {
 	}
 	for _, f := range fangs {
 		marked := f.pattern.ReplaceAllStringFunc(s, f.undo)
-		if marked == s {
-			continue
-		}
 		kept, places := make([]byte, 0, len(marked)), origin[:0]
 		for i, c := range []byte(marked) {
 			if c != 0 {
 				kept, places = append(kept, c), append(places, origin[i])
 			}
 		}
-		s, origin = string(kept), append(places, origin[len(marked)])
+		places = append(places, origin[len(marked)])
+		s, origin = string(kept), places
 	}
 	return s, origin
 }

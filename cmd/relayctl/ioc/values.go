@@ -12,6 +12,8 @@ const (
 	quad    = `\d{1,3}(?:\.\d{1,3}){3}`
 	quoted  = `"([^"\r\n]+)"|'([^'\r\n]+)'`
 	urlRest = `(?:[:_]\d{1,5})?(?:[/?#][^\s"'<>` + "`" + `|,;\x00]*)?` // a port and a path
+
+	differing = `<>*…` // in the name of a mutex, a placeholder
 )
 
 var (
@@ -23,11 +25,12 @@ var (
 		"(?:" + quoted + "|`([^`\\r\\n]+)`|([^\\s\"'`,;/\\\\\\x00]+)(?:[\\s\"'`,;]|$))|" +
 		`(?:\\(?:Sessions\\\d+\\)?BaseNamedObjects\\|\b)((?:Global|Local)\\[^\s"'|,;\x00]+)|` +
 		`\\(?:Sessions\\\d+\\)?BaseNamedObjects\\([^\s"'|,;\x00]+)`)
-	mutexName      = regexp.MustCompile(`[_{!\d]|.\p{Lu}`)
+	mutexName      = regexp.MustCompile(`[_{!\d` + differing + `]|.\p{Lu}`)
 	versionPattern = regexp.MustCompile(`(?i)(?:v|(?:versions?|ver\.?|v\.?|release|build|firmware|` +
-		`revision|rev\.?|patch|hotfix|openssl|openssh|libssl|nginx|apache|httpd|tomcat|chrome|chromium|edge|firefox|safari|` +
-		`opera|java|jre|jdk|php|python|ruby|perl|curl|wget|putty|winrar|7-?zip|\.net|framework|fortios|` +
-		`pan-os|exchange|mysql|postgresql|jenkins|confluence|drupal|wordpress|kernel|dll|sdk)[ \t:=/v-]{1,3})` +
+		`revision|rev\.?|patch|hotfix|openssl|openssh|libssl|nginx|apache|httpd|tomcat|chrome|` +
+		`chromium|edge|firefox|safari|opera|java|jre|jdk|php|python|ruby|perl|curl|wget|putty|winrar|7-?zip|` +
+		`\.net|framework|fortios|pan-os|exchange|mysql|postgresql|jenkins|` +
+		`confluence|drupal|wordpress|kernel|dll|sdk)[ \t:=/v-]{1,3})` +
 		quad + `(?:(?:,|;| and| or| to| through|-|–)* ?v?` + quad + `)*`)
 	// The host of a URL, or of bash's /dev/tcp/HOST/PORT, is group 1 or, without its brackets, 2.
 	urlPattern = regexp.MustCompile(`(?i)(?:[a-z][a-z0-9+.*-]{1,20}://|/dev/(?:tcp|udp)/)` +
@@ -102,10 +105,9 @@ func (s *scan) typed(m []int) int {
 		}
 	}
 	switch {
-	case value == "" || strings.Contains(value, "\xff"):
+	case value == "", strings.Contains(value, "\xff"),
+		t == ctim.ObservableMutex && strings.ContainsAny(value, differing): // read by mutexPattern
 		return 0
-	case t == ctim.ObservableMutex && strings.ContainsAny(value, "<>*…"):
-		s.skip(from, to, reasonPlaceholder)
 	case t != ctim.ObservableMutex && placeholder.MatchString(value):
 		s.skip(m[0], m[1], reasonPlaceholder)
 	default:
@@ -120,17 +122,18 @@ func (s *scan) mutex(m []int) int {
 	from, to := group(m)
 	word, labelled, object := m[10] >= 0, m[2] >= 0, max(m[12], m[14]) >= 0
 	if word || object {
-		if to = s.trimmed(from, to); to < m[1] && s.text[to] == '!' { // of the name: MSFTHISTORY!
+		to = s.trimmed(from, to)
+		if to < m[1] && (s.text[to] == '!' || s.text[to] == '*') { // of the name: MSFTHISTORY!
 			to++
 		}
 	}
 	name := s.text[from:to]
 	switch {
 	case name == "", strings.ContainsAny(name, "\x00\ufffd"), // no text, or a path's
-		word && !(mutexName.MatchString(name) && (labelled || len(name) > 3)),
+		word && (!mutexName.MatchString(name) || !labelled && len(name) < 4),
 		object && (strings.Count(name, `\`) > 1 || hasFileEnding(name)):
 		return 0
-	case strings.ContainsAny(name, "<>*…"):
+	case strings.ContainsAny(name, differing):
 		s.skip(from, to, reasonPlaceholder)
 	default:
 		s.add(from, to, ctim.ObservableMutex, name, "")
@@ -173,9 +176,10 @@ func (s *scan) mail(m []int) int {
 // hash finds MD5 and SHA-256, also those that underscores join to other words. It claims nothing: a hash with
 // an ending is the name of a file as well.
 func (s *scan) hash(m []int) int {
-	from, to := m[0], m[0]
+	to := m[0]
 	for part := range strings.SplitSeq(s.text[m[0]:m[1]], "_") {
-		from, to = to, to+len(part)+1
+		from := to
+		to += len(part) + 1
 		digits := hexDigits.FindStringSubmatchIndex(part)
 		if digits == nil {
 			continue
