@@ -90,6 +90,7 @@ func TestWhatWouldAskForMoreThanTheTextNames(t *testing.T) {
 		`C:\Data\` + long + `.exe`:     `  skipped C:\Data\` + long + ".exe   (too long)\n",
 		"https://" + long + ".example": "",
 		long + ".exe":                  "",
+		long + `\x.c`:                  "",
 		`C:\Data\Who was\x\y.exe`:      `  skipped C:\Data\Who was\x\y.exe` + unclear,
 		`C:\A&&B\c.exe`:                "  file_path:C:\\A\n  skipped &&B\\c.exe" + relative,
 		`andC:\\Temp\\c.dll`:           "  skipped \\\\Temp\\\\c.dll" + relative,
@@ -106,7 +107,8 @@ func TestWhatWouldAskForMoreThanTheTextNames(t *testing.T) {
 		"mutex:<x> and Mutex: Global\\Run*": "  skipped <x>   (holds a placeholder or a wildcard)\n" +
 			"  skipped Global\\Run*   (holds a placeholder or a wildcard)\n",
 		"evil\u00a0[.]\u00a0example\u2028/tmp/a\vb \x00x.exe": "" +
-			"  domain:evil.example\n  file_path:/tmp/a\n  file_name:x.exe\n",
+			"  domain:evil.example\n" +
+			"  file_path:/tmp/a\n  file_name:x.exe\n",
 		"mutex mutexes: a, and 12": "",
 	} {
 		assert.Equal(t, want, render(ioc.Extract(text)), "%q", text)

@@ -161,7 +161,7 @@ func (s *scan) pathEnd(from, start int) (end int, reason string) {
 // pathLimit finds how far a path could reach at most. One in quotation marks on a line is closed: it is
 // whole.
 func (s *scan) pathLimit(from, start int, windows bool) (limit int, closed bool) {
-	line := s.text[start:min(len(s.text), from+maxLength)]
+	line := s.text[start:min(len(s.text), max(start, from+maxLength))]
 	names, stops := unixNames, unixStops
 	if windows {
 		names, stops = windowsNames, windowsStops
