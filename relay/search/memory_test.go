@@ -163,3 +163,14 @@ func TestAllMemoryComesBackAfterFailures(t *testing.T) {
 	assert.Len(t, results, 9)
 	require.Eventually(t, func() bool { return pool.TryAcquire(size) }, patience, tick)
 }
+
+func TestAPanicOfTheVisitorGivesAllBack(t *testing.T) {
+	t.Parallel()
+	pool := semaphore.NewWeighted(64 << 20)
+	r := newRig(t, Options{Memory: pool}, heavy(100, 5000)...)
+	assert.Panics(t, func() {
+		r.searcher.Search(withDeadline(t), r.fake.Tenant(), shas(3), 100, func(Result) bool { panic("odd event") })
+	})
+	require.Eventually(t, func() bool { return pool.TryAcquire(64 << 20) }, patience, tick)
+	assert.Zero(t, waiters(r))
+}

@@ -171,6 +171,11 @@ func (s *Searcher) do(
 	all := slices.Concat(waiters...)
 	t.submit(slices.DeleteFunc(slices.Clone(all), func(w *waiter) bool { return w.cached })...)
 	defer context.AfterFunc(ctx, func() { t.note(func() { t.dismiss(context.Cause(ctx), all...) }) })()
+	defer t.note(func() { // where visit panics, too
+		t.dismiss(context.Canceled, all...)
+		t.release(all...)
+		stats = r.stats
+	})
 	for i, result := range results {
 		for _, w := range waiters[i] {
 			t.wait(w)
@@ -181,11 +186,6 @@ func (s *Searcher) do(
 			break
 		}
 	}
-	t.note(func() {
-		t.dismiss(context.Canceled, all...)
-		t.release(all...)
-		stats = r.stats
-	})
 	return stats
 }
 
