@@ -255,6 +255,9 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 	page, err = backoff.Retry(ctx, func() (page qualys.Page, err error) {
 		started, logins := time.Now(), 0
 		t.note(func() {
+			if err = t.refusal(q.trace); err != nil { // of another call since: as if Qualys said it again
+				return
+			}
 			if !t.loggingIn && !t.client.LoggedIn(t.account) {
 				t.loggingIn, logins = true, 1
 			}
@@ -262,6 +265,9 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 				r.stats.Calls, r.stats.Logins = r.stats.Calls+1+logins, r.stats.Logins+logins
 			}
 		})
+		if err != nil {
+			return page, backoff.Permanent(err)
+		}
 		switch key.what {
 		case Count:
 			query := qualys.CountQuery{Filter: events.Filter, Active: events.Active, Split: key.split}

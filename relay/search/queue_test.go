@@ -361,3 +361,41 @@ func TestRateLimits(t *testing.T) {
 		assert.Equal(t, 1, r.fake.Stats().MaxInFlight)
 	})
 }
+
+func TestNothingLeavesInAPause(t *testing.T) {
+	t.Parallel()
+	for name, observables := range map[string][]ctim.Observable{"a retry": shas(1), "a split": shas(2)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, Options{})
+			r.warm(t)
+			release := make(chan struct{})
+			r.fake.Inject(qualystest.Fault{
+				On: qualystest.Search, State: qualystest.HistoryState,
+				Do: qualystest.After(release, qualystest.Status(http.StatusInternalServerError, "")),
+			})
+			r.fake.Inject(qualystest.Fault{
+				On: qualystest.Search, State: qualystest.CurrentState,
+				Do: qualystest.Status(http.StatusTooManyRequests, "", "X-RateLimit-ToWait-Sec", "3600"),
+			})
+			begun := time.Now()
+			done := search(t, r, observables...)
+			require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.Searches == 2 }))
+			tenant := r.searcher.tenant(r.fake.Tenant())
+			require.Eventually(t, func() (paused bool) {
+				tenant.note(func() { paused = tenant.limited != nil })
+				return paused
+			}, patience, tick)
+			close(release)
+			for _, result := range <-done {
+				for _, err := range result.Errs {
+					e, ok := asError(err)
+					require.True(t, ok, "%v", err)
+					assert.Equal(t, qualys.KindRateLimited, e.Kind)
+				}
+			}
+			assert.Equal(t, 2, r.fake.Searches())
+			assert.Less(t, time.Since(begun), patience/2, "who has no time for the wait is told at once")
+		})
+	}
+}

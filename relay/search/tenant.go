@@ -100,7 +100,7 @@ func (t *tenant) submit(waiters ...*waiter) {
 	defer t.mu.Unlock()
 	for _, w := range waiters {
 		r, s := w.request, w.lookup.key.state
-		if err := cmp.Or(context.Cause(r.ctx), t.refusal(r)); err != nil {
+		if err := cmp.Or(context.Cause(r.ctx), t.refusal(r.ctx)); err != nil {
 			w.receive(Result{}, err)
 			continue
 		}
@@ -214,9 +214,20 @@ func (t *tenant) deliver(err error, lookups ...*lookup) {
 }
 
 // dispatch sends what may leave now, each in its turn. A state has half of the calls, so that one does not
-// wait for the other. At the end of a pause it is called again.
+// wait for the other. In a pause it answers who has no time for the wait, but for those who wait for a call
+// in flight; at the end it is called again.
 func (t *tenant) dispatch() {
 	half, now := (t.options.Concurrency+1)/2, time.Now()
+	for _, l := range t.lookups {
+		if l.query != nil || !now.Before(t.pausedUntil) {
+			continue
+		}
+		for _, w := range slices.Clone(l.waiters) {
+			if err := t.refusal(w.request.ctx); err != nil {
+				t.dismiss(err, w)
+			}
+		}
+	}
 	for !now.Before(t.pausedUntil) && t.calls[current]+t.calls[history] < t.allowed {
 		next := slices.IndexFunc(t.turns, func(b *batch) bool { return t.calls[b.state] < half })
 		if next < 0 {
@@ -254,8 +265,7 @@ func (t *tenant) form(b *batch) {
 	b.put(0, lookups)
 }
 
-// pause stops the tenant's calls after a rate limit, and answers who has no time for the wait. Who waits for
-// a call in flight still gets its answer.
+// pause stops the tenant's calls after a rate limit.
 func (t *tenant) pause(e *qualys.Error) {
 	told := cmp.Or(e.Limits.Wait, defaultWait)
 	wait := min(told, longestWait)
@@ -263,18 +273,11 @@ func (t *tenant) pause(e *qualys.Error) {
 		t.pausedUntil, t.limitedUntil, t.limited = until, time.Now().Add(told), withoutWords(e)
 		time.AfterFunc(wait, func() { t.note(t.dispatch) })
 	}
-	for _, l := range t.lookups {
-		for _, w := range slices.Clone(l.waiters) {
-			if err := t.refusal(w.request); err != nil && l.query == nil {
-				t.dismiss(err, w)
-			}
-		}
-	}
 }
 
-// refusal is the rate limit's error for a request that ends before the wait does, else nil.
-func (t *tenant) refusal(r *request) error {
-	deadline, _ := r.ctx.Deadline()
+// refusal is the rate limit's error for who ends before the wait does, or has no deadline; else nil.
+func (t *tenant) refusal(ctx context.Context) error {
+	deadline, _ := ctx.Deadline()
 	if time.Now().After(t.pausedUntil) || deadline.After(t.pausedUntil) {
 		return nil
 	}
