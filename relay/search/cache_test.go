@@ -77,3 +77,23 @@ func TestTheCacheIsBounded(t *testing.T) {
 	ok = off.cache.Has(key("x"))
 	assert.False(t, ok)
 }
+
+func TestWhatTheCacheDropsMeanwhileIsSearchedTogether(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{CacheTTL: time.Minute}, file(7))
+	r.search(t, 100, shas(20)...)
+	r.fake.ResetStats()
+	release := make(chan struct{})
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Contains: md5(1), Do: qualystest.Hold(release)})
+	done := search(t, r, append(obs("md5", md5(1)), shas(20)...)...)
+	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 }))
+	r.searcher.cache.DeleteAll()
+	close(release)
+	results := <-done
+	require.Len(t, results, 21)
+	for i, result := range results {
+		assert.Empty(t, result.Errs)
+		assert.Equal(t, i == 8, len(result.Events) == 1, "observable %d", i)
+	}
+	assert.Equal(t, 4, r.fake.Searches())
+}

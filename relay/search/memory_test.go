@@ -136,7 +136,7 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		for _, l := range []*lookup{fits, waits} {
 			w := l.waiters[0]
 			tenant.note(func() { tenant.deliver(nil, l) })
-			tenant.wait(w)
+			tenant.wait(w, nil)
 			assert.Len(t, w.answer.Events, 1)
 		}
 		assert.False(t, pool.TryAcquire(101), "what is not visited is charged for")

@@ -178,7 +178,7 @@ func (s *Searcher) do(
 	})
 	for i, result := range results {
 		for _, w := range waiters[i] {
-			t.wait(w)
+			t.wait(w, all)
 		}
 		more := visit(result.with(waiters[i], limit))
 		t.note(func() { t.release(waiters[i]...) })

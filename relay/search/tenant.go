@@ -52,7 +52,7 @@ func (l *lookup) wanted() bool { return len(l.waiters) > 0 }
 type waiter struct {
 	request *request
 	lookup  *lookup
-	cached  bool // when the request began
+	cached  bool // when the request began, and not taken yet
 	round   int  // of the queue; each request has one lookup in each
 	done    chan struct{}
 	answer  Result
@@ -121,8 +121,9 @@ func (t *tenant) submit(waiters ...*waiter) {
 }
 
 // wait returns once the answer is there. One in the cache is taken, and charged for, only now; who has no
-// time for that gets it all the same, since it is visited at once. Called without the mutex.
-func (t *tenant) wait(w *waiter) {
+// time for that gets it all the same, since it is visited at once. Where it was dropped since the request began,
+// it is searched together with what else was dropped of all. Called without the mutex.
+func (t *tenant) wait(w *waiter, all []*waiter) {
 	switch item := t.cache.Get(w.lookup.key); {
 	case w.cached && item != nil:
 		found := item.Value()
@@ -132,10 +133,17 @@ func (t *tenant) wait(w *waiter) {
 		}
 		t.note(func() {
 			w.request.stats.CacheHits++
+			w.cached = false
 			w.receive(found, nil)
 		})
-	case w.cached: // dropped since the request began
-		t.submit(w)
+	case w.cached:
+		dropped := slices.DeleteFunc(slices.Clone(all), func(o *waiter) bool {
+			return o != w && (!o.cached || t.cache.Has(o.lookup.key))
+		})
+		for _, o := range dropped {
+			o.cached = false
+		}
+		t.submit(dropped...)
 	}
 	<-w.done
 }
