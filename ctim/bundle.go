@@ -2,17 +2,15 @@ package ctim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/goccy/go-json"
 )
 
-// Bytes of a chunk of documents: of the first one, and of one of many.
-const (
-	firstChunk = 4 << 10
-	fullChunk  = 64 << 10
-)
+// maxChunk is the most bytes of a chunk of several documents.
+const maxChunk = 64 << 10
 
 // Bundle is the "data" of an observe or deliberate answer while it grows. Entities are encoded as they
 // are added, so that its size is known at each moment and an answer of 30 MiB is held once, as bytes. It
@@ -20,8 +18,8 @@ const (
 type Bundle struct {
 	max   int
 	lists [len(kinds)]docs
-	seen  map[string]struct{} // ids
-	added []string            // ids of the entities that are being added
+	adds  int            // calls of Add
+	seen  map[string]int // the call that added each id
 }
 
 // kinds is the order of a bundle's members.
@@ -30,7 +28,7 @@ var kinds = [...]Kind{KindSighting, KindIndicator, KindJudgement, KindRelationsh
 // Kinds are the kinds of entity that a bundle holds, in the order of its members.
 func Kinds() []Kind { return slices.Clone(kinds[:]) }
 
-// docs is the documents of one kind: JSON values with commas between them, in chunks. Growing one buffer
+// docs is the documents of one kind, JSON values with a comma behind each, in chunks. Growing one buffer
 // would copy the answer again and again. A copy of the struct is a mark to which the list can be taken
 // back.
 type docs struct {
@@ -42,14 +40,15 @@ type docs struct {
 
 // NewBundle makes an empty bundle that never grows beyond maxBytes of JSON; 0 or less sets no limit.
 func NewBundle(maxBytes int) *Bundle {
-	return &Bundle{max: maxBytes, seen: make(map[string]struct{})}
+	return &Bundle{max: maxBytes, seen: make(map[string]int)}
 }
 
-// Add adds the entities of one event, all of them or none: where the bundle would pass its limit, it
-// stays as it was and Add returns false. An entity whose id is there already is the same entity and is
-// skipped.
+// Add adds entities, all of them or none: where the bundle would pass its limit, it stays as it was and
+// Add returns false. An entity whose id is there already is the same entity and is skipped; so is a second
+// verdict on an observable.
 func (b *Bundle) Add(e Entities) bool {
 	before := b.lists
+	b.adds++
 	if e.Sighting != nil {
 		b.add(KindSighting, e.Sighting.ID, e.Sighting)
 	}
@@ -59,24 +58,49 @@ func (b *Bundle) Add(e Entities) bool {
 	for _, j := range e.Judgements {
 		b.add(KindJudgement, j.ID, j)
 	}
-	for _, r := range e.Relationships {
-		b.add(KindRelationship, r.ID, r)
+	for i := range e.Relationships {
+		b.add(KindRelationship, e.Relationships[i].ID, &e.Relationships[i])
 	}
-	return b.commit(before)
-}
-
-// AddVerdict adds a verdict and the judgement that it comes from, either of which may be nil, all or
-// nothing as [Bundle.Add] does. There is one verdict for an observable: a second one is skipped.
-func (b *Bundle) AddVerdict(v *Verdict, j *Judgement) bool {
-	before := b.lists
-	if v != nil {
+	if v := e.Verdict; v != nil {
 		// A verdict has no id. This cannot be another entity's: ids begin with "transient:".
 		b.add(KindVerdict, "verdict "+string(v.Observable.Type)+" "+v.Observable.Value, v)
 	}
-	if j != nil {
-		b.add(KindJudgement, j.ID, j)
+	if b.max <= 0 || b.Len() <= b.max {
+		return true
 	}
-	return b.commit(before)
+	b.lists = before
+	maps.DeleteFunc(b.seen, func(_ string, call int) bool { return call == b.adds })
+	return false
+}
+
+// add encodes doc, a pointer to an entity. Invalid UTF-8 becomes U+FFFD, and what a script or HTML might
+// take for its own (<, >, &, U+2028, U+2029) stays as it is: the answer is JSON, and says so.
+func (b *Bundle) add(k Kind, id string, doc any) {
+	if _, ok := b.seen[id]; ok {
+		return
+	}
+	b.seen[id] = b.adds
+	l := &b.lists[slices.Index(kinds[:], k)]
+	l.count++
+	encoder := json.NewEncoder(l)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(doc); err != nil {
+		panic(err) // entities are strings, numbers and booleans, of which each can be encoded
+	}
+	l.open[len(l.open)-1] = ',' // the encoder ends with a line break
+}
+
+// Write appends to the open chunk, or where there is no room, to a new one as large as all so far.
+func (l *docs) Write(p []byte) (int, error) {
+	if cap(l.open)-len(l.open) < len(p) {
+		if len(l.open) > 0 {
+			l.full = append(l.full, l.open)
+		}
+		l.open = make([]byte, 0, max(len(p), min(l.len, maxChunk)))
+	}
+	l.open = append(l.open, p...)
+	l.len += len(p)
+	return len(p), nil
 }
 
 // Empty says that nothing was added yet.
@@ -84,97 +108,38 @@ func (b *Bundle) Empty() bool { return len(b.seen) == 0 }
 
 // Count is the number of documents of a kind.
 func (b *Bundle) Count(k Kind) int {
-	for i := range kinds {
-		if kinds[i] == k {
-			return b.lists[i].count
-		}
+	if i := slices.Index(kinds[:], k); i >= 0 {
+		return b.lists[i].count
 	}
 	return 0
 }
 
 // Len is the number of bytes of all [Bundle.Parts].
 func (b *Bundle) Len() int {
-	n := len("{}")
-	members := 0
+	n := 0
 	for i := range b.lists {
 		if l := &b.lists[i]; l.count > 0 {
-			members++
+			// The comma behind the last document is one behind the member instead.
 			n += len(`"s":{"count":,"docs":[]}`) + len(kinds[i]) + len(strconv.Itoa(l.count)) + l.len
 		}
 	}
-	return n + max(0, members-1) // commas
+	return len("{}") + max(0, n-len(","))
 }
 
 // Parts appends the pieces that make up the bundle's JSON, {"sightings":{"count":1,"docs":[…]},…}, to
 // dst. Kinds without documents are left out. Nothing is copied: the pieces are the bundle's own, and
 // valid until something is added to it.
 func (b *Bundle) Parts(dst [][]byte) [][]byte {
-	open := "{"
-	for i := range b.lists {
-		l := &b.lists[i]
-		if l.count == 0 {
-			continue
-		}
-		dst = append(dst, fmt.Appendf(nil, `%s"%ss":{"count":%d,"docs":[`, open, kinds[i], l.count))
-		dst = append(append(dst, l.full...), l.open)
-		open = "]},"
-	}
 	if b.Empty() {
 		return append(dst, []byte("{}"))
 	}
+	between := "{"
+	for i := range b.lists {
+		if l := &b.lists[i]; l.count > 0 {
+			dst = append(dst, fmt.Appendf(nil, `%s"%ss":{"count":%d,"docs":[`, between, kinds[i], l.count))
+			dst = append(append(dst, l.full...), l.open[:len(l.open)-1])
+			between = "]},"
+		}
+	}
 	return append(dst, []byte("]}}"))
-}
-
-func (b *Bundle) add(k Kind, id string, doc any) {
-	if _, ok := b.seen[id]; ok {
-		return
-	}
-	b.seen[id] = struct{}{}
-	b.added = append(b.added, id)
-	for i := range kinds {
-		if kinds[i] == k {
-			b.lists[i].add(doc)
-		}
-	}
-}
-
-// commit keeps what was added since before, or takes it back where the bundle is beyond its limit.
-func (b *Bundle) commit(before [len(kinds)]docs) bool {
-	fits := b.max <= 0 || b.Len() <= b.max
-	if !fits {
-		b.lists = before
-		for _, id := range b.added {
-			delete(b.seen, id)
-		}
-	}
-	b.added = b.added[:0]
-	return fits
-}
-
-// add encodes doc, a pointer to an entity. Invalid UTF-8 becomes U+FFFD, and what a script or HTML might
-// take for its own (<, >, &, U+2028, U+2029) stays as it is: the answer is JSON, and says so.
-func (l *docs) add(doc any) {
-	if l.count > 0 {
-		_, _ = l.Write([]byte{','})
-	}
-	l.count++
-	encoder := json.NewEncoder(l)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(doc); err != nil {
-		panic(err) // entities are strings, numbers and booleans, of which each can be encoded
-	}
-	l.open, l.len = l.open[:len(l.open)-1], l.len-1 // the encoder ends with a line break
-}
-
-// Write appends to the open chunk, or to a new one where there is no room.
-func (l *docs) Write(p []byte) (int, error) {
-	if cap(l.open)-len(l.open) < len(p) {
-		if len(l.open) > 0 {
-			l.full = append(l.full, l.open)
-		}
-		l.open = make([]byte, 0, max(len(p), min(max(firstChunk, l.len), fullChunk)))
-	}
-	l.open = append(l.open, p...)
-	l.len += len(p)
-	return len(p), nil
 }

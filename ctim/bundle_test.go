@@ -26,7 +26,7 @@ func base(k ctim.Kind, name string) ctim.Base {
 		ID: ctim.NewID(k, name), Type: k, SchemaVersion: ctim.SchemaVersion, ExternalIDs: []string{name},
 		ExternalReferences: []ctim.ExternalReference{{SourceName: "Qualys IOC", Description: "d",
 			URL: page, ExternalID: name}},
-		Timestamp: ctim.TimeOf(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)), TLP: ctim.TLPAmber,
+		Timestamp: ctim.TimeOf(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)), TLP: "amber",
 		Source: "Qualys IOC", SourceURI: page,
 	}
 }
@@ -39,65 +39,57 @@ func fullEntities() ctim.Entities {
 	seen := ctim.ObservedTime{Start: start, End: start}
 	hash := ctim.Observable{Type: ctim.ObservableSHA256, Value: strings.Repeat("ab", 32)}
 	name := ctim.Observable{Type: ctim.ObservableFileName, Value: "invoice.exe"}
-	by := func(t ctim.ContextType) ctim.ContextBase {
-		return ctim.ContextBase{Type: t, Time: seen, ProcessID: 7, ProcessName: "p.exe",
-			ProcessUsername: "u"}
+	by := func(typ string, e ctim.ContextEvent) []ctim.ContextEvent {
+		e.Type, e.Time, e.ProcessID, e.ProcessName, e.ProcessUsername = typ, seen, 7, "p.exe", "u"
+		return []ctim.ContextEvent{e}
 	}
-	file := func(t ctim.ContextType) []ctim.FileEvent {
-		return []ctim.FileEvent{{ContextBase: by(t), FileName: "f", FilePath: `C:\f`}}
-	}
+	file, key := ctim.ContextEvent{FileName: "f", FilePath: `C:\f`}, ctim.ContextEvent{RegistryKey: "k"}
 	e := ctim.Entities{
 		Sighting: &ctim.Sighting{
 			Base: base(ctim.KindSighting, "e1"), Title: "t", Description: "d", ShortDescription: "s",
-			Confidence: ctim.ConfidenceHigh, Count: 1,
-			Internal: true, Severity: ctim.SeverityHigh, Resolution: ctim.ResolutionDetected,
-			Sensor: ctim.SensorEndpoint, ObservedTime: seen, ActivityInterval: seen,
+			Confidence: "High", Count: 1,
+			Internal: true, Severity: "High", Resolution: "detected",
+			Sensor: "endpoint", ObservedTime: seen, ActivityInterval: seen,
 			Observables: []ctim.Observable{hash},
-			Targets: []ctim.Target{{Type: ctim.SensorEndpoint,
+			Targets: []ctim.Target{{Type: "endpoint",
 				Observables:  []ctim.Observable{{Type: ctim.ObservableHostname, Value: "WS-07"}},
 				ObservedTime: seen, OS: "Windows"}},
-			Relations: []ctim.Relation{{Origin: "Qualys IOC", Relation: ctim.RelationFileNameOf,
+			Relations: []ctim.Relation{{Origin: "Qualys IOC", Relation: "File_Name_Of",
 				Source: name, Related: hash}},
 			Data: &ctim.DataTable{Columns: []ctim.Column{{Name: "Active", Type: "string"}},
 				Rows: [][]string{{"True"}}, RowCount: 1},
 			Context: &ctim.Context{
-				ProcessCreate: []ctim.ProcessCreateEvent{{ContextBase: by(ctim.ContextProcessCreate),
-					ProcessArgs: "a", ProcessHash: "h", ParentProcessID: 1}},
-				FileCreate: file(ctim.ContextFileCreate),
-				FileDelete: file(ctim.ContextFileDelete),
-				FileModify: file(ctim.ContextFileModify),
-				Netflow: []ctim.NetflowEvent{{
-					ContextBase: by(ctim.ContextNetflow),
-					Traffic: ctim.Traffic{Protocol: 6, SourceIP: "192.0.2.1", SourcePort: 1,
+				ProcessCreate: by("ProcessCreateEvent", ctim.ContextEvent{
+					ProcessArgs: "a", ProcessHash: "h", ParentProcessID: 1}),
+				FileCreate: by("FileCreateEvent", file),
+				FileDelete: by("FileDeleteEvent", file),
+				FileModify: by("FileModifyEvent", file),
+				Netflow: by("NetflowEvent", ctim.ContextEvent{
+					Traffic: &ctim.Traffic{Protocol: 6, SourceIP: "192.0.2.1", SourcePort: 1,
 						DestinationIP: "198.51.100.1", DestinationPort: 443,
-						Direction: ctim.DirectionOutgoing, DestinationHostName: "c.example"},
-				}},
-				RegistryCreate: []ctim.RegistryEvent{{ContextBase: by(ctim.ContextRegistryCreate),
-					RegistryKey: "k"}},
-				RegistrySet: []ctim.RegistrySetEvent{{
-					RegistryEvent: ctim.RegistryEvent{ContextBase: by(ctim.ContextRegistrySet),
-						RegistryKey: "k"},
-					RegistryValue: "v", RegistryData: "d",
-				}},
-				RegistryDelete: []ctim.RegistryEvent{{ContextBase: by(ctim.ContextRegistryDelete),
-					RegistryKey: "k"}},
+						Direction: "outgoing", DestinationHostName: "c.example"},
+				}),
+				RegistryCreate: by("RegistryCreateEvent", key),
+				RegistrySet: by("RegistrySetEvent", ctim.ContextEvent{
+					RegistryKey: "k", RegistryValue: "v", RegistryData: "d"}),
+				RegistryDelete: by("RegistryDeleteEvent", key),
 			},
 		},
 		Indicator: &ctim.Indicator{
 			Base: base(ctim.KindIndicator, "e1"), Title: "t", Description: "d", ShortDescription: "s",
-			Producer: "Qualys IOC", Severity: ctim.SeverityHigh,
-			Confidence: ctim.ConfidenceHigh, ValidTime: ctim.ValidTime{Start: start},
+			Producer: "Qualys IOC", Severity: "High",
+			Confidence: "High", ValidTime: ctim.ValidTime{Start: start},
 			Tags: []string{"Win32.Worm.Example"},
 		},
 		Judgements: []*ctim.Judgement{{
-			Base: base(ctim.KindJudgement, "e1"), Observable: hash, Disposition: ctim.DispositionMalicious,
-			DispositionName: ctim.DispositionMalicious.Name(),
-			Priority:        90, Confidence: ctim.ConfidenceHigh, Severity: ctim.SeverityHigh, Reason: "r",
+			Base: base(ctim.KindJudgement, "e1"), Observable: hash, Disposition: 2,
+			DispositionName: "Malicious",
+			Priority:        90, Confidence: "High", Severity: "High", Reason: "r",
 			ValidTime: ctim.ValidTime{Start: start, End: ctim.Forever},
 		}},
 	}
-	e.Relationships = []*ctim.Relationship{{
-		Base: base(ctim.KindRelationship, "e1"), RelationshipType: ctim.RelationshipSightingOf,
+	e.Relationships = []ctim.Relationship{{
+		Base: base(ctim.KindRelationship, "e1"), RelationshipType: "sighting-of",
 		SourceRef: e.Sighting.ID, TargetRef: e.Indicator.ID,
 	}}
 	return e
@@ -114,7 +106,7 @@ func fullVerdict() *ctim.Verdict {
 func TestBundleWithEveryFieldIsCTIM(t *testing.T) {
 	b := ctim.NewBundle(0)
 	require.True(t, b.Add(fullEntities()))
-	require.True(t, b.AddVerdict(fullVerdict(), nil))
+	require.True(t, b.Add(ctim.Entities{Verdict: fullVerdict()}))
 	doc := []byte(`{"data":` + text(b) + "}")
 	require.NoError(t, ctimschema.Validate("RelayProfileObserveResponse", doc))
 
@@ -136,7 +128,6 @@ func TestBundleIsEmptyAtFirst(t *testing.T) {
 	assert.Equal(t, "{}", text(b))
 	assert.Equal(t, 2, b.Len())
 	assert.True(t, b.Add(ctim.Entities{}), "nothing fits everywhere")
-	assert.True(t, b.AddVerdict(nil, nil))
 	assert.True(t, b.Empty())
 	assert.Zero(t, b.Count("no such kind"))
 }
@@ -148,13 +139,13 @@ func TestBundleTakesAnIDOnce(t *testing.T) {
 	once := text(b)
 	e.Sighting.Title = "the same sighting, found for another reason"
 	require.True(t, b.Add(e))
-	require.True(t, b.AddVerdict(nil, e.Judgements[0]))
+	require.True(t, b.Add(ctim.Entities{Judgements: e.Judgements}))
 	assert.Equal(t, once, text(b))
 
 	v := fullVerdict()
-	require.True(t, b.AddVerdict(v, e.Judgements[0]))
-	v.Disposition = ctim.DispositionClean
-	require.True(t, b.AddVerdict(v, nil))
+	require.True(t, b.Add(ctim.Entities{Verdict: v, Judgements: e.Judgements}))
+	v.Disposition = 1
+	require.True(t, b.Add(ctim.Entities{Verdict: v}))
 	assert.Equal(t, 1, b.Count(ctim.KindVerdict), "one verdict for an observable")
 	assert.Equal(t, 1, b.Count(ctim.KindJudgement))
 }
@@ -167,7 +158,7 @@ func TestBundleCountsWhatItHolds(t *testing.T) {
 			Sighting: &ctim.Sighting{Base: base(ctim.KindSighting, name)},
 			Judgements: []*ctim.Judgement{{Base: base(ctim.KindJudgement, name)},
 				{Base: base(ctim.KindJudgement, name+"b")}},
-			Relationships: []*ctim.Relationship{{Base: base(ctim.KindRelationship, name)}},
+			Relationships: []ctim.Relationship{{Base: base(ctim.KindRelationship, name)}},
 		}))
 		assert.Len(t, text(b), b.Len(), "with %d", i+1)
 	}
@@ -197,7 +188,7 @@ func TestBundleAddsAllOrNothing(t *testing.T) {
 	more := ctim.Entities{Sighting: &ctim.Sighting{Base: base(ctim.KindSighting, "e2")},
 		Indicator: &ctim.Indicator{Base: base(ctim.KindIndicator, "e2")}}
 	require.False(t, b.Add(more))
-	require.False(t, b.AddVerdict(fullVerdict(), nil))
+	require.False(t, b.Add(ctim.Entities{Verdict: fullVerdict()}))
 	assert.Equal(t, before, text(b))
 	assert.Equal(t, 1, b.Count(ctim.KindSighting))
 
@@ -218,7 +209,7 @@ func TestBundleTakesBackWhatDoesNotFit(t *testing.T) {
 		return ctim.Entities{
 			Sighting: &ctim.Sighting{Base: base(ctim.KindSighting, name), Title: strings.Repeat("t",
 				size)},
-			Relationships: []*ctim.Relationship{{Base: base(ctim.KindRelationship, name)}},
+			Relationships: []ctim.Relationship{{Base: base(ctim.KindRelationship, name)}},
 		}
 	}
 	const limit = 400 << 10
@@ -239,13 +230,13 @@ func TestBundleTakesBackWhatDoesNotFit(t *testing.T) {
 
 func ExampleBundle() {
 	b := ctim.NewBundle(30 << 20)
-	b.AddVerdict(&ctim.Verdict{
+	b.Add(ctim.Entities{Verdict: &ctim.Verdict{
 		Type:            ctim.KindVerdict,
-		Disposition:     ctim.DispositionClean,
-		DispositionName: ctim.DispositionClean.Name(),
+		Disposition:     1,
+		DispositionName: "Clean",
 		Observable: ctim.Observable{Type: ctim.ObservableMD5,
 			Value: "0123456789abcdef0123456789abcdef"},
-	}, nil)
+	}})
 	fmt.Printf("%s\n", text(b))
 	// Output:
 	// {"verdicts":{"count":1,"docs":[{"type":"verdict","disposition":1,"disposition_name":"Clean","observable":{"type":"md5","value":"0123456789abcdef0123456789abcdef"},"valid_time":{}}]}}

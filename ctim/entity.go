@@ -8,7 +8,7 @@ type Base struct {
 	ExternalIDs        []string            `json:"external_ids,omitempty"`
 	ExternalReferences []ExternalReference `json:"external_references,omitempty"`
 	Timestamp          Time                `json:"timestamp,omitzero"`
-	TLP                string              `json:"tlp,omitzero"`
+	TLP                string              `json:"tlp,omitzero"`        // Traffic Light Protocol
 	Source             string              `json:"source,omitzero"`     // at most 2048 characters
 	SourceURI          string              `json:"source_uri,omitzero"` // as [URI] returns it
 }
@@ -60,7 +60,9 @@ type Judgement struct {
 	ValidTime       ValidTime   `json:"valid_time"`
 }
 
-// Relationship joins two entities of the same answer by their ids.
+// Relationship joins two entities of the same answer by their ids. CTIM defines judgement based-on indicator,
+// sighting based-on judgement and sighting sighting-of indicator, each in that direction only
+// (doc/defined_relationships.md).
 type Relationship struct {
 	Base
 	RelationshipType string `json:"relationship_type"`
@@ -95,7 +97,7 @@ type Target struct {
 }
 
 // Relation is a fact that joins two observables: Source Relation Related, as in "a.exe File_Name_Of
-// 0123…" (CTIM ObservedRelation).
+// 0123…" (CTIM ObservedRelation). CTIM's vocabulary of relations is open.
 type Relation struct {
 	Origin   string     `json:"origin"`
 	Relation string     `json:"relation"`
@@ -117,10 +119,12 @@ type Column struct {
 	Type string `json:"type"`
 }
 
-// Entities is what one event gives. A nil entity is one that the event could not fill.
+// Entities is what one event gives, or the verdict on an observable with the judgement that it comes from.
+// What is nil could not be filled.
 type Entities struct {
 	Sighting      *Sighting
 	Indicator     *Indicator
 	Judgements    []*Judgement
-	Relationships []*Relationship
+	Relationships []Relationship
+	Verdict       *Verdict
 }

@@ -21,7 +21,12 @@ func (o Observable) Normal() string {
 	value := strings.TrimSpace(o.Value)
 	switch o.Type {
 	case ObservableIP, ObservableIPv6:
-		return normalAddress(value)
+		// The shortest form, as IPv4 where the address is one. A zone means nothing beyond its endpoint.
+		a, err := netip.ParseAddr(value)
+		if err != nil {
+			return ""
+		}
+		return a.WithZone("").Unmap().String()
 	case ObservableMD5:
 		return normalHash(value, 32)
 	case ObservableSHA256:
@@ -30,21 +35,15 @@ func (o Observable) Normal() string {
 	value = norm.NFC.String(value)
 	switch o.Type {
 	case ObservableDomain, ObservableHostname:
-		return normalDomain(value)
+		// The A-label. A name that IDNA refuses, such as one with an underscore, stays as it is.
+		value = strings.ToLower(strings.TrimSuffix(value, "."))
+		if ascii, err := idna.Lookup.ToASCII(value); err == nil {
+			return ascii
+		}
 	case ObservableFilePath:
 		return normalPath(value)
 	}
 	return value
-}
-
-// normalAddress is the shortest form, as IPv4 where the address is one. A zone means nothing beyond its
-// endpoint.
-func normalAddress(value string) string {
-	a, err := netip.ParseAddr(value)
-	if err != nil {
-		return ""
-	}
-	return a.WithZone("").Unmap().String()
 }
 
 // normalHash is a hash of n hexadecimal digits in lower case.
@@ -53,15 +52,6 @@ func normalHash(value string, n int) string {
 		return ""
 	}
 	return strings.ToLower(value)
-}
-
-// normalDomain is the A-label. A name that IDNA refuses, such as one with an underscore, stays as it is.
-func normalDomain(value string) string {
-	value = strings.ToLower(strings.TrimSuffix(value, "."))
-	if ascii, err := idna.Lookup.ToASCII(value); err == nil {
-		return ascii
-	}
-	return value
 }
 
 // normalPath is a path without a separator at its end, and on Windows with backslashes and without the

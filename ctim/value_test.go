@@ -100,8 +100,8 @@ func FuzzEncoding(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		b := ctim.NewBundle(0)
-		require.True(t, b.AddVerdict(&ctim.Verdict{Observable: ctim.Observable{Type: ctim.ObservableMutex,
-			Value: s}}, nil))
+		require.True(t, b.Add(ctim.Entities{Verdict: &ctim.Verdict{
+			Observable: ctim.Observable{Type: ctim.ObservableMutex, Value: s}}}))
 		require.NotContains(t, text(b), "\u2028", "U+2028 ends a line of a script")
 		require.NotContains(t, text(b), "\u2029")
 		var got struct{ Verdicts struct{ Docs []ctim.Verdict } }
@@ -198,7 +198,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-func TestVocabulariesAreCTIMs(t *testing.T) {
+func TestTypesOfObservablesAreCTIMs(t *testing.T) {
 	check := func(def string, values ...string) {
 		for _, v := range values {
 			doc, err := json.Marshal(v)
@@ -207,25 +207,13 @@ func TestVocabulariesAreCTIMs(t *testing.T) {
 		}
 	}
 	check("schemaVersion", ctim.SchemaVersion)
-	check("tlp", ctim.TLPAmber)
-	check("severity", string(ctim.SeverityNone), string(ctim.SeverityLow), string(ctim.SeverityMedium),
-		string(ctim.SeverityHigh), string(ctim.SeverityUnknown))
-	check("highMedLow", string(ctim.ConfidenceLow), string(ctim.ConfidenceMedium),
-		string(ctim.ConfidenceHigh))
-	check("relationVocabulary", ctim.RelationConnectedTo, ctim.RelationResolvedTo)
-	check("relationshipVocabulary", ctim.RelationshipBasedOn, ctim.RelationshipSightingOf)
-	for d := ctim.DispositionClean; d <= ctim.DispositionUnknown; d++ {
-		doc := fmt.Appendf(nil, `{"disposition":%d,"disposition_name":%q}`, d, d.Name())
-		assert.NoError(t, ctimschema.Validate("dispositionPair", doc))
-	}
-	assert.Equal(t, "Unknown", ctim.Disposition(0).Name())
 	for typ, name := range map[ctim.ObservableType]string{
 		ctim.ObservableIP: "IP", ctim.ObservableIPv6: "IP", ctim.ObservableDomain: "domain",
 		ctim.ObservableHostname: "hostname",
 		ctim.ObservableFileName: "file name", ctim.ObservableFilePath: "file path",
 		ctim.ObservableMutex: "mutex", ctim.ObservableMD5: "MD5",
 		ctim.ObservableSHA256: "SHA256", ctim.ObservableProcessName: "process name",
-		ctim.ObservableMACAddress: "MAC address",
+		ctim.ObservableMACAddress: "mac address",
 	} {
 		check("observableType", string(typ))
 		assert.Equal(t, name, typ.Name())

@@ -1,6 +1,10 @@
 package ctim
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // VerdictOf is the verdict on an observable and the judgement that it comes from: the one of judgements
 // about o that counts, see [Deciding]. Both are nil where there is none, and for types other than md5 and
@@ -31,28 +35,18 @@ func VerdictOf(o Observable, judgements []*Judgement) (*Verdict, *Judgement) {
 }
 
 // Deciding is the judgement that counts among several about one thing: that of the highest priority, then
-// the newest, then by CTIM's order Clean, Malicious, Suspicious, Common, Unknown. It is nil where there
-// is none.
+// the newest, then by CTIM's order Clean, Malicious, Suspicious, Common, Unknown, and between equals by
+// the id, whatever the order of arrival. It is nil where there is none.
 func Deciding(judgements []*Judgement) *Judgement {
-	var best *Judgement
-	for _, j := range judgements {
-		if best == nil || j.outranks(best) {
-			best = j
-		}
+	if len(judgements) == 0 {
+		return nil
 	}
-	return best
-}
-
-// outranks says that j counts before k. The id decides between equals, so that the order of arrival does
-// not.
-func (j *Judgement) outranks(k *Judgement) bool {
-	switch {
-	case j.Priority != k.Priority:
-		return j.Priority > k.Priority
-	case j.ValidTime.Start != k.ValidTime.Start:
-		return j.ValidTime.Start > k.ValidTime.Start
-	case j.Disposition != k.Disposition:
-		return j.Disposition < k.Disposition
-	}
-	return j.ID < k.ID
+	return slices.MinFunc(judgements, func(a, b *Judgement) int {
+		return cmp.Or(
+			cmp.Compare(b.Priority, a.Priority),
+			cmp.Compare(b.ValidTime.Start, a.ValidTime.Start),
+			cmp.Compare(a.Disposition, b.Disposition),
+			cmp.Compare(a.ID, b.ID),
+		)
+	})
 }

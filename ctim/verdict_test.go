@@ -27,15 +27,15 @@ func TestVerdictOf(t *testing.T) {
 	asked := about(ctim.ObservableSHA256, sha)
 	judgement := func(id string, o ctim.Observable, d ctim.Disposition, priority int,
 		days int) *ctim.Judgement {
-		j := &ctim.Judgement{Observable: o, Disposition: d, DispositionName: d.Name(), Priority: priority}
+		name := []string{"", "Clean", "Malicious", "Suspicious", "Common", "Unknown"}[d]
+		j := &ctim.Judgement{Observable: o, Disposition: d, DispositionName: name, Priority: priority}
 		j.ID = id
 		if days >= 0 {
 			j.ValidTime.Start = ctim.TimeOf(when.AddDate(0, 0, days))
 		}
 		return j
 	}
-	const clean, malicious, suspicious, common, unknown = ctim.DispositionClean, ctim.DispositionMalicious,
-		ctim.DispositionSuspicious, ctim.DispositionCommon, ctim.DispositionUnknown
+	const clean, malicious, suspicious, common, unknown = 1, 2, 3, 4, 5
 	for _, tt := range []struct {
 		name  string
 		asked ctim.Observable

@@ -45,94 +45,18 @@ func (t ObservableType) Name() string {
 		return "MD5"
 	case ObservableSHA256:
 		return "SHA256"
-	case ObservableMACAddress:
-		return "MAC address"
 	}
 	return strings.ReplaceAll(string(t), "_", " ")
 }
 
-// Severity is how bad a thing is (CTIM severity; Critical and Info are never ours).
+// Severity is how bad a thing is: None, Low, Medium, High or Unknown (CTIM's Info and Critical are never
+// ours).
 type Severity string
 
-// Severities.
-const (
-	SeverityNone    Severity = "None"
-	SeverityLow     Severity = "Low"
-	SeverityMedium  Severity = "Medium"
-	SeverityHigh    Severity = "High"
-	SeverityUnknown Severity = "Unknown"
-)
-
-// Confidence is how sure the source is (CTIM HighMedLow).
+// Confidence is how sure the source is: Low, Medium or High (CTIM HighMedLow).
 type Confidence string
 
-// Confidences.
-const (
-	ConfidenceLow    Confidence = "Low"
-	ConfidenceMedium Confidence = "Medium"
-	ConfidenceHigh   Confidence = "High"
-)
-
-// Disposition is the number of a judgement or a verdict. CTIM refuses an entity whose number and name
-// disagree: take the name from [Disposition.Name].
+// Disposition is the number of a judgement or a verdict: 1 Clean, 2 Malicious, 3 Suspicious, 4 Common,
+// 5 Unknown. That is also the order in which CTIM breaks ties between judgements. It refuses an entity
+// whose number and name disagree.
 type Disposition int
-
-// Dispositions. Their order is also the order in which CTIM breaks ties between judgements.
-const (
-	DispositionClean      Disposition = 1
-	DispositionMalicious  Disposition = 2
-	DispositionSuspicious Disposition = 3
-	DispositionCommon     Disposition = 4
-	DispositionUnknown    Disposition = 5
-)
-
-// Name is the disposition_name that belongs to the number; a number outside CTIM's five is called Unknown.
-func (d Disposition) Name() string {
-	switch d {
-	case DispositionClean:
-		return "Clean"
-	case DispositionMalicious:
-		return "Malicious"
-	case DispositionSuspicious:
-		return "Suspicious"
-	case DispositionCommon:
-		return "Common"
-	}
-	return "Unknown"
-}
-
-// TLPAmber keeps what is ours inside the organisation that asked (Traffic Light Protocol).
-const TLPAmber = "amber"
-
-// Values of a sighting's resolution.
-const (
-	ResolutionDetected  = "detected"
-	ResolutionContained = "contained"
-)
-
-// SensorEndpoint is the sensor of every sighting and the type of every target: Qualys's agent sits on
-// endpoints.
-const SensorEndpoint = "endpoint"
-
-// Types of relationships between entities. CTIM defines judgement based-on indicator, sighting based-on
-// judgement and sighting sighting-of indicator, each in that direction only
-// (doc/defined_relationships.md).
-const (
-	RelationshipBasedOn    = "based-on"
-	RelationshipSightingOf = "sighting-of"
-)
-
-// Relations between the observables of a sighting. The first two are not in CTIM's (open) vocabulary, but
-// XDR users know them well.
-const (
-	RelationFileNameOf  = "File_Name_Of"
-	RelationFilePathOf  = "File_Path_Of"
-	RelationConnectedTo = "Connected_To"
-	RelationResolvedTo  = "Resolved_To"
-)
-
-// Directions of [Traffic].
-const (
-	DirectionIncoming = "incoming"
-	DirectionOutgoing = "outgoing"
-)

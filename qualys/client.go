@@ -12,32 +12,30 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // Options configure a Client. The zero value of each means its default.
 type Options struct {
-	PathPrefix     string         // of the events API: "/ioc" (default) or "/ioc/v1", documented both
-	ConnectTimeout time.Duration  // for the TCP connection, and again for the TLS handshake; 5 s
-	HeaderTimeout  time.Duration  // from the request being sent to the answer's header; 10 s
-	BodyTimeout    time.Duration  // for the whole body, however slowly it trickles; 15 s
-	MaxBody        int64          // bytes of a decoded answer; 24 MiB. Before, it may have four times as many
-	Memory         Memory         // bounds what all answers hold at once; nil: unbounded
-	MemoryWait     time.Duration  // how long an answer waits for memory in all; 3 s
-	UserAgent      string         // "qualysrelay"
-	RootCAs        *x509.CertPool // nil: the system's
-	Observe        func(Call)     // called after each HTTP exchange, from its goroutine; nil: nobody looks
+	PathPrefix    string         // of the events API: "/ioc" (default) or "/ioc/v1", documented both
+	HeaderTimeout time.Duration  // from the request being sent to the answer's header; 10 s
+	BodyTimeout   time.Duration  // for the whole body, however slowly it trickles; 15 s
+	MaxBody       int64          // bytes of a decoded answer; 24 MiB. Before, it may have four times as many
+	Memory        Memory         // bounds what all answers hold at once; nil: unbounded
+	MemoryWait    time.Duration  // how long an answer waits for memory in all; 3 s
+	UserAgent     string         // "qualysrelay"
+	RootCAs       *x509.CertPool // nil: the system's
+	Observe       func(Call)     // called after each HTTP exchange, from its goroutine; nil: nobody looks
 }
 
 // Call is one HTTP exchange as Options.Observe sees it. It holds nothing secret.
 type Call struct {
 	Op       string // OpLogin, OpEvents or OpCount
-	Active   bool   // the search was for the current state
 	Status   int    // 0 where there was no answer
 	Duration time.Duration
-	Bytes    int64 // of the body, unpacked
-	Kind     Kind  // "" for success, KindCanceled where the caller's context ended
+	Kind     Kind // "" for success, KindCanceled where the caller's context ended
 }
 
 // Client calls the Qualys gateways. It is meant to be one for each process: it shares one transport and
@@ -51,14 +49,13 @@ type Client struct {
 	opts      Options
 	transport *http.Transport
 	tokens    tokens
-	largest   sync.Map // from a gateway to the most elements (int) that a page of it had
+	logins    singleflight.Group // by TenantKey
 }
 
 // NewClient returns a client. It starts nothing: connections and logins are made by the calls that need
 // them.
 func NewClient(o Options) *Client {
 	o.PathPrefix = "/" + strings.Trim(cmp.Or(o.PathPrefix, "/ioc"), "/")
-	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 5*time.Second)
 	o.HeaderTimeout = cmp.Or(o.HeaderTimeout, 10*time.Second)
 	o.BodyTimeout = cmp.Or(o.BodyTimeout, 15*time.Second)
 	o.MaxBody = cmp.Or(o.MaxBody, 24<<20)
@@ -68,9 +65,9 @@ func NewClient(o Options) *Client {
 		opts: o,
 		transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            (&net.Dialer{Timeout: o.ConnectTimeout, KeepAlive: 30 * time.Second}).DialContext,
+			DialContext:            (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
-			TLSHandshakeTimeout:    o.ConnectTimeout,
+			TLSHandshakeTimeout:    connectTimeout,
 			ResponseHeaderTimeout:  o.HeaderTimeout,
 			MaxResponseHeaderBytes: 64 << 10,
 			MaxIdleConns:           256,
@@ -115,6 +112,7 @@ func (p *Page) Release() {
 }
 
 const (
+	connectTimeout  = 5 * time.Second // for the TCP connection, and again for the TLS handshake
 	defaultPageSize = 100
 	maxPageSize     = 1000 // the largest in use by a published integration; Qualys names no limit
 )
@@ -135,24 +133,15 @@ func (c *Client) Events(ctx context.Context, t Tenant, q EventQuery) (Page, erro
 		return Page{}, err
 	}
 	page.Limits = limits
-	page.Full = page.Full || c.mayBeCapped(t.Gateway, len(page.Events)+page.Unreadable)
+	// No largest size is published: pages of a thousand are in use, but a round number could be the gateway's
+	// own limit, whatever was asked for.
+	if n := len(page.Events) + page.Unreadable; n > 0 && n%100 == 0 {
+		page.Full = true
+	}
 	for _, e := range page.Events {
 		e.Active = q.Active
 	}
 	return page, nil
-}
-
-// mayBeCapped reports whether a page of n elements may be as large as the gateway makes them, though more was asked
-// for. No largest size is published: pages of a thousand are in use, but a round number that no page of
-// this gateway has passed yet could be its own limit.
-func (c *Client) mayBeCapped(gateway string, n int) bool {
-	const round = 100
-	largest, _ := c.largest.Load(gateway)
-	most, _ := largest.(int)
-	if n > most {
-		c.largest.Store(gateway, n) // of two at once one counts: the next page makes up for it
-	}
-	return n > 0 && n%round == 0 && n >= most
 }
 
 // sortNewestFirst is [{"event.datetime":"desc"}], encoded. The default order is not documented, so it is
@@ -177,15 +166,15 @@ func (c *Client) search(
 			return RateLimits{}, err
 		}
 		limits, err := c.exchange(ctx, request{
-			op: op, method: http.MethodGet, url: url, active: q.Active, secrets: []string{t.Password, bearer},
+			op: op, method: http.MethodGet, url: url, secrets: []string{t.Password, bearer},
 			header: http.Header{"Authorization": {"Bearer " + bearer}, "Accept": {"application/json"}},
 		}, read)
 		var e *Error
 		if !errors.As(err, &e) || e.Kind != KindUnauthorized {
-			c.tokens.accepted(key, bearer)
+			c.tokens.used(key, bearer, true)
 			return limits, err
 		}
-		if !c.tokens.refused(key, bearer) || !first {
+		if !c.tokens.used(key, bearer, false) || !first {
 			e.Kind = KindAccount
 			return RateLimits{}, e
 		}
@@ -199,8 +188,7 @@ type request struct {
 	url     string
 	header  http.Header
 	form    url.Values // sent as the body where it is not nil
-	active  bool
-	secrets []string // kept out of errors
+	secrets []string   // kept out of errors
 }
 
 // errBodyTimeout is the cause with which exchange ends a body that takes too long.
@@ -211,11 +199,15 @@ var errBodyTimeout = errors.New("timeout while reading the body")
 func (c *Client) exchange(
 	ctx context.Context, r request, read func(*answer) error,
 ) (limits RateLimits, err error) {
-	call := Call{Op: r.op, Active: r.active}
+	call := Call{Op: r.op}
 	start := time.Now()
 	defer func() {
-		if end := ended(ctx); err != nil && end != nil {
-			err = end
+		// A dialer may report a timeout a moment before the context whose deadline it has.
+		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+			<-ctx.Done()
+		}
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err()
 		}
 		if c.opts.Observe == nil {
 			return
@@ -252,12 +244,11 @@ func (c *Client) exchange(
 	timer := time.AfterFunc(c.opts.BodyTimeout, func() { cancel(errBodyTimeout) })
 	defer timer.Stop()
 
-	memory := &grant{memory: c.opts.Memory, wait: c.opts.MemoryWait, limit: c.opts.MaxBody}
-	a := &answer{ctx: bodyCtx, body: resp.Body, grant: memory}
-	defer func() { call.Bytes = a.read }()
+	a := &answer{request: r, ctx: bodyCtx, resp: resp,
+		grant: &grant{memory: c.opts.Memory, wait: c.opts.MemoryWait, limit: c.opts.MaxBody}}
 	if resp.StatusCode/100 != 2 {
-		body, _ := readShort(a) // where it is late or cut, the status alone says what happened
-		return RateLimits{}, replyError(r.op, resp, body, "", r.secrets...)
+		body, _ := a.short() // where it is late or cut, the status alone says what happened
+		return RateLimits{}, a.refusal("", body)
 	}
 	limits = rateLimits(resp.Header)
 	if resp.StatusCode == http.StatusNoContent && r.op != OpLogin { // no events, to Qualys's own Splunk add-on
@@ -267,31 +258,19 @@ func (c *Client) exchange(
 		return limits, nil
 	}
 	a.grant.release()
-	ours, isOurs := errors.AsType[*Error](err)
-	said, isRefusal := errors.AsType[*refusal](err)
+	e, ok := errors.AsType[*Error](err)
 	switch {
+	case ok:
 	case errors.Is(context.Cause(bodyCtx), errBodyTimeout):
-		ours = &Error{Kind: KindTimeout, Message: errBodyTimeout.Error()}
-	case isRefusal:
-		return RateLimits{}, replyError(r.op, resp, said.body, said.what, r.secrets...)
-	case isOurs:
+		e = &Error{Kind: KindTimeout, Message: errBodyTimeout.Error()}
 	case errors.Is(err, context.Canceled):
-		ours = &Error{Kind: KindReset, Message: othersEnd}
+		e = &Error{Kind: KindReset, Message: othersEnd}
 	default:
-		ours = &Error{Kind: KindUnreadable, Message: "the answer is cut short", cutShort: true}
+		e = &Error{Kind: KindUnreadable, Message: "the answer is cut short", cutShort: true}
 	}
-	ours.Op, ours.Status, ours.Limits = r.op, resp.StatusCode, limits
-	return RateLimits{}, ours
-}
-
-// ended returns the context's error where it has ended. A dialer that races with the context's deadline
-// may report its own timeout a moment before the context does; it is the context's all the same.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	e.Op, e.Status = r.op, resp.StatusCode
+	if !e.Limits.Known { // else by the answer itself
+		e.Limits = limits
 	}
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		return context.DeadlineExceeded
-	}
-	return nil
+	return RateLimits{}, e
 }

@@ -9,7 +9,6 @@ import (
 	"html"
 	"log/slog"
 	"net/url"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -155,11 +154,16 @@ func TestLoginsAreShared(t *testing.T) {
 	c := newClient(t, qualys.Options{})
 	release := make(chan struct{})
 	s.Inject(qualystest.Fault{On: qualystest.Login, Do: qualystest.Hold(release)})
-	var wg sync.WaitGroup
+	var wg, started sync.WaitGroup
+	started.Add(20)
 	for range 20 {
-		wg.Go(func() { assert.NoError(t, c.Login(t.Context(), s.Tenant())) })
+		wg.Go(func() {
+			started.Done()
+			assert.NoError(t, c.Login(t.Context(), s.Tenant()))
+		})
 	}
-	waitForWaiters(t, c, s.Tenant(), 20)
+	started.Wait()
+	require.NoError(t, s.Wait(t.Context(), func(st qualystest.Stats) bool { return st.Logins > 0 }))
 	close(release)
 	wg.Wait()
 	assert.Equal(t, 1, s.Logins())
@@ -174,46 +178,37 @@ func TestAFailedLoginIsSharedAndNotKept(t *testing.T) {
 	assert.Equal(t, 2, s.Logins())
 }
 
-func waitForWaiters(t *testing.T, c *qualys.Client, tenant qualys.Tenant, n int) {
-	t.Helper()
-	for c.Waiters(tenant) != n {
-		require.NoError(t, t.Context().Err())
-		runtime.Gosched()
-	}
-}
-
 func TestAWaiterThatGivesUpLeavesTheLoginToTheOthers(t *testing.T) {
 	s := qualystest.New(t, qualystest.Config{})
 	c := newClient(t, qualys.Options{})
 	release := make(chan struct{})
 	s.Inject(qualystest.Fault{On: qualystest.Login, Do: qualystest.Hold(release)})
 	first, giveUp := context.WithCancel(t.Context())
-	errs := make(chan error, 2)
+	errs, others := make(chan error, 1), make(chan error, 1)
 	go func() { errs <- c.Login(first, s.Tenant()) }()
-	waitForWaiters(t, c, s.Tenant(), 1)
-	go func() { errs <- c.Login(t.Context(), s.Tenant()) }()
-	waitForWaiters(t, c, s.Tenant(), 2)
+	require.NoError(t, s.Wait(t.Context(), func(st qualystest.Stats) bool { return st.Logins == 1 }))
+	go func() { others <- c.Login(t.Context(), s.Tenant()) }()
 	giveUp()
 	require.ErrorIs(t, <-errs, context.Canceled)
 	close(release)
-	require.NoError(t, <-errs)
+	require.NoError(t, <-others)
 	assert.Equal(t, 1, s.Logins())
 }
 
-func TestALoginThatNobodyWaitsForIsCancelled(t *testing.T) {
+func TestALoginThatNobodyWaitsForServesTheNextCall(t *testing.T) {
 	s := qualystest.New(t, qualystest.Config{})
-	c := newClient(t, qualys.Options{HeaderTimeout: time.Hour})
-	remove := s.Inject(qualystest.Fault{On: qualystest.Login, Do: qualystest.HangBeforeHeader()})
+	c := newClient(t, qualys.Options{})
+	release := make(chan struct{})
+	s.Inject(qualystest.Fault{On: qualystest.Login, Do: qualystest.Hold(release)})
 	ctx, giveUp := context.WithCancel(t.Context())
 	errs := make(chan error, 1)
 	go func() { errs <- c.Login(ctx, s.Tenant()) }()
 	require.NoError(t, s.Wait(t.Context(), func(st qualystest.Stats) bool { return st.Logins == 1 }))
 	giveUp()
 	require.ErrorIs(t, <-errs, context.Canceled)
-	require.NoError(t, s.Wait(t.Context(), func(st qualystest.Stats) bool { return st.Open == 0 }), "the gateway sees the call end")
-	remove()
+	close(release)
 	require.NoError(t, c.Login(t.Context(), s.Tenant()))
-	assert.Equal(t, 2, s.Logins())
+	assert.Equal(t, 1, s.Logins())
 }
 
 func TestEventsSearchesAsQualysWantsIt(t *testing.T) {
@@ -450,15 +445,13 @@ func TestUnreadableAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := qualystest.New(t, qualystest.Config{Events: qualystest.Story()})
 			s.Inject(qualystest.Fault{On: qualystest.Search, Do: tt.do})
-			var seen int64
-			c := newClient(t, qualys.Options{MaxBody: 1 << 20, Observe: func(c qualys.Call) { seen = c.Bytes }})
+			c := newClient(t, qualys.Options{MaxBody: 1 << 20})
 			_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
 			e := asError(t, err)
 			assert.Equal(t, qualys.KindUnreadable, e.Kind)
 			assert.Equal(t, 200, e.Status)
 			assert.Equal(t, tt.message, e.Message)
 			assert.Equal(t, e.Message == "the answer is cut short", e.Transient())
-			assert.LessOrEqual(t, seen, int64(4<<20)+4096)
 			require.NoError(t, s.Wait(t.Context(), func(st qualystest.Stats) bool { return st.Open == 0 }))
 		})
 	}
@@ -511,7 +504,9 @@ func TestAnEndedContextIsReportedAsItself(t *testing.T) {
 				require.NoError(t, s.Wait(t.Context(), func(st qualystest.Stats) bool { return st.Logins == 1 && (op == qualystest.Login || st.Searches == 1) }))
 				cancel()
 				assert.Equal(t, context.Canceled, <-errs)
-				require.NoError(t, s.Wait(t.Context(), func(st qualystest.Stats) bool { return st.Open == 0 }))
+				if op == qualystest.Search { // a login goes on, for the next call
+					require.NoError(t, s.Wait(t.Context(), func(st qualystest.Stats) bool { return st.Open == 0 }))
+				}
 			})
 			t.Run(fmt.Sprint(op, " ", b, " late"), func(t *testing.T) {
 				s := qualystest.New(t, qualystest.Config{})
@@ -681,10 +676,7 @@ func TestObserveSeesEachExchange(t *testing.T) {
 	var calls []qualys.Call
 	c := newClient(t, qualys.Options{Observe: func(c qualys.Call) {
 		assert.Positive(t, c.Duration)
-		if c.Op == qualys.OpEvents && c.Status == 200 {
-			assert.Positive(t, c.Bytes)
-		}
-		c.Duration, c.Bytes = 0, 0
+		c.Duration = 0
 		calls = append(calls, c)
 	}})
 	_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{Active: true})
@@ -701,7 +693,7 @@ func TestObserveSeesEachExchange(t *testing.T) {
 	_, err = c.Events(ctx, s.Tenant(), qualys.EventQuery{})
 	require.Error(t, err)
 	assert.Equal(t, []qualys.Call{
-		{Op: qualys.OpLogin, Status: 201}, {Op: qualys.OpEvents, Active: true, Status: 200},
+		{Op: qualys.OpLogin, Status: 201}, {Op: qualys.OpEvents, Status: 200},
 		{Op: qualys.OpEvents, Status: 503, Kind: qualys.KindUnavailable}, {Op: qualys.OpEvents, Kind: qualys.KindCanceled},
 	}, calls)
 }

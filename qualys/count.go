@@ -3,12 +3,11 @@ package qualys
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
 )
 
 // CountQuery is a search whose events are counted instead of sent.
@@ -20,16 +19,16 @@ type CountQuery struct {
 
 // Split says into which parts a count is divided; the zero value is none. Two that are equal divide alike.
 type Split struct {
-	group    string // groupBy
-	from, to int64  // fromDate, toDate
-	buckets  int    // bucketCount
-	width    time.Duration
+	call  string        // behind /events/count
+	width time.Duration // of parts by time
 }
 
 // ByType divides a count by the type of the events. It rests on one public client of the API, which sends
 // groupBy=type and reads an object of types and counts. Qualys does not document it, so that the answer may
 // have no parts.
-func ByType() Split { return Split{group: "type"} }
+func ByType() Split { return Split{call: plainCount + "&groupBy=type"} }
+
+const plainCount = "?sort=" + sortNewestFirst
 
 // ByTime divides a count of the events from one time to another into parts of the width, which divides a day.
 // The parts are those of the whole days in UTC around both times, since Qualys documents that it ignores the
@@ -41,12 +40,10 @@ func ByTime(from, to time.Time, width time.Duration) Split {
 	const day = 24 * time.Hour
 	from = from.UTC().Truncate(day)
 	end := to.UTC().Add(day - 1).Truncate(day)
-	return Split{
-		from:    from.Unix(),
-		to:      end.Add(-time.Second).Unix(), // with the next midnight, that day could count as well
-		buckets: int(end.Sub(from) / width),
-		width:   width,
-	}
+	last := end.Add(-time.Second) // with the next midnight, that day could count as well
+	call := fmt.Sprintf("/time-buckets?fromDate=%d&toDate=%d&bucketCount=%d",
+		from.Unix(), last.Unix(), end.Sub(from)/width)
+	return Split{call, width}
 }
 
 // Count is how many events a query finds.
@@ -69,59 +66,50 @@ type Part struct {
 // sends state=false. GET {prefix}/events/count/time-buckets is documented with an answer of
 // {"start_end": N}; which form the times have is not.
 func (c *Client) Count(ctx context.Context, t Tenant, q CountQuery) (n Count, limits RateLimits, err error) {
-	path := "/events/count?sort=" + sortNewestFirst
-	switch {
-	case q.Split.buckets > 0:
-		path = fmt.Sprintf("/events/count/time-buckets?fromDate=%d&toDate=%d&bucketCount=%d",
-			q.Split.from, q.Split.to, q.Split.buckets)
-	case q.Split.group != "":
-		path += "&groupBy=" + q.Split.group
-	}
 	query := EventQuery{Filter: q.Filter, Active: q.Active}
-	limits, err = c.search(ctx, t, query, OpCount, path, func(a *answer) (err error) {
-		n, err = a.count(q.Split)
-		return err
+	path := "/events/count" + cmp.Or(q.Split.call, plainCount)
+	limits, err = c.search(ctx, t, query, OpCount, path, func(a *answer) error {
+		body, err := a.short()
+		if err != nil {
+			return err
+		}
+		var ok bool
+		if n, ok = parseCount(body, q.Split); !ok {
+			return a.refusal("the answer is not a count", body)
+		}
+		return nil
 	})
 	return n, limits, err
 }
 
-// count reads {"count": N}, where N may be in a string, or an object of parts.
-func (a *answer) count(s Split) (Count, error) {
-	body, err := readShort(a)
-	if err != nil {
-		return Count{}, err
+// parseCount reads {"count": N}, where N may be in a string, or an object of parts.
+func parseCount(body []byte, s Split) (c Count, ok bool) {
+	var parts map[string]json.RawMessage
+	if json.Unmarshal(body, &parts) != nil {
+		return Count{}, false
 	}
-	unreadable := func() (Count, error) { return Count{}, &refusal{"the answer is not a count", body} }
-	var parts map[string]string
-	if json.Unmarshal(body, &parts, lenient) != nil {
-		return unreadable()
+	number := func(value json.RawMessage) (int64, bool) {
+		n, isNumber := integer(strings.Trim(string(value), `"`))
+		return n, isNumber && n >= 0
 	}
-	total, ok := parts["count"]
-	if ok && s.buckets == 0 {
-		if n, isNumber := integer(total); isNumber && n >= 0 {
-			return Count{N: n}, nil
-		}
+	if total, isTotal := parts["count"]; isTotal && s.width == 0 || s == (Split{}) {
+		c.N, ok = number(total)
+		return c, ok
 	}
-	if ok || s == (Split{}) {
-		return unreadable()
-	}
-	var c Count
 	for name, value := range parts {
-		n, isNumber := integer(value)
+		n, ok := number(value)
 		part := Part{N: n}
-		switch {
-		case !isNumber || n < 0:
-			return unreadable()
-		case s.buckets == 0:
+		if s.width == 0 {
 			part.Type = strings.ToUpper(name)
-		default:
+		} else {
 			from, to, _ := strings.Cut(name, "_")
 			part.From, part.To = parseTime(from), parseTime(to)
 			// A bucket may be a moment too long where it was computed from the end of a day.
 			longest := s.width + s.width/100
-			if part.From.IsZero() || part.To.Before(part.From) || part.To.Sub(part.From) > longest {
-				return unreadable()
-			}
+			ok = ok && !part.From.IsZero() && !part.To.Before(part.From) && part.To.Sub(part.From) <= longest
+		}
+		if !ok {
+			return Count{}, false
 		}
 		c.N += n
 		c.Parts = append(c.Parts, part)
@@ -129,5 +117,5 @@ func (a *answer) count(s Split) (Count, error) {
 	slices.SortFunc(c.Parts, func(a, b Part) int {
 		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Type, b.Type))
 	})
-	return c, nil
+	return c, true
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -20,64 +20,63 @@ const (
 	maxWireFactor = 4
 )
 
-// answer is a body that is being read. It bounds how much is read, in all and for each element, and
-// remembers what went wrong.
+// answer is the body of an answer that is being read. It bounds how much is read, in all and for each
+// element.
 type answer struct {
+	request
 	ctx   context.Context //nolint:containedctx // of the call that reads it: io.Reader has no place for one
-	body  io.Reader
+	resp  *http.Response
 	grant *grant
 	read  int64        // bytes so far
-	mark  int64        // where the element at hand began, or a bit before
+	raw   bytes.Buffer // the last of them, from where the element at hand begins
 	held  int64        // bytes that are counted for the largest element
-	raw   bytes.Buffer // and its JSON, for what cannot be read in one pass
-	start int64        // the offset at which raw begins
-	wire  wireEvent    // the element at hand
-	err   error        // why reading ended, but for the end of the body
 }
 
 func (a *answer) Read(p []byte) (int, error) {
-	if a.err != nil {
-		return 0, a.err
+	switch most := a.grant.limit * maxWireFactor; {
+	case a.read > most:
+		return 0, tooLarge(most)
+	case a.raw.Len() > maxElement:
+		return 0, unreadable("one event is larger than %d bytes", maxElement)
 	}
-	n, err := a.body.Read(p)
+	n, err := a.resp.Body.Read(p)
+	a.raw.Write(p[:n])
 	a.read += int64(n)
-	element := a.read - a.mark
-	switch {
-	case a.read > a.grant.limit*maxWireFactor:
-		err = tooLarge(a.grant.limit * maxWireFactor)
-	case element > maxElement:
-		err = &Error{Kind: KindUnreadable, Message: fmt.Sprintf("one event is larger than %d bytes", maxElement)}
-	case element > max(a.held, smallEvent):
+	if element := int64(a.raw.Len()); element > max(a.held, smallEvent) {
 		// Both a.raw and, for one long text, the buffer of the JSON library grow by doubling, and for a moment
 		// there are the old one and the new one.
 		if tooMuch := a.grant.take(a.ctx, 5*(element-a.held)); tooMuch != nil {
-			err = tooMuch
+			return 0, tooMuch
 		}
 		a.held = element
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		a.err = err
 	}
 	return n, err
 }
 
-// refusal is the content of a 2xx that is no list of events (or no token, no count).
-type refusal struct {
-	what string // "the answer is not JSON"
-	body []byte // its beginning
+// short reads what is enough of a text for people. It reads at least once: a body that has failed before
+// says so again.
+func (a *answer) short() ([]byte, error) {
+	_, err := io.CopyN(io.Discard, a, int64(max(maxErrorBody-a.raw.Len(), 1)))
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return a.raw.Bytes()[:min(a.raw.Len(), maxErrorBody)], err
 }
 
-func (r *refusal) Error() string { return r.what }
+func unreadable(format string, args ...any) *Error {
+	return &Error{Kind: KindUnreadable, Message: fmt.Sprintf(format, args...)}
+}
 
-// events reads a page of at most size events. The errors are a *refusal, an *Error, and what reading the
-// body returned.
+// events reads a page of at most size events. The errors are an *Error, and what reading the body
+// returned.
 func (a *answer) events(size int) (Page, error) {
-	r := pageReader{answer: a, size: size}
-	err := json.UnmarshalRead(io.TeeReader(a, &a.raw), &r, usual) // it reuses decoders
-	var said *refusal
-	var ours *Error
+	r := pageReader{answer: a, in: newEventReader(a), size: size}
+	err := r.read()
+	if err == nil {
+		_, err = r.in.ReadToken()
+	}
 	switch {
-	case err == nil:
+	case errors.Is(err, io.EOF):
 		size := int64(0)
 		for _, e := range r.page.Events {
 			size += int64(e.Size)
@@ -85,174 +84,103 @@ func (a *answer) events(size int) (Page, error) {
 		a.grant.keep(size)
 		r.page.grant = a.grant
 		return r.page, nil
-	case a.err != nil:
-		return Page{}, a.err
-	case !r.isContainer:
-		return Page{}, a.text()
-	case errors.As(err, &said):
-		return Page{}, said
-	case errors.As(err, &ours):
-		return Page{}, ours
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return Page{}, io.ErrUnexpectedEOF
+	case err == nil, // there is something behind it
+		errors.As(err, new(*jsontext.SyntacticError)) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return Page{}, a.refusal("the answer is not JSON", nil)
 	}
-	return Page{}, &refusal{what: "the answer is not JSON"}
+	return Page{}, err
 }
 
-// pageReader is a page as a type of the JSON library.
+// pageReader reads a page while it arrives.
 type pageReader struct {
 	*answer
-	size        int
-	page        Page
-	isContainer bool // the answer is a list or an object
+	in   *eventReader
+	size int // events that were asked for
+	page Page
 }
 
-func (r *pageReader) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	switch d.PeekKind() {
+func (r *pageReader) read() error {
+	switch r.in.PeekKind() {
 	case '[':
-		r.isContainer = true
-		return r.list(d, r.size, &r.page)
+		return r.list()
 	case '{':
-		r.isContainer = true
-		return r.object(d, r.size, &r.page)
+		return r.object()
 	}
-	return errNotEvent
-}
-
-// text is the error for an answer that is neither a list nor an object.
-func (a *answer) text() error {
-	if a.err != nil {
-		return a.err
-	}
-	text, err := readShort(io.MultiReader(&a.raw, a))
+	text, err := r.short()
 	if err != nil {
 		return err
 	}
 	switch text = bytes.TrimSpace(text); {
 	case len(text) == 0:
-		return &refusal{what: "the answer is empty"}
+		return r.refusal("the answer is empty", nil)
 	case jsontext.Value(text).IsValid():
-		return &refusal{"the answer is not a list of events", text}
+		return r.refusal("the answer is not a list of events", text)
 	}
-	return &refusal{"the answer is not JSON", text}
+	return r.refusal("the answer is not JSON", text)
 }
 
-// list reads the elements of a list into p.
-func (a *answer) list(d *jsontext.Decoder, size int, p *Page) error {
-	if _, err := d.ReadToken(); err != nil {
-		return err
-	}
-	for elements := 1; ; elements++ {
-		a.begin(d)
-		switch d.PeekKind() {
-		case ']':
-			_, err := d.ReadToken()
-			return err
-		case jsontext.KindInvalid:
-		default:
-			if elements > size {
-				message := fmt.Sprintf("there are more events than the %d that were asked for", size)
-				return &Error{Kind: KindUnreadable, Message: message}
-			}
-		}
-		e, err := a.event(d)
+func (r *pageReader) list() error {
+	_, _ = r.in.ReadToken()
+	for n := 1; r.in.PeekKind() != ']'; n++ {
+		start := r.in.InputOffset()
+		r.raw.Next(r.raw.Len() - int(r.answer.read-start)) // what lies before the element
+		e, err := r.in.event()
 		if err != nil {
 			return err
 		}
-		p.Full = elements == size
+		if n > r.size {
+			return unreadable("there are more events than the %d that were asked for", r.size)
+		}
+		r.page.Full = n == r.size
 		if e == nil {
-			p.Unreadable++
+			r.page.Unreadable++
 			continue
 		}
-		if err := a.grant.take(a.ctx, int64(e.Size)); err != nil {
+		e.identify(r.raw.Bytes()[:r.in.InputOffset()-start])
+		if err := r.grant.take(r.ctx, int64(e.Size)); err != nil {
 			return err
 		}
-		p.Events = append(p.Events, e)
+		r.page.Events = append(r.page.Events, e)
 	}
-}
-
-// begin is called before each element.
-func (a *answer) begin(d *jsontext.Decoder) {
-	a.mark = a.read
-	a.raw.Next(int(d.InputOffset() - a.start))
-	a.start = d.InputOffset()
-}
-
-// event reads the next value, which is nil where it is no event.
-func (a *answer) event(d *jsontext.Decoder) (*Event, error) {
-	if d.PeekKind() != '{' {
-		return nil, d.SkipValue()
-	}
-	depth := d.StackDepth()
-	w := &a.wire
-	*w = wireEvent{}
-	err := json.UnmarshalDecode(d, w)
-	isOdd := errors.As(err, new(*json.SemanticError))
-	if err != nil && !isOdd {
-		return nil, err
-	}
-	for d.StackDepth() > depth { // behind what is odd
-		if _, err := d.ReadToken(); err != nil {
-			return nil, err
-		}
-	}
-	raw := bytes.TrimLeft(a.raw.Bytes()[:d.InputOffset()-a.start], " \t\r\n,")
-	if !isOdd {
-		return w.event(raw), nil
-	}
-	e := new(Event)
-	if e.UnmarshalJSON(raw) != nil {
-		return nil, nil
-	}
-	return e, nil
+	_, err := r.in.ReadToken()
+	return err
 }
 
 // object reads an answer that is an object: its list of events, which one integration expects as "data",
-// "events" or "items", or what it says instead. An empty list beside a message is a refusal too.
-func (a *answer) object(d *jsontext.Decoder, size int, p *Page) error {
-	if _, err := d.ReadToken(); err != nil {
-		return err
-	}
-	said := []byte{'{'} // the members that may say something
+// "events" or "items", or what it says instead. An empty list beside a message is a refusal too, and so is
+// one beside more than a message needs.
+func (r *pageReader) object() error {
+	_, _ = r.in.ReadToken()
 	found := false
-	for d.PeekKind() != '}' {
-		a.begin(d)
-		name, err := d.ReadToken()
+	for r.in.PeekKind() != '}' {
+		name, err := r.in.ReadToken()
 		if err != nil {
 			return err
 		}
-		key := name.String()
-		isList := key == "data" || key == "events" || key == "items"
-		if isList && !found && d.PeekKind() == '[' {
+		switch key := name.String(); {
+		case !found && (key == "data" || key == "events" || key == "items") && r.in.PeekKind() == '[':
 			found = true
-			if err := a.list(d, size, p); err != nil {
-				return err
-			}
-			continue
+			err = r.list()
+		default:
+			err = r.in.SkipValue()
 		}
-		value, err := d.ReadValue()
 		if err != nil {
 			return err
-		}
-		if len(said)+len(key)+len(value) < maxErrorBody/2 {
-			if len(said) > 1 {
-				said = append(said, ',')
-			}
-			said, _ = jsontext.AppendQuote(said, key) // the decoder let only valid text through
-			said = append(append(said, ':'), value...)
 		}
 	}
-	if _, err := d.ReadToken(); err != nil {
+	if _, err := r.in.ReadToken(); err != nil {
 		return err
 	}
-	said = append(said, '}')
-	if !found || len(p.Events) == 0 && p.Unreadable == 0 && parseReply(said).structured {
-		return &refusal{"the answer is not a list of events", said}
+	if found && len(r.page.Events)+r.page.Unreadable > 0 {
+		return nil
+	}
+	said := r.raw.Bytes() // whole, as there was no element
+	isLong := len(said) > maxErrorBody
+	if isLong {
+		said = said[:maxErrorBody]
+	}
+	if !found || isLong || parseReply(said).structured {
+		return r.refusal("the answer is not a list of events", said)
 	}
 	return nil
-}
-
-// readShort reads what is enough of a text for people.
-func readShort(r io.Reader) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(r, maxErrorBody))
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -75,24 +76,20 @@ func (e *Error) Error() string {
 // the answer, Qualys answered 500 ("Internal Error", which its own Splunk add-on repeats), or a gateway
 // on the way answered 502, 503 or 504. A rate limit is not: it has its own wait.
 func (e *Error) Transient() bool {
-	switch e.Status {
-	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
-		http.StatusGatewayTimeout:
-		return e.Kind == KindUnexpected || e.Kind == KindUnavailable
-	}
-	return e.Kind == KindReset || e.cutShort
+	failed := e.Kind == KindUnexpected || e.Kind == KindUnavailable
+	return failed && slices.Contains([]int{500, 502, 503, 504}, e.Status) || e.Kind == KindReset || e.cutShort
 }
 
-// replyError is the one place where a status, and what the answer says, become an Error. what is the
-// message where the answer says nothing.
-func replyError(op string, resp *http.Response, body []byte, what string, secrets ...string) *Error {
+// refusal is the one place where a status, and what the body says, become an Error. what is the message
+// where the body says nothing.
+func (a *answer) refusal(what string, body []byte) *Error {
 	r := parseReply(body)
-	e := &Error{Op: op, Status: resp.StatusCode, Code: r.code, Limits: rateLimits(resp.Header)}
-	e.Kind = kindOf(op, resp.StatusCode, r, e.Limits)
+	e := &Error{Op: a.op, Status: a.resp.StatusCode, Code: r.code, Limits: rateLimits(a.resp.Header)}
+	e.Kind = kindOf(e.Op, e.Status, r, e.Limits)
 	if e.Kind == KindRateLimited && r.wait > 0 {
 		e.Limits.Wait, e.Limits.Known = max(e.Limits.Wait, r.wait), true
 	}
-	text := plain(r.text, secrets...)
+	text := plain(r.text, a.secrets...)
 	if e.Kind == KindUnreadable && !r.structured && text != "" {
 		text = what + ": " + text
 	}
@@ -135,34 +132,29 @@ const othersEnd = "the connection was closed by another call's end"
 // networkError makes an Error of a failure before the header had come. The text of the transport's errors
 // names hosts and addresses, not URLs.
 func networkError(op string, err error, secrets ...string) *Error {
-	kind, text := networkKind(err)
-	return &Error{Op: op, Kind: kind, Message: cmp.Or(plain(text, secrets...), "connection failed")}
-}
-
-func networkKind(err error) (kind Kind, text string) {
-	text = err.Error()
+	kind, text := KindUnexpected, err.Error() // an answer that is not HTTP
 	certificate, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	netOp, isOp := errors.AsType[*net.OpError](err)
 	var timeout interface{ Timeout() bool }
 	switch {
 	case isCertificate:
-		return KindTLS, certificate.Err.Error()
+		kind, text = KindTLS, certificate.Err.Error()
 	case errors.As(err, new(tls.RecordHeaderError)), errors.As(err, new(x509.UnknownAuthorityError)),
 		isOp && (netOp.Op == "remote error" || netOp.Op == "local error"): // a TLS alert, theirs or ours
-		return KindTLS, text
+		kind = KindTLS
 	case errors.Is(err, context.Canceled): // not of our context
-		return KindReset, othersEnd
+		kind, text = KindReset, othersEnd
 	case errors.As(err, new(*net.DNSError)), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
 		strings.Contains(text, "TLS handshake timeout"):
-		return KindConnect, text
+		kind = KindConnect
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return KindTimeout, text
+		kind = KindTimeout
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed),
 		// The transport's own types for a lost connection are not exported, only their texts are stable.
 		strings.HasPrefix(text, "http2: "), strings.HasPrefix(text, "stream error: "),
 		strings.Contains(text, "server closed idle connection"):
-		return KindReset, text
+		kind = KindReset
 	}
-	return KindUnexpected, text // an answer that is not HTTP
+	return &Error{Op: op, Kind: kind, Message: cmp.Or(plain(text, secrets...), "connection failed")}
 }

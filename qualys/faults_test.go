@@ -45,6 +45,8 @@ func TestRecordedErrorBodies(t *testing.T) {
 		{"rate headers and an account's code", qualystest.Search,
 			qualystest.Status(409, `{"errorCode":"2003","message":"Registration"}`, "X-RateLimit-Remaining", "299"),
 			qualys.KindAccount, 2003, "Registration", 0},
+		{"a code beside a message", qualystest.Search, qualystest.Status(409, `{"message":"later","_error":{"code":1965}}`),
+			qualys.KindRateLimited, 1965, "later", 0},
 		{"another code", qualystest.Search, qualystest.Status(409, `{"code":77,"message":"no"}`), qualys.KindUnexpected, 77, "no", 0},
 		{"not registered", qualystest.Search, qualystest.NotRegistered(), qualys.KindAccount, 2003,
 			"Registration must be completed before API requests will be served for this account", 0},
@@ -121,6 +123,26 @@ func TestWhatIsNoListIsAnError(t *testing.T) {
 			assert.Equal(t, qualys.KindUnreadable, e.Kind)
 			assert.Equal(t, tt.message, e.Message)
 		})
+	}
+}
+
+func TestAnEmptyListInALongAnswerIsAnError(t *testing.T) {
+	s := qualystest.New(t, qualystest.Config{})
+	body := `{"data":[],"trace":"` + strings.Repeat("at x ", 20_000) + `","message":"no module"}`
+	s.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(200, body)})
+	_, err := newClient(t, qualys.Options{}).Events(t.Context(), s.Tenant(), qualys.EventQuery{})
+	e := asError(t, err)
+	assert.Equal(t, qualys.KindUnreadable, e.Kind)
+	assert.Contains(t, e.Message, "the answer is not a list of events")
+}
+
+func TestAPageOfARoundNumberMayBeCapped(t *testing.T) {
+	for n, full := range map[int]bool{99: false, 100: true, 101: false, 500: true} {
+		s := qualystest.New(t, qualystest.Config{Events: qualystest.Generate(1, n, qualystest.Values{State: qualystest.HistoryState})})
+		page, err := newClient(t, qualys.Options{}).Events(t.Context(), s.Tenant(), qualys.EventQuery{PageSize: 1000})
+		require.NoError(t, err)
+		assert.Len(t, page.Events, n)
+		assert.Equal(t, full, page.Full, n)
 	}
 }
 

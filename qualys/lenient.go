@@ -1,145 +1,96 @@
 package qualys
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"hash/maphash"
+	"io"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-	"unsafe"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
 	maxText  = 8 << 10 // bytes of a text that are kept: no field of CTIM holds as much
 	maxParts = 256     // indicators, and interfaces, of one event; more are passed over
+
+	maxShared = 64 // bytes of a text that may be the same in many events
 )
-
-var errNotEvent = errors.New("not an event")
-
-// usual reads the documents of Qualys as they nearly always are. What does not fit is an error, and is read
-// again with lenient. Neither is ever changed: the library caches in them what it finds out about types.
-var usual = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-
-// lenient makes any JSON value fit any field: the answers of one gateway hold the documents of many agent
-// versions, and what one of them calls a number another one calls a string.
-var lenient = json.JoinOptions(usual, json.WithUnmarshalers(json.JoinUnmarshalers(
-	json.UnmarshalFromFunc(readText),
-	json.UnmarshalFromFunc(readInteger),
-	json.UnmarshalFromFunc(readObject[wireAsset]),
-	json.UnmarshalFromFunc(readObject[digests]),
-	json.UnmarshalFromFunc(readObject[registryValue]),
-	json.UnmarshalFromFunc(readObject[*File]),
-	json.UnmarshalFromFunc(readObject[*wireProcess]),
-	json.UnmarshalFromFunc(readObject[*Network]),
-	json.UnmarshalFromFunc(readObject[*wireRegistry]),
-	json.UnmarshalFromFunc(readObject[*Actor]),
-	json.UnmarshalFromFunc(readObject[*wireEvent]),
-)))
-
-// eventFields is Event without its method.
-type eventFields Event
 
 // wireEvent is an event as Qualys sends it, or {"sortValues":[…],"data":{event}}, as the FIM API's second
 // version lists them.
 type wireEvent struct {
-	eventFields
-	Time          wireTime            `json:"dateTime"`
-	ProcessedTime wireTime            `json:"eventProcessedTime"`
-	Indicators    wireList[Indicator] `json:"indicator2"`
-	Process       *wireProcess        `json:"process"`
-	Registry      *wireRegistry       `json:"registry"`
-	Asset         wireAsset           `json:"asset"`
-	Data          *wireEvent          `json:"data"`
+	Event
+	Data *Event `qualys:"data"`
 }
 
-type wireTime time.Time
+// members are the fields of a struct by their names in JSON. The names are in its tags: "name" or, for a
+// field that JSON has in an object of its own, "object.name", or several.
+type members map[string]member
 
-type wireList[T comparable] []T
-
-type wireAsset struct {
-	Asset
-	Interfaces wireList[Interface] `json:"interfaces"`
+type member struct {
+	field   []int   // its index in the struct; nil for an object that JSON alone has
+	members members // where it is an object, or a list of them
 }
 
-type wireProcess struct {
-	Process
-	File digests `json:"processFile"`
-}
+// eventMembers is never changed.
+var eventMembers = membersOf(reflect.TypeFor[wireEvent]())
 
-type digests struct {
-	SHA256 string `json:"sha256"`
-	MD5    string `json:"md5"`
-}
-
-type wireRegistry struct {
-	Registry
-	Value registryValue `json:"value"`
-}
-
-type registryValue struct {
-	Name string `json:"name"`
-	Data string `json:"data"`
-}
-
-// event is the event that w is or wraps, nil where it has nothing of one. raw is its JSON.
-func (w *wireEvent) event(raw []byte) *Event {
-	e := new(Event)
-	if *e = w.fields(); !e.hasContent() && w.Data != nil {
-		*e = w.Data.fields()
+func membersOf(t reflect.Type) members {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
 	}
-	if !e.hasContent() {
+	if t.Kind() != reflect.Struct {
 		return nil
 	}
-	if e.Time.IsZero() {
-		e.Time = e.ProcessedTime
-	}
-	if e.Key = e.ID; e.ID == "" {
-		sum := sha256.Sum256(raw)
-		e.Key = "sha256:" + hex.EncodeToString(sum[:])
-	}
-	e.bound()
-	return e
-}
-
-func (w *wireEvent) fields() Event {
-	e := Event(w.eventFields)
-	e.Time, e.ProcessedTime, e.Indicators = time.Time(w.Time), time.Time(w.ProcessedTime), w.Indicators
-	e.Asset = w.Asset.Asset
-	e.Asset.Interfaces = w.Asset.Interfaces
-	if p := w.Process; p != nil {
-		e.Process = &p.Process
-		e.Process.SHA256, e.Process.MD5 = p.File.SHA256, p.File.MD5
-	}
-	if r := w.Registry; r != nil {
-		e.Registry = &r.Registry
-		if r.Value != (registryValue{}) {
-			e.Registry.ValueName, e.Registry.ValueData = r.Value.Name, r.Value.Data
+	all := make(members)
+	for _, f := range reflect.VisibleFields(t) {
+		for _, name := range strings.Fields(f.Tag.Get("qualys")) {
+			m := member{f.Index, membersOf(f.Type)}
+			object, inner, isNested := strings.Cut(name, ".")
+			switch {
+			case !isNested:
+				all[name] = m
+			case all[object].members == nil:
+				all[object] = member{members: members{inner: m}}
+			default:
+				all[object].members[inner] = m
+			}
 		}
 	}
-	return e
+	if len(all) == 0 {
+		return nil
+	}
+	return all
 }
 
 // UnmarshalJSON reads one event. The only errors are broken JSON and a value that has nothing of an event.
 func (e *Event) UnmarshalJSON(raw []byte) error {
-	var w wireEvent
-	if jsontext.Value(raw).Kind() != '{' {
-		return errNotEvent
-	}
-	if err := json.Unmarshal(raw, &w, lenient); err != nil {
+	read, err := newEventReader(bytes.NewReader(raw)).event()
+	if err != nil {
 		return err
 	}
-	read := w.event(raw)
 	if read == nil {
-		return errNotEvent
+		return errors.New("not an event")
 	}
 	*e = *read
+	e.identify(raw)
 	return nil
+}
+
+// identify sets the key. raw is the event's JSON, perhaps behind a comma.
+func (e *Event) identify(raw []byte) {
+	if e.Key = e.ID; e.ID == "" {
+		sum := sha256.Sum256(bytes.TrimLeft(raw, " \t\r\n,"))
+		e.Key = "sha256:" + hex.EncodeToString(sum[:])
+	}
 }
 
 func (e *Event) hasContent() bool {
@@ -147,139 +98,165 @@ func (e *Event) hasContent() bool {
 		e.File != nil || e.Process != nil || e.Network != nil || e.Registry != nil
 }
 
-// bound cuts the texts and sets Size.
-func (e *Event) bound() {
-	e.Size = int(unsafe.Sizeof(*e)) + cap(e.Indicators)*int(unsafe.Sizeof(Indicator{})) +
-		cap(e.Asset.Interfaces)*int(unsafe.Sizeof(Interface{}))
-	each := func(texts ...*string) {
-		for _, s := range texts {
-			if len(*s) > maxText {
-				n := maxText
-				for n > maxText-utf8.UTFMax && !utf8.RuneStart((*s)[n]) {
-					n--
-				}
-				*s = strings.Clone((*s)[:n])
-			}
-			e.Size += len(*s)
+// eventReader reads events. Any JSON value fits any field: the answers of one gateway hold the documents of
+// many agent versions, and what one of them calls a number another one calls a string.
+type eventReader struct {
+	*jsontext.Decoder
+	texts [256]string // the last short ones by their hash: many are the same in each event
+	seed  maphash.Seed
+	text  []byte // a buffer
+	size  int    // of the event at hand
+}
+
+func newEventReader(r io.Reader) *eventReader {
+	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	return &eventReader{Decoder: d, seed: maphash.MakeSeed()}
+}
+
+// event reads the next value, which is nil where it is no event. It has no key yet.
+func (r *eventReader) event() (*Event, error) {
+	w := new(wireEvent)
+	r.size = int(reflect.TypeFor[Event]().Size())
+	if err := r.object(reflect.ValueOf(w).Elem(), eventMembers); err != nil {
+		return nil, err
+	}
+	e := &w.Event
+	if !e.hasContent() && w.Data != nil {
+		e = w.Data
+		r.size -= int(reflect.TypeFor[Event]().Size())
+	}
+	if !e.hasContent() {
+		return nil, nil
+	}
+	w.Data = nil
+	if e.Time.IsZero() {
+		e.Time = e.ProcessedTime
+	}
+	e.Size = r.size
+	return e, nil
+}
+
+// object reads an object into a struct, or into a new one where v is a pointer, and passes over all else.
+func (r *eventReader) object(v reflect.Value, known members) error {
+	if r.PeekKind() != '{' {
+		return r.SkipValue()
+	}
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+		r.size += int(v.Type().Size())
+	}
+	_, _ = r.ReadToken()
+	for r.PeekKind() != '}' {
+		name, err := r.scalar()
+		if err != nil {
+			return err
+		}
+		m, isKnown := known[string(name)]
+		switch {
+		case !isKnown:
+			err = r.SkipValue()
+		case m.field == nil:
+			err = r.object(v, m.members)
+		default:
+			err = r.value(v.FieldByIndex(m.field), m.members)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	each(&e.ID, &e.Type, &e.Action, &e.TimeSeriesID, &e.Source)
-	each(&e.Asset.AgentID, &e.Asset.HostName, &e.Asset.NetBIOSName, &e.Asset.FullOSName, &e.Asset.Platform)
-	if f := e.File; f != nil {
-		e.Size += int(unsafe.Sizeof(*f))
-		each(&f.FullPath, &f.Name, &f.MD5, &f.SHA256)
-	}
-	if p := e.Process; p != nil {
-		e.Size += int(unsafe.Sizeof(*p))
-		each(&p.Name, &p.FullPath, &p.Arguments, &p.UserName, &p.SHA256, &p.MD5)
-	}
-	if n := e.Network; n != nil {
-		e.Size += int(unsafe.Sizeof(*n))
-		each(&n.LocalIP, &n.RemoteIP, &n.RemoteDNS, &n.Protocol, &n.Direction)
-	}
-	if r := e.Registry; r != nil {
-		e.Size += int(unsafe.Sizeof(*r))
-		each(&r.Key, &r.ValueName, &r.ValueData)
-	}
-	if a := e.Actor; a != nil {
-		e.Size += int(unsafe.Sizeof(*a))
-		each(&a.ProcessName, &a.ImageFullPath)
-	}
-	for i := range e.Indicators {
-		v := &e.Indicators[i]
-		each(&v.SHA256, &v.Verdict, &v.FamilyName, &v.ThreatName, &v.Category)
-	}
-	for i := range e.Asset.Interfaces {
-		each(&e.Asset.Interfaces[i].IPAddress, &e.Asset.Interfaces[i].MACAddress)
-	}
-}
-
-// readText reads a string, and a number as its text; all else is "".
-func readText(d *jsontext.Decoder, s *string) error {
-	if d.PeekKind() == '"' {
-		return errors.ErrUnsupported // the library's own way, which keeps a text that repeats once
-	}
-	text, err := scalar(d)
-	*s = text
+	_, err := r.ReadToken()
 	return err
 }
 
-// readInteger reads a whole number, also in a string and written as 7.0; all else is 0.
-func readInteger(d *jsontext.Decoder, n *int64) error {
-	text, err := scalar(d)
-	*n, _ = integer(text)
-	return err
-}
-
-// readObject reads an object as the library does, and leaves the zero value for all else.
-func readObject[T any](d *jsontext.Decoder, v *T) error {
-	if d.PeekKind() == '{' {
-		return errors.ErrUnsupported
+// value reads what fits the type of v, and leaves the zero value for all else.
+func (r *eventReader) value(v reflect.Value, known members) error {
+	if known != nil {
+		v.SetZero()
+		if v.Kind() == reflect.Slice {
+			return r.list(v, known)
+		}
+		return r.object(v, known)
 	}
-	var zero T
-	*v = zero
-	return d.SkipValue()
-}
-
-// UnmarshalJSONFrom reads 0 to 10, as a number or in a string; all else ("NA") is "not rated".
-func (s *Score) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	text, err := scalar(d)
-	*s = Score{}
-	if n, ok := integer(text); ok && n >= 0 && n <= 10 {
-		*s = Score{Value: int(n), Known: true}
+	text, err := r.scalar()
+	switch field := v.Addr().Interface().(type) {
+	case *string:
+		*field = r.keep(text)
+	case *int64: // also in a string and written as 7.0
+		*field, _ = integer(string(text))
+	case *time.Time:
+		*field = parseTime(string(text))
+	case *Score: // 0 to 10; all else ("NA") is "not rated"
+		*field = Score{}
+		if n, ok := integer(string(text)); ok && n >= 0 && n <= 10 {
+			*field = Score{Value: int(n), Known: true}
+		}
 	}
 	return err
 }
 
-func (t *wireTime) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	text, err := scalar(d)
-	*t = wireTime(parseTime(text))
-	return err
-}
-
-// UnmarshalJSONFrom reads a list's objects, at most maxParts, and passes over the ones without content.
-func (list *wireList[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	*list = nil
-	if d.PeekKind() != '[' {
-		return d.SkipValue()
+// list reads a list's objects, at most maxParts, and passes over the ones without content.
+func (r *eventReader) list(v reflect.Value, known members) error {
+	if r.PeekKind() != '[' {
+		return r.SkipValue()
 	}
-	if _, err := d.ReadToken(); err != nil {
-		return err
-	}
-	var empty T
-	for d.PeekKind() != ']' {
-		if d.PeekKind() != '{' || len(*list) == maxParts {
-			if err := d.SkipValue(); err != nil {
+	_, _ = r.ReadToken()
+	for r.PeekKind() != ']' {
+		n := v.Len()
+		if n == maxParts {
+			if err := r.SkipValue(); err != nil {
 				return err
 			}
 			continue
 		}
-		n := len(*list)
-		*list = append(*list, empty)
-		if err := json.UnmarshalDecode(d, &(*list)[n]); err != nil {
+		v.Grow(1)
+		v.SetLen(n + 1)
+		v.Index(n).SetZero()
+		if err := r.object(v.Index(n), known); err != nil {
 			return err
 		}
-		if (*list)[n] == empty {
-			*list = (*list)[:n]
+		if v.Index(n).IsZero() {
+			v.SetLen(n)
 		}
 	}
-	if len(*list) == 0 {
-		*list = nil
+	r.size += v.Cap() * int(v.Type().Elem().Size())
+	if v.Len() == 0 {
+		v.SetZero()
 	}
-	_, err := d.ReadToken()
+	_, err := r.ReadToken()
 	return err
 }
 
-// scalar reads a string or the text of a number; all else is "".
-func scalar(d *jsontext.Decoder) (string, error) {
-	if kind := d.PeekKind(); kind != '"' && kind != '0' {
-		return "", d.SkipValue()
+// scalar reads a string or the text of a number; all else is empty. It is valid until the next one.
+func (r *eventReader) scalar() ([]byte, error) {
+	raw, err := r.ReadValue()
+	switch raw.Kind() {
+	case '"':
+		if text := raw[1 : len(raw)-1]; bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text) {
+			return text, err
+		}
+		r.text, _ = jsontext.AppendUnquote(r.text[:0], raw) // its error is that there was invalid UTF-8
+		return r.text, err
+	case '0':
+		return raw, err
 	}
-	token, err := d.ReadToken()
-	if err != nil {
-		return "", err
+	return nil, err
+}
+
+// keep returns a text as a string, cut at maxText.
+func (r *eventReader) keep(text []byte) string {
+	if len(text) > maxText {
+		text = bytes.ToValidUTF8(text[:maxText], nil) // without half a letter at its end
 	}
-	return token.String(), nil
+	r.size += len(text)
+	if len(text) > maxShared {
+		return string(text)
+	}
+	last := &r.texts[maphash.Bytes(r.seed, text)%uint64(len(r.texts))]
+	if *last != string(text) {
+		*last = string(text)
+	}
+	return *last
 }
 
 // integer reads a whole number, which may be written as 7.0 or 7e0.
@@ -300,59 +277,50 @@ func integer(s string) (int64, bool) {
 // nanoseconds, told apart by their size. Without an offset it is UTC. The result is in UTC, and zero for
 // anything else: forms like 3/4/2026, names of time zones, years outside of 1 to 9999.
 func parseTime(s string) time.Time {
-	if t, err := time.Parse("2006-01-02T15:04:05Z0700", s); err == nil {
-		return writable(t.UTC())
+	if local, isUTC := strings.CutSuffix(s, "+0000"); isUTC {
+		s = local + "Z"
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil { // which has a short cut
+		return writable(t)
 	}
 	s = strings.ToUpper(strings.TrimSpace(s))
 	if n, ok := integer(s); ok {
 		return epoch(n)
 	}
-	if len(s) > len("2006-01-02 ") && s[10] == ' ' && s[4] == '-' {
-		s = s[:10] + "T" + s[11:]
+	if len(s) > len(time.DateOnly) && s[len(time.DateOnly)] == 'T' {
+		s = s[:len(time.DateOnly)] + " " + s[len(time.DateOnly)+1:]
 	}
-	for _, layout := range [...]string{
-		time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05",
-		"2006-01-02T15:04Z07:00", "2006-01-02T15:04", time.DateOnly, "20060102T150405Z0700",
-		time.ANSIC, "Mon, 2 Jan 2006 15:04:05 GMT", time.RFC1123Z,
-	} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return writable(t.UTC())
-		}
-	}
-	clocks := [...]string{"", " 15:04", " 15:04:05", " 3:04:05 PM", " 15:04:05 GMT", " 15:04:05 -0700"}
 	for _, date := range [...]string{
-		"2 January 2006", "2 Jan 2006", "January 2, 2006", "Jan 2, 2006", "2-Jan-2006",
+		time.DateOnly, "2 January 2006", "2 Jan 2006", "January 2, 2006", "Jan 2, 2006", "2-Jan-2006",
+		"Mon, 2 Jan 2006", time.ANSIC, "20060102T150405Z0700",
 	} {
-		for _, clock := range clocks {
+		for _, clock := range [...]string{
+			"", " 15:04", " 15:04Z07:00", " 15:04:05", " 15:04:05Z07:00", " 15:04:05Z0700", " 15:04:05Z07",
+			" 15:04:05 -0700", " 15:04:05 GMT", " 3:04:05 PM",
+		} {
 			if t, err := time.Parse(date+clock, s); err == nil {
-				return writable(t.UTC())
+				return writable(t)
 			}
 		}
 	}
 	return time.Time{}
 }
 
-// epoch reads a number since 1970 by its size, where that gives a date of an endpoint.
+// epoch reads a number since 1970 in the unit that gives a date of an endpoint. "20260317" and
+// "20260317120000" are something else.
 func epoch(n int64) time.Time {
-	var t time.Time
-	switch {
-	case n < 1e11:
-		t = time.Unix(n, 0)
-	case n < 1e14:
-		t = time.UnixMilli(n)
-	case n < 1e17:
-		t = time.UnixMicro(n)
-	default:
-		t = time.Unix(0, n)
+	for unit := int64(time.Second); unit > 0; unit /= 1000 { // of nanoseconds, then of larger units
+		t := time.Unix(n/unit, n%unit*(int64(time.Second)/unit)).UTC()
+		if t.Year() >= 1973 && t.Year() <= 2200 {
+			return t
+		}
 	}
-	if t = t.UTC(); t.Year() < 1973 || t.Year() > 2200 { // "20260317" and "20260317120000" are something else
-		return time.Time{}
-	}
-	return t
+	return time.Time{}
 }
 
-// writable is zero for years that RFC 3339 cannot write.
+// writable is t in UTC, and zero for years that RFC 3339 cannot write.
 func writable(t time.Time) time.Time {
+	t = t.UTC()
 	if y := t.Year(); y < 1 || y > 9999 {
 		return time.Time{}
 	}

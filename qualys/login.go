@@ -3,15 +3,14 @@ package qualys
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
@@ -33,16 +32,15 @@ const (
 	recheckAfter = time.Minute
 )
 
-// tokens holds what is known of each tenant's login, and the logins under way.
+// tokens holds what is known of each tenant's login.
 type tokens struct {
-	mu     sync.Mutex
-	held   *simplelru.LRU[TenantKey, token]
-	logins map[TenantKey]*login
+	mu   sync.Mutex
+	held *simplelru.LRU[TenantKey, token]
 }
 
 func newTokens() tokens {
 	held, _ := simplelru.NewLRU[TenantKey, token](maxTenants, nil) // fails for a size below one
-	return tokens{held: held, logins: make(map[TenantKey]*login)}
+	return tokens{held: held}
 }
 
 // token is the outcome of a login: a token, or Qualys's refusal.
@@ -54,67 +52,49 @@ type token struct {
 	renewed bool // it replaces one that Qualys refused, and was not accepted yet
 }
 
-// login is a login under way, shared by all calls that need its token.
-type login struct {
-	done    chan struct{} // closed when text and err are set
-	text    string
-	err     error
-	waiters int                // guarded by tokens.mu
-	cancel  context.CancelFunc // called when the last waiter gives up
-	renews  bool               // a token that Qualys refused
-}
-
-func (ts *tokens) get(key TenantKey) (token, bool) {
-	tok, _ := ts.held.Get(key)
-	return tok, wallClock().Before(tok.until)
-}
-
-// refused notes that Qualys did not accept a token, and reports whether a new login is worth it: not
-// where the token is itself the new one that replaced a refused one a moment ago. Searches that are
-// refused together log in once.
-func (ts *tokens) refused(key TenantKey, text string) bool {
+// known returns what the last login gave, and whether that still holds: with again, a refusal does so for
+// a minute only.
+func (ts *tokens) known(key TenantKey, again bool) (token, bool) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	tok, _ := ts.held.Get(key)
-	if tok.text != text || tok.until.IsZero() { // another search has noted it
+	now := wallClock()
+	isOld := again && tok.refusal != nil && now.Sub(tok.since) >= recheckAfter
+	return tok, now.Before(tok.until) && !isOld
+}
+
+// used notes whether Qualys accepted a token. It reports whether a new login is worth it for one that was
+// not: unless that is itself the new one that replaced a refused one a moment ago. Searches that are
+// refused together log in once.
+func (ts *tokens) used(key TenantKey, text string, accepted bool) (renew bool) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	tok, _ := ts.held.Get(key)
+	switch {
+	case tok.text != text || tok.until.IsZero(): // another search has noted it
 		return true
-	}
-	if tok.renewed && wallClock().Sub(tok.since) < recheckAfter {
+	case accepted:
+		tok.renewed = false
+	case tok.renewed && wallClock().Sub(tok.since) < recheckAfter:
 		return false
+	default:
+		tok.until, tok.renewed = time.Time{}, true // the next login renews it
 	}
-	tok.until, tok.renewed = time.Time{}, true // the next login renews it
 	ts.held.Add(key, tok)
 	return true
 }
 
-// accepted notes that Qualys took the token.
-func (ts *tokens) accepted(key TenantKey, text string) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if tok, _ := ts.held.Get(key); tok.text == text && tok.renewed && !tok.until.IsZero() {
-		tok.renewed = false
-		ts.held.Add(key, tok)
-	}
-}
-
 // LoggedIn reports whether a token that is still good is at hand, so that Events will not log in first.
 func (c *Client) LoggedIn(t Tenant) bool {
-	c.tokens.mu.Lock()
-	defer c.tokens.mu.Unlock()
-	tok, ok := c.tokens.get(t.Key())
+	tok, ok := c.tokens.known(t.Key(), false)
 	return ok && tok.refusal == nil
 }
 
-// Login makes sure of a token; it does nothing when LoggedIn. Each tenant has one login at a time: calls
-// that come meanwhile wait for it and share its outcome, and one that gives up leaves it to the others. A
-// refusal by Qualys (KindUnauthorized, KindAccount) is remembered for ten minutes, during which Login,
-// Events and Count return it without a call.
-func (c *Client) Login(ctx context.Context, t Tenant) error {
-	_, err := c.token(ctx, t, t.Key(), false)
-	return err
-}
-
-// Check is Login, but for a refusal that is older than a minute it asks Qualys again.
+// Check makes sure of a token; it does nothing when LoggedIn. Each tenant has one login at a time: calls
+// that come meanwhile wait for it and share its outcome. It goes on when they give up, and the next call
+// finds what it gave. A refusal by Qualys (KindUnauthorized, KindAccount) is remembered for ten minutes,
+// during which Events and Count return it without a call; for one that is older than a minute Check asks
+// Qualys again.
 func (c *Client) Check(ctx context.Context, t Tenant) error {
 	_, err := c.token(ctx, t, t.Key(), true)
 	return err
@@ -124,64 +104,39 @@ func (c *Client) token(ctx context.Context, t Tenant, key TenantKey, again bool)
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	ts := &c.tokens
-	ts.mu.Lock()
-	tok, ok := ts.get(key)
-	again = again && tok.refusal != nil && wallClock().Sub(tok.since) >= recheckAfter
-	if ok && !again {
-		ts.mu.Unlock()
+	if tok, ok := c.tokens.known(key, again); ok {
 		return tok.text, tok.refusal
 	}
-	l := ts.logins[key]
-	if l == nil {
-		// The login belongs to all who wait: it keeps the first one's values (a trace), not its end. Its
-		// own timeouts bound it.
-		loginCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		l = &login{done: make(chan struct{}), cancel: cancel, renews: tok.renewed}
-		ts.logins[key] = l
-		go c.runLogin(loginCtx, t, key, l)
-	}
-	l.waiters++
-	ts.mu.Unlock()
-
-	select {
-	case <-l.done:
-		return l.text, l.err
-	case <-ctx.Done():
-	}
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if l.waiters--; l.waiters == 0 {
-		l.cancel()
-		if ts.logins[key] == l { // who comes now needs a login of its own
-			delete(ts.logins, key)
+	// The login belongs to all who wait: it keeps the first one's values (a trace), not its end. Its own
+	// timeouts bound it.
+	loginCtx := context.WithoutCancel(ctx)
+	done := c.logins.DoChan(string(key[:]), func() (any, error) {
+		tok, ok := c.tokens.known(key, again)
+		if ok { // another login ended a moment ago
+			return tok.text, tok.refusal
 		}
+		text, err := c.login(loginCtx, t)
+		now := wallClock()
+		next := token{text: text, since: now, until: now.Add(life(text)), renewed: tok.renewed}
+		if err != nil {
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Kind != KindUnauthorized && e.Kind != KindAccount {
+				return "", err
+			}
+			next.refusal, next.until = err, now.Add(refusalLife)
+		}
+		c.tokens.mu.Lock()
+		defer c.tokens.mu.Unlock()
+		c.tokens.held.Add(key, next)
+		return text, err
+	})
+	select {
+	case result := <-done:
+		text, _ := result.Val.(string)
+		return text, result.Err
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	return "", ctx.Err()
-}
-
-func (c *Client) runLogin(ctx context.Context, t Tenant, key TenantKey, l *login) {
-	defer l.cancel()
-	text, err := c.login(ctx, t)
-	now := wallClock()
-	tok := token{text: text, since: now, renewed: l.renews}
-	var refusal *Error
-	refused := errors.As(err, &refusal) && (refusal.Kind == KindUnauthorized || refusal.Kind == KindAccount)
-	if refused {
-		tok.refusal, tok.until = refusal, now.Add(refusalLife)
-	} else if err == nil {
-		tok.until = now.Add(life(text))
-	}
-	c.tokens.mu.Lock()
-	if err == nil || refused {
-		c.tokens.held.Add(key, tok)
-	}
-	if c.tokens.logins[key] == l {
-		delete(c.tokens.logins, key)
-	}
-	c.tokens.mu.Unlock()
-	l.text, l.err = text, err
-	close(l.done)
 }
 
 // login gets a token from the gateway. Both values are form-encoded: a password with "& + % =" works.
@@ -192,7 +147,7 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 		form:    url.Values{"username": {t.User}, "password": {t.Password}, "token": {"true"}},
 		secrets: []string{t.Password},
 	}, func(a *answer) error {
-		body, err := readShort(a)
+		body, err := a.short()
 		if err != nil {
 			return err
 		}
@@ -201,10 +156,10 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 		}
 		text = ""
 		const what = "the answer to the login is not a token"
-		if r := parseReply(body); !r.structured && r.word == "" {
-			return &refusal{what: what} // it may hold a token all the same, and is not shown
+		if r := parseReply(body); !r.structured && !isWord(r.text) {
+			body = nil // it may hold a token all the same, and is not shown
 		}
-		return &refusal{what, body}
+		return a.refusal(what, body)
 	})
 	return text, err
 }
@@ -221,13 +176,12 @@ func isToken(s string) bool {
 func life(token string) time.Duration {
 	left := tokenLife
 	var claims struct {
-		Exp string `json:"exp"`
+		Exp float64 `json:"exp"`
 	}
 	if parts := strings.Split(token, "."); len(parts) == 3 {
 		payload, _ := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-		_ = json.Unmarshal(payload, &claims, lenient)
-		if exp, err := strconv.ParseFloat(claims.Exp, 64); err == nil && exp > 0 {
-			seconds := exp - float64(wallClock().Unix())
+		if json.Unmarshal(payload, &claims) == nil && claims.Exp > 0 {
+			seconds := claims.Exp - float64(wallClock().Unix())
 			seconds = min(max(seconds, minTokenLife.Seconds()), maxTokenLife.Seconds())
 			left = time.Duration(seconds * float64(time.Second))
 		}

@@ -64,13 +64,13 @@ func TestTokensAreBounded(t *testing.T) {
 	for i := range maxTenants {
 		ts.held.Add(key(i), tok)
 	}
-	_, ok := ts.get(key(0))
+	_, ok := ts.known(key(0), false)
 	assert.True(t, ok)
 	ts.held.Add(key(-1), tok)
 	assert.Equal(t, maxTenants, ts.held.Len())
-	_, ok = ts.get(key(0))
+	_, ok = ts.known(key(0), false)
 	assert.True(t, ok, "it was used a moment ago")
-	_, ok = ts.get(key(1))
+	_, ok = ts.known(key(1), false)
 	assert.False(t, ok, "the one that was not used for the longest time went")
 }
 
@@ -78,10 +78,10 @@ func TestOnlyTheSameTokenIsDropped(t *testing.T) {
 	ts := newTokens()
 	key := Tenant{User: "ana"}.Key()
 	ts.held.Add(key, token{text: "new", until: wallClock().Add(time.Hour)})
-	assert.True(t, ts.refused(key, "old"))
-	_, ok := ts.get(key)
+	assert.True(t, ts.used(key, "old", false))
+	_, ok := ts.known(key, false)
 	assert.True(t, ok)
-	assert.True(t, ts.refused(key, "new"))
-	_, ok = ts.get(key)
+	assert.True(t, ts.used(key, "new", false))
+	_, ok = ts.known(key, false)
 	assert.False(t, ok)
 }

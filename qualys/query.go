@@ -45,7 +45,7 @@ type Filter struct {
 // backticks, one that holds both into single quotes; those two match exactly. Trailing backslashes are
 // dropped, since one would swallow the closing quote. A value that cannot be quoted gives ErrUnquotable.
 func Match(f Field, value string) (Filter, error) {
-	if !f.known() {
+	if strings.Trim(string(f), letters+"0123456789.") != "" { // it was made of foreign text
 		return Filter{}, fmt.Errorf("unknown search field %q", string(f))
 	}
 	value = strings.TrimRight(value, `\`)
@@ -76,16 +76,6 @@ func MatchAny(f Field, spellings ...string) (Filter, error) {
 		}
 	}
 	return Or(filters...), nil
-}
-
-// known keeps a Field that was converted from foreign text out of the query.
-func (f Field) known() bool {
-	switch f {
-	case FieldLocalIP, FieldRemoteIP, FieldRemoteFQDN, FieldFileName, FieldFilePath, FieldMD5, FieldSHA256,
-		FieldMutex, FieldProcessName:
-		return true
-	}
-	return false
 }
 
 // Between returns the query for events that happened on their endpoints from one time to another, both

@@ -1,6 +1,7 @@
 package qualys
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,41 +27,29 @@ const maxLimitSeconds = 7 * 24 * 3600
 // concurrency header in both spellings), and Retry-After in seconds or as a date. A header that cannot be
 // read counts as absent.
 func rateLimits(h http.Header) RateLimits {
-	l := RateLimits{Remaining: -1}
-	for _, header := range []struct {
-		name  string
-		field *int
-	}{
-		{"X-RateLimit-Limit", &l.Limit},
-		{"X-RateLimit-Remaining", &l.Remaining},
-		{"X-ConcurrencyLimit-Limit", &l.Concurrency},
-		{"X-Concurrency-Limit-Limit", &l.Concurrency},
-	} {
-		if n, err := strconv.ParseUint(strings.TrimSpace(h.Get(header.name)), 10, 31); err == nil {
-			*header.field, l.Known = int(n), true
+	var l RateLimits
+	number := func(name string) float64 { // -1 where absent
+		n, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)
+		if err == nil && n >= 0 { // false for NaN, too
+			l.Known = true
+			return min(n, math.MaxInt32)
 		}
+		return -1
 	}
-	var retryAfter time.Duration
-	for _, header := range []struct {
-		name  string
-		field *time.Duration
-	}{
-		{"X-RateLimit-Window-Sec", &l.Window},
-		{"X-RateLimit-ToWait-Sec", &l.Wait},
-		{"Retry-After", &retryAfter},
-	} {
-		seconds, err := strconv.ParseFloat(strings.TrimSpace(h.Get(header.name)), 64)
-		if err == nil && seconds >= 0 { // false for NaN, too
-			*header.field, l.Known = time.Duration(min(seconds, maxLimitSeconds)*float64(time.Second)), true
-		}
+	seconds := func(n float64) time.Duration {
+		return time.Duration(min(max(n, 0), maxLimitSeconds) * float64(time.Second))
 	}
+	l.Limit = int(max(number("X-RateLimit-Limit"), 0))
+	l.Remaining = int(number("X-RateLimit-Remaining"))
+	l.Concurrency = int(max(number("X-ConcurrencyLimit-Limit"), number("X-Concurrency-Limit-Limit"), 0))
+	l.Window = seconds(number("X-RateLimit-Window-Sec"))
+	l.Wait = seconds(max(number("X-RateLimit-ToWait-Sec"), number("Retry-After")))
 	if at, err := http.ParseTime(h.Get("Retry-After")); err == nil {
 		now, err := http.ParseTime(h.Get("Date")) // the server's own clock makes up for ours being off
 		if err != nil {
 			now = time.Now()
 		}
-		retryAfter, l.Known = min(max(at.Sub(now), 0), maxLimitSeconds*time.Second), true
+		l.Wait, l.Known = max(l.Wait, seconds(at.Sub(now).Seconds())), true
 	}
-	l.Wait = max(l.Wait, retryAfter)
 	return l
 }

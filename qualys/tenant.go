@@ -2,7 +2,6 @@ package qualys
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,15 +20,10 @@ type Tenant struct {
 // afresh. It is derived from a secret: keep it out of logs.
 type TenantKey [sha256.Size]byte
 
-// Key returns the tenant's key: SHA-256 over the three parts, each behind its length, so that no shift
-// between two parts makes two tenants equal.
+// Key returns the tenant's key: SHA-256 over the three parts, quoted, so that no shift between two of them
+// makes two tenants equal.
 func (t Tenant) Key() TenantKey {
-	buf := make([]byte, 0, 128)
-	for _, s := range [...]string{t.Gateway, t.User, t.Password} {
-		buf = binary.BigEndian.AppendUint64(buf, uint64(len(s)))
-		buf = append(buf, s...)
-	}
-	return sha256.Sum256(buf)
+	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q", t.Gateway, t.User, t.Password))
 }
 
 // Format writes the same for every verb: that there is a key, not which.

@@ -1,18 +1,21 @@
 package qualys
 
 import (
+	"cmp"
+	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"html"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/go-json-experiment/json"
 )
 
 const (
+	letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
 	maxWord      = 64       // characters of a word that stands for an error
 	maxReason    = 300      // characters of Qualys's words in an error
 	maxErrorBody = 64 << 10 // bytes of an error's body that are read
@@ -45,104 +48,71 @@ type xmlReply struct {
 }
 
 // parseReply reads JSON, Qualys's XML, a page or a text.
-func parseReply(body []byte) reply {
+func parseReply(body []byte) (r reply) {
 	var x xmlReply
-	root := &x.XMLName.Local
-	if xml.Unmarshal(body, &x) == nil && (*root == "SIMPLE_RETURN" || *root == "ServiceResponse") {
-		return x.reply()
-	}
-	var doc any
-	if json.Unmarshal(body, &doc, lenient) != nil {
-		r := reply{text: strings.TrimSpace(string(body))}
-		if isWord(r.text) {
-			r.word = r.text
+	isXML := xml.Unmarshal(body, &x) == nil
+	if root := x.XMLName.Local; isXML && (root == "SIMPLE_RETURN" || root == "ServiceResponse") {
+		r = reply{code: x.Code, word: x.Word, structured: true}
+		r.text = cmp.Or(strings.TrimSpace(x.Text+" "+x.Error+" "+x.Resolution), x.Word)
+		// How long calls take to finish is not told: a second each is a guess.
+		longest := map[string]int{"SECONDS_TO_WAIT": maxLimitSeconds, "CALLS_TO_FINISH": 60}
+		for _, item := range x.Items {
+			n, _ := strconv.Atoi(strings.TrimSpace(item.Value))
+			r.wait = max(r.wait, time.Duration(min(n, longest[item.Key]))*time.Second)
 		}
 		return r
 	}
-	r := reply{text: jsonReason(doc)}
-	r.code, r.word = jsonCode(doc)
-	if word, ok := doc.(string); ok && isWord(word) {
-		r.word = word
+	var doc any
+	if json.Unmarshal(body, &doc) == nil {
+		r.text = r.read(doc)
+		_, isObject := doc.(map[string]any)
+		r.structured = isObject && r.text != ""
 	}
-	if r.text == "" {
-		r.text = string(body)
-	} else {
-		_, r.structured = doc.(map[string]any)
-	}
-	return r
-}
-
-func (x xmlReply) reply() reply {
-	r := reply{code: x.Code, word: x.Word, structured: true}
-	if r.text = strings.TrimSpace(x.Text + " " + x.Error + " " + x.Resolution); r.text == "" {
-		r.text = r.word
-	}
-	for _, item := range x.Items {
-		n, err := strconv.ParseUint(strings.TrimSpace(item.Value), 10, 31)
-		switch {
-		case err != nil:
-		case item.Key == "SECONDS_TO_WAIT":
-			r.wait = time.Duration(min(n, maxLimitSeconds)) * time.Second
-		case item.Key == "CALLS_TO_FINISH": // how long they take is not told: a second each is a guess
-			r.wait = time.Duration(min(n, 60)) * time.Second
-		}
+	if r.text = cmp.Or(r.text, strings.TrimSpace(string(body))); !r.structured && isWord(r.text) {
+		r.word = r.text
 	}
 	return r
 }
 
 // isWord reports whether s is one word such as INVALID_CREDENTIALS, not a long text such as a token.
 func isWord(s string) bool {
-	return s != "" && len(s) <= maxWord && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") == ""
+	return s != "" && len(s) <= maxWord && strings.Trim(s, letters+"_") == ""
 }
 
-// jsonReason reads {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway),
-// and what other gateways in front say.
-func jsonReason(v any) string {
+// read returns the reason that a JSON value gives, and notes the outermost code. It reads
+// {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway), the names of
+// Qualys's XML, and what other gateways in front say.
+func (r *reply) read(v any) (reason string) {
 	switch v := v.(type) {
 	case string:
 		return strings.TrimSpace(v)
 	case []any:
-		var parts []string
+		var reasons []string
 		for _, e := range v {
-			if s := jsonReason(e); s != "" {
-				parts = append(parts, s)
+			if s := r.read(e); s != "" {
+				reasons = append(reasons, s)
 			}
 		}
-		return strings.Join(parts, ", ")
+		return strings.Join(reasons, ", ")
 	case map[string]any:
+		for _, key := range [...]string{"code", "errorCode", "CODE", "responseCode"} {
+			code := strings.TrimSpace(fmt.Sprint(v[key]))
+			if n, err := strconv.Atoi(code); err == nil && r.code == 0 {
+				r.code = n
+			} else if isWord(code) {
+				r.word = cmp.Or(r.word, code)
+			}
+		}
 		for _, key := range [...]string{
 			"authentication_exceptions", "message", "_error", "error_description", "error", "errorMessage", "detail",
-			"errors", "title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE", "responseCode",
+			"errors", "title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE",
+			"responseCode",
 		} {
-			if s := jsonReason(v[key]); s != "" {
-				return s
-			}
+			inner := r.read(v[key]) // where there is a reason already, there may be a code
+			reason = cmp.Or(reason, inner)
 		}
 	}
-	return ""
-}
-
-// jsonCode finds the code in JSON as xmlReply does in XML; the names are those of XML and of other
-// gateways.
-func jsonCode(v any) (code int, word string) {
-	m, _ := v.(map[string]any)
-	for _, key := range [...]string{"code", "errorCode", "CODE", "responseCode"} {
-		switch v := m[key].(type) {
-		case float64:
-			return int(v), ""
-		case string:
-			if n, err := strconv.Atoi(strings.TrimSpace(v)); err == nil {
-				return n, ""
-			}
-			word = v
-		}
-	}
-	for _, key := range [...]string{"_error", "error", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE"} {
-		if inner, ok := m[key].(map[string]any); ok && word == "" {
-			return jsonCode(inner)
-		}
-	}
-	return 0, word
+	return reason
 }
 
 // plain makes one line of at most 300 characters of foreign text, without markup and control characters.

@@ -16,38 +16,38 @@ import (
 	"qualysrelay.example/relay/auth"
 )
 
-// account is what a request works with: its token's claims, completed from the configuration.
-type account struct {
-	tenant      qualys.Tenant
-	platformURL string // base of links into the Qualys console; empty: unknown
-	limit       int    // most entities of a kind for one observable
+// Account is what a request works with: its token's claims, completed from the configuration.
+type Account struct {
+	Tenant      qualys.Tenant
+	PlatformURL string // base of links into the Qualys console; empty: unknown
+	Limit       int    // most entities of a kind for one observable
 }
 
 // Format writes the gateway only, for every verb: fmt would not let the tenant hide itself in this struct.
-func (a account) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, a.tenant.String()) }
+func (a Account) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, a.Tenant.String()) }
 
-// account returns the account of verified claims. Its errors are [*auth.Error].
-func (c Config) account(claims auth.Claims) (account, error) {
+// Account returns the account of verified claims. Its errors are [*auth.Error].
+func (c Config) Account(claims auth.Claims) (Account, error) {
 	gateway, err := setting(claims, "API_URL", c.APIURL, c.gatewayOfToken)
 	if err != nil {
-		return account{}, err
+		return Account{}, err
 	}
 	if gateway == "" {
-		return account{}, notAccepted("API_URL is missing in JWT payload and in the relay's environment")
+		return Account{}, notAccepted("API_URL is missing in JWT payload and in the relay's environment")
 	}
 	platformURL, err := setting(claims, "PLATFORM_URL", c.consoleOf(gateway), parseConsole)
 	if err != nil {
-		return account{}, err
+		return Account{}, err
 	}
 	// Cisco's module types send the limit as a number; a token made by hand may well have a string.
 	limit := c.Limit
 	if raw, ok, err := claims.Setting("CTR_ENTITIES_LIMIT"); ok || err != nil {
 		if limit, err = between(1, maxLimit, wholeNumber, strconv.Atoi)(raw); err != nil {
-			return account{}, notAccepted("Wrong JWT payload structure: CTR_ENTITIES_LIMIT " + err.Error())
+			return Account{}, notAccepted("Wrong JWT payload structure: CTR_ENTITIES_LIMIT " + err.Error())
 		}
 	}
 	tenant := qualys.Tenant{Gateway: gateway, User: claims.User, Password: claims.Password}
-	return account{tenant, platformURL, limit}, nil
+	return Account{tenant, platformURL, limit}, nil
 }
 
 // setting returns a claim, or another value where the token has none.
@@ -66,14 +66,6 @@ func setting(
 }
 
 func notAccepted(message string) error { return &auth.Error{Message: auth.Prefix + message} }
-
-// AccountOf returns what the relay would use verified claims for: the Qualys account, the console that
-// links lead to (empty: unknown), and the most entities of a kind for one observable. Its errors are
-// [*auth.Error].
-func (c Config) AccountOf(claims auth.Claims) (_ qualys.Tenant, platformURL string, limit int, _ error) {
-	a, err := c.account(claims)
-	return a.tenant, a.platformURL, a.limit, err
-}
 
 // gatewayOfToken returns the base URL of a gateway that a token names. It must be on the list, since the
 // relay will send credentials there and somebody else may have chosen it.

@@ -23,7 +23,7 @@ const (
 )
 
 // accountOf verifies a token with these claims, beside a user and a password, and returns its account.
-func accountOf(t *testing.T, c Config, claims jwt.MapClaims) (account, error) {
+func accountOf(t *testing.T, c Config, claims jwt.MapClaims) (Account, error) {
 	t.Helper()
 	all := jwt.MapClaims{"user": "canary-user", "pass": "canary-password"}
 	for name, value := range claims {
@@ -38,7 +38,7 @@ func accountOf(t *testing.T, c Config, claims jwt.MapClaims) (account, error) {
 	r.Header.Set("Authorization", "Bearer "+token)
 	verified, err := verifier.Verify(t.Context(), r)
 	require.NoError(t, err)
-	return c.account(verified)
+	return c.Account(verified)
 }
 
 func configFor(t *testing.T, pairs ...string) Config {
@@ -53,17 +53,17 @@ func TestClaimsOverrideTheEnvironment(t *testing.T) {
 	c := configFor(
 		t, "API_URL", gatewayUS1, "PLATFORM_URL", "https://console.example/", "CTR_ENTITIES_LIMIT", "200",
 	)
-	environment := account{
-		tenant:      qualys.Tenant{Gateway: gatewayUS1, User: "canary-user", Password: "canary-password"},
-		platformURL: "https://console.example", limit: 200,
+	environment := Account{
+		Tenant:      qualys.Tenant{Gateway: gatewayUS1, User: "canary-user", Password: "canary-password"},
+		PlatformURL: "https://console.example", Limit: 200,
 	}
-	limit := func(n int) account { a := environment; a.limit = n; return a }
+	limit := func(n int) Account { a := environment; a.Limit = n; return a }
 	eu1 := environment // with the console that goes with it
-	eu1.tenant.Gateway, eu1.platformURL = gatewayEU1, "https://qualysguard.qualys.eu"
-	console := func(url string) account { a := environment; a.platformURL = url; return a }
+	eu1.Tenant.Gateway, eu1.PlatformURL = gatewayEU1, "https://qualysguard.qualys.eu"
+	console := func(url string) Account { a := environment; a.PlatformURL = url; return a }
 	for name, tt := range map[string]struct {
 		claims jwt.MapClaims
-		want   account
+		want   Account
 	}{
 		"nothing but the credentials": {nil, environment},
 		"settings that are null": {
@@ -107,14 +107,9 @@ func TestClaimsOverrideTheEnvironment(t *testing.T) {
 			got, err := accountOf(t, c, tt.claims)
 			require.NoError(t, err)
 			if got != tt.want { // assert.Equal would not tell the redacted fields apart
-				t.Errorf("got %v, %s, limit %d; want %v, %s, limit %d", got, got.platformURL, got.limit,
-					tt.want, tt.want.platformURL, tt.want.limit)
+				t.Errorf("got %v, %s, limit %d; want %v, %s, limit %d", got, got.PlatformURL, got.Limit,
+					tt.want, tt.want.PlatformURL, tt.want.Limit)
 			}
-			tenant, console, most, err := c.AccountOf(auth.Claims{User: "u", Password: "p"})
-			require.NoError(t, err)
-			assert.Equal(t, "u", tenant.User)
-			assert.Equal(t, "https://console.example", console)
-			assert.Equal(t, 200, most)
 		})
 	}
 }
@@ -216,7 +211,7 @@ func TestGatewaysOfPlatformsAndOfTheEnvironmentAreAccepted(t *testing.T) {
 	accepts := func(c Config, url string) bool {
 		a, err := accountOf(t, c, jwt.MapClaims{"API_URL": url})
 		if err == nil {
-			assert.Equal(t, url, a.tenant.Gateway)
+			assert.Equal(t, url, a.Tenant.Gateway)
 		}
 		return err == nil
 	}
@@ -248,7 +243,7 @@ func TestLinksDoNotLeadIntoAnotherPlatform(t *testing.T) {
 	)
 	a, err := accountOf(t, c, jwt.MapClaims{"API_URL": "https://private.example"})
 	require.NoError(t, err)
-	assert.Empty(t, a.platformURL)
+	assert.Empty(t, a.PlatformURL)
 }
 
 func TestAccountHidesItsCredentials(t *testing.T) {
@@ -257,10 +252,10 @@ func TestAccountHidesItsCredentials(t *testing.T) {
 	require.NoError(t, err)
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		fmt.Fprintf(&out, verb+verb+verb+verb, a, &a, []account{a}, struct{ A any }{a})
+		fmt.Fprintf(&out, verb+verb+verb+verb, a, &a, []Account{a}, struct{ A any }{a})
 	}
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
-		slog.New(handler).Info("account", "account", a, "list", []account{a})
+		slog.New(handler).Info("account", "account", a, "list", []Account{a})
 	}
 	assert.Contains(t, out.String(), gatewayUS1)
 	assert.NotContains(t, out.String(), "canary")

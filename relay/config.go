@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +65,7 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) {
 		Concurrency: read(e, "QUALYS_CONCURRENCY", 4, between(1, 64, wholeNumber, strconv.Atoi)),
 		SearchCache: read(e, "SEARCH_CACHE", 30*time.Second,
 			between(0, 5*time.Minute, duration, time.ParseDuration)),
-		MemoryLimit: read(e, "GOMEMLIMIT", defaultMemory, memory),
+		MemoryLimit: e.memoryLimit(),
 		LogLevel:    read(e, "LOG_LEVEL", slog.LevelInfo, level),
 		ProjectID:   e.text("GOOGLE_CLOUD_PROJECT"),
 		Telemetry: e.text("OTEL_EXPORTER_OTLP_ENDPOINT") != "" &&
@@ -180,23 +180,17 @@ func apiPath(text string) (string, error) {
 	return text, nil
 }
 
-// memory reads a number of bytes as the Go runtime reads GOMEMLIMIT (documentation of package runtime):
-// digits, alone or with B, KiB, MiB, GiB or TiB, or "off".
-func memory(text string) (int64, error) {
-	if text == "off" {
-		return math.MaxInt64, nil
+// memoryLimit is the limit of the Go runtime, which has read GOMEMLIMIT before the program began, and ends it
+// where the value is not valid.
+func (e *environment) memoryLimit() int64 {
+	if e.text("GOMEMLIMIT") == "" {
+		return defaultMemory
 	}
-	number, shift := strings.TrimSuffix(text, "B"), 0
-	for i, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if n, ok := strings.CutSuffix(text, unit); ok {
-			number, shift = n, 10*(i+1)
-		}
+	limit := debug.SetMemoryLimit(-1)
+	if limit < minMemory {
+		e.wrong("GOMEMLIMIT", fmt.Errorf("must be %dMiB at least", minMemory>>20))
 	}
-	n, err := strconv.ParseInt(number, 10, 64-shift)
-	if err != nil || n<<shift < minMemory || strings.HasPrefix(number, "+") {
-		return 0, fmt.Errorf("must be a number of bytes such as 400MiB, and %dMiB at least", minMemory>>20)
-	}
-	return n << shift, nil
+	return limit
 }
 
 func level(text string) (level slog.Level, err error) {

@@ -126,9 +126,7 @@ func TestShutdownWritesPartialAnswers(t *testing.T) {
 		group.Go(func() { answers[i] = r.query("/observe/observables", "sha256", sha(1)) })
 	}
 	require.Eventually(t, func() bool {
-		r.relay.requests.mu.Lock()
-		defer r.relay.requests.mu.Unlock()
-		return r.relay.requests.inFlight == requests
+		return len(r.relay.requests.slots) == requests
 	}, testPatience, testTick)
 	require.NoError(t, r.fake.Wait(t.Context(), func(s qualystest.Stats) bool { return s.Searches > 1 }))
 	r.relay.requests.shut(t.Context(), 0)
@@ -143,4 +141,22 @@ func TestShutdownWritesPartialAnswers(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
 	require.Eventually(t, func() bool { return strings.Contains(r.log.String(), "version 503") }, testPatience, testTick,
 		"what is turned away is logged, after its answer")
+}
+
+// TestAPartialAnswerMayBeLarge: what was found by the deadline is in the answer, though memory is no longer
+// waited for then.
+func TestAPartialAnswerMayBeLarge(t *testing.T) {
+	t.Parallel()
+	var events []qualystest.Event
+	for i := range 100 {
+		e := badFile(1).At(fmt.Sprintf("2026-03-%02dT10:%02d:00Z", 1+i/60, i%60)).Current()
+		events = append(events, e)
+	}
+	r := newRelay(t, events, "REQUEST_TIMEOUT", "1s")
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: qualystest.HistoryState, Do: qualystest.HangBeforeHeader()})
+	a := r.query("/observe/observables", "sha256", sha(1))
+	assert.Equal(t, len(events), a.Data.Sightings.Count)
+	assert.Greater(t, len(a.body), freeAnswer)
+	require.Len(t, a.Errors, 1)
+	assert.Equal(t, lateAnswer, a.Errors[0].Message)
 }

@@ -4,44 +4,36 @@ import (
 	"slices"
 
 	"qualysrelay.example/ctim"
-	"qualysrelay.example/relay/mapping"
 	"qualysrelay.example/relay/search"
 )
 
 // deliberate answers with Qualys's own verdict on each file hash that it judged.
 func (s *Service) deliberate(r *request) (any, error) {
-	account, observables, err := s.admit(r)
+	observables, err := s.observables(r, maxBody, maxObservables)
 	if err != nil {
 		return nil, err
 	}
 	hashes := slices.DeleteFunc(observables, func(o ctim.Observable) bool {
 		return o.Type != ctim.ObservableMD5 && o.Type != ctim.ObservableSHA256
 	})
-	e := newEntities(r, account, len(hashes))
-	s.search(r, account, hashes, e.addVerdict)
-	return e.finish()
+	e := newEntities(r, len(hashes))
+	s.search(r, hashes, e.addVerdict)
+	return e.finish(), nil
 }
 
 // addVerdict adds the verdict on one hash, and the judgement that it comes from. It returns false where
 // the answer takes no more.
 func (e *entities) addVerdict(result search.Result) bool {
 	e.addErrors(result)
-	huntingURL := e.huntingURL(result)
+	mapper := e.mapper(result)
 	var judgements []*ctim.Judgement
 	for _, event := range result.Events {
-		judgements = append(judgements, mapping.Map(result.Observable, huntingURL, event).Judgements...)
+		judgements = append(judgements, mapper.Map(event).Judgements...)
 	}
 	verdict, judgement := ctim.VerdictOf(result.Observable, judgements)
 	if verdict == nil {
 		return true
 	}
-	if err := e.request.memory.reserve(e.request.Context(), e.bundle.Len()); err != nil {
-		e.failed = append(e.failed, aboutError{result.Observable, err})
-		return false
-	}
-	if !e.bundle.AddVerdict(verdict, judgement) {
-		e.failed = append(e.failed, fullAnswer(result.Observable, 0))
-		return false
-	}
-	return true
+	found := ctim.Entities{Verdict: verdict, Judgements: []*ctim.Judgement{judgement}}
+	return e.add(result.Observable, 0, found)
 }

@@ -7,22 +7,23 @@
 //
 //	Service.ServeHTTP       finds the endpoint by its path (service.go)
 //	Service.serve           sets the deadlines of the request and of its connection (handler.go)
-//	Service.respond         calls the endpoint, and makes an error of a panic
-//	Service.observe         is the endpoint (observe.go)
+//	Service.respond         calls the functions below, up to the envelope, and makes an error of a panic
 //	auth.Verifier.Verify    verifies the token
-//	Config.account          makes an account of the token's claims: gateway, console, limit (account.go)
+//	Config.Account          makes an account of the token's claims: gateway, console, limit (account.go)
+//	Service.observe         is the endpoint (observe.go)
 //	decodeObservables       reads the body (observables.go)
 //	search.Searcher.Search  finds the events of each observable, and gives them, one observable after the
 //	                        other, to
-//	entities.addResult      which maps them into the answer with mapping.Map and ctim.Bundle.Add
+//	entities.addResult      which maps them into the answer with mapping.Mapper.Map and ctim.Bundle.Add;
+//	                        what failed goes to
+//	request.fail            which translates it into errors for the analyst (errors.go)
 //	envelope                puts the data and the errors together
-//	errorsOf                turns what failed into errors for the analyst (errors.go)
-//	Service.finish          writes the answer, once, with write
+//	Service.finish          writes the answer, once, and with
 //	accesslog.Line.Write    logs one line
 //
 // deliberate, refer, health and the tiles of XDR's dashboard (tiles.go, tiledata.go) differ in the endpoint only.
 //
-// Each step is a call that returns. Handlers return data, an error, or both; only serve writes to the
+// Each step is a call that returns. Handlers return data, an error, or both; only finish writes to the
 // connection.
 //
 // # Why failures answer HTTP 200

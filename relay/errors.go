@@ -74,59 +74,36 @@ const (
 	maxQuoted     = 100       // characters of an observable's value in a message
 )
 
-// errorList is several failures of one request. (errors.Join would not do: what it joins cannot be told
-// from what an error wraps.)
-type errorList []error
-
-func (l errorList) Error() string { return errors.Join(l...).Error() }
-
-// errorOrNil is nil where nothing failed.
-func (l errorList) errorOrNil() error {
-	if len(l) == 0 {
-		return nil
-	}
-	return l
+// failures are the errors of one answer.
+type failures struct {
+	list []*Error
+	seen map[Error]bool // without their causes
+	size int            // bytes of messages
 }
 
-// aboutError is a failure that concerns one observable.
-type aboutError struct {
-	observable ctim.Observable
-	err        error
-}
-
-func (e aboutError) Error() string { return e.err.Error() }
-func (e aboutError) Unwrap() error { return e.err }
-
-// errorsOf translates what a handler returned into the errors of the answer. Duplicates are reported once.
-func errorsOf(err error, gateway string) []*Error {
-	if err == nil {
-		return nil
+// fail adds an error to the answer. about is the observable that it concerns; where it concerns all of the
+// request, about is empty. Duplicates are reported once. Behind maxErrorBytes, one error says that there are
+// more.
+func (r *request) fail(err error, about ctim.Observable) {
+	f := &r.failures
+	e := translate(err, about, r.line.Gateway)
+	key := *e
+	key.cause = nil
+	if f.size > maxErrorBytes || f.seen[key] {
+		return
 	}
-	all, several := err.(errorList) //nolint:errorlint // it is never wrapped
-	if !several {
-		all = errorList{err}
+	if f.size += len(e.Message); f.size > maxErrorBytes {
+		e = warning(CodeTruncated, nil, "There are more errors than are shown. Send fewer observables.")
 	}
-	var list []*Error
-	seen := make(map[Error]bool)
-	size := 0
-	for _, one := range all {
-		e := translate(one, gateway)
-		key := Error{Severity: e.Severity, Code: e.Code, Message: e.Message}
-		if seen[key] {
-			continue
-		}
-		if size += len(e.Message); size > maxErrorBytes {
-			more := "There are more errors than are shown. Send fewer observables."
-			return append(list, &Error{Severity: Warning, Code: CodeTruncated, Message: more})
-		}
-		seen[key] = true
-		list = append(list, e)
+	if f.seen == nil {
+		f.seen = make(map[Error]bool)
 	}
-	return list
+	f.seen[key] = true
+	f.list = append(f.list, e)
 }
 
 // translate is the error table: from a cause to what the analyst reads.
-func translate(err error, gateway string) *Error {
+func translate(err error, observable ctim.Observable, gateway string) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
@@ -134,8 +111,8 @@ func translate(err error, gateway string) *Error {
 		return fatal(CodeAuthorization, err, e.Message)
 	}
 	about := ""
-	if e, ok := errors.AsType[aboutError](err); ok {
-		about = named(e.observable)
+	if observable.Type != "" {
+		about = named(observable)
 	}
 	if e, ok := errors.AsType[*qualys.Error](err); ok {
 		return translateQualys(e, about, gateway)
@@ -277,34 +254,20 @@ func quoted(value string) string {
 	return `"` + value + `"`
 }
 
-// logged is how the log line has the errors of an answer: no word of Qualys, no value of an observable,
-// and the stack of the first failure that is the relay's own.
-func logged(list []*Error) (lines []accesslog.Error, own *accesslog.Panic) {
+// log puts the errors of the answer into the log line: no word of Qualys, no value of an observable, and a stack
+// where a failure is the relay's own.
+func (r *request) log(list []*Error) {
 	for _, e := range list {
-		line := accesslog.Error{Code: string(e.Code), Cause: causeOf(e), Level: slog.LevelInfo}
+		line := accesslog.Error{Code: string(e.Code), Cause: string(e.Code), Level: slog.LevelInfo}
+		if e.cause != nil {
+			line.Cause = e.cause.Error()
+		}
 		if e.Severity != Warning || e.Code != CodeTruncated && e.Code != CodeInvalidArgument {
 			line.Level = slog.LevelWarn // a result that is cut, or one bad value, is nobody's fault
 		}
-		lines = append(lines, line)
-		if e.Message == ownFault && own == nil {
-			own = &accesslog.Panic{Cause: e.cause.Error(), Stack: debug.Stack()}
-			if p, ok := errors.AsType[*panicError](e.cause); ok {
-				own.Stack = p.stack
-			}
+		r.line.Errors = append(r.line.Errors, line)
+		if e.Message == ownFault && r.line.Panic == nil {
+			r.line.Panic = &accesslog.Panic{Cause: line.Cause, Stack: debug.Stack()}
 		}
 	}
-	return lines, own
-}
-
-// causeOf is the cause of an error in words that name no observable.
-func causeOf(e *Error) string {
-	var about aboutError
-	cause := e.cause
-	if errors.As(cause, &about) {
-		cause = about.err
-	}
-	if cause == nil {
-		return string(e.Code)
-	}
-	return cause.Error()
 }

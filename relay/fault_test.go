@@ -301,17 +301,16 @@ func TestNoSecretLeaves(t *testing.T) {
 
 func TestDuplicateErrorsAreReportedOnceAndTheListIsBounded(t *testing.T) {
 	t.Parallel()
-	same := context.DeadlineExceeded
-	var many errorList
-	for range 20_000 {
-		many = append(many, same)
-	}
-	list := errorsOf(append(many, fullAnswer(observableNumber(1), 100)), "")
-	assert.Len(t, list, 2, "duplicates take no space")
+	r := &request{}
 	for i := range 20_000 {
-		many = append(many, fullAnswer(observableNumber(i), 100))
+		r.fail(context.DeadlineExceeded, observableNumber(i))
 	}
-	list = errorsOf(many, "")
+	r.fail(fullAnswer(observableNumber(1), 100), observableNumber(1))
+	assert.Len(t, r.failures.list, 2, "duplicates take no space")
+	for i := range 20_000 {
+		r.fail(fullAnswer(observableNumber(i), 100), observableNumber(i))
+	}
+	list := r.failures.list
 	assert.Contains(t, list[len(list)-1].Message, "more errors than are shown")
 	size := 0
 	for _, e := range list {

@@ -25,9 +25,11 @@ const (
 // request is one HTTP request in its handler, and what its log line will tell.
 type request struct {
 	*http.Request
-	conn   *http.ResponseController
-	line   accesslog.Line
-	memory answerMemory
+	conn     *http.ResponseController
+	line     accesslog.Line
+	memory   answerMemory
+	account  Account // of the token
+	failures failures
 }
 
 // bareJSON is an answer without an envelope.
@@ -35,19 +37,12 @@ type bareJSON struct{ value any }
 
 // statusError is a failure that does not answer HTTP 200: the request reached no endpoint.
 type statusError struct {
-	status          int
-	message, reason string
+	Status  int    `json:"code"`
+	Message string `json:"message"`
+	Reason  string `json:"reason"`
 }
 
-func (e *statusError) Error() string { return e.message }
-
-// panicError is a panic of a handler, with its stack for the log.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+func (e *statusError) Error() string { return e.Message }
 
 // serve sets the limits of a request, calls the endpoint, writes the answer, and logs one line.
 func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
@@ -58,7 +53,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	_ = conn.SetWriteDeadline(deadline.Add(writeTime)) // a test's recorder cannot, and has no connection
 	if refusal := s.requests.enter(); refusal != nil {
 		discardBody(w, r, conn)
-		s.finish(ctx, w, req, telemetry.Request{}, refusal.status, encode(refusal.body()))
+		s.finish(ctx, w, req, telemetry.Request{}, refusal.Status, encode(refusal))
 		return
 	}
 	defer s.requests.leave()
@@ -96,21 +91,37 @@ func discardBody(w http.ResponseWriter, r *http.Request, conn *http.ResponseCont
 	}
 }
 
-// finish writes the answer and the log line. Spans and metrics leave before the answer's last byte:
+// finish writes the answer and the log line. Spans and metrics leave before the last part of the answer:
 // after it, the instance may have no processor.
 func (s *Service) finish(
 	ctx context.Context, w http.ResponseWriter, r *request, span telemetry.Request, status int, parts ...[]byte,
 ) {
 	line := &r.line
 	line.Status = status
-	w.Header().Set("Server-Timing", line.ServerTiming())
-	write(w, line, parts, func() {
-		span.End(telemetry.Outcome{
-			Status: status, Codes: line.Codes(), Observables: line.Asked(), RateWaits: line.Upstream.Waits,
-			Batches: line.Upstream.Batches, Took: time.Since(line.Started), AnswerFailed: line.Panic != nil,
-		})
-		s.telemetry.Flush()
+	for _, part := range parts {
+		line.Size += len(part)
+	}
+	h := w.Header()
+	h.Set("Server-Timing", line.ServerTiming())
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(line.Size))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	last := len(parts) - 1
+	for _, part := range parts[:last] {
+		if _, err := w.Write(part); err != nil {
+			break // the caller went away
+		}
+	}
+	span.End(telemetry.Outcome{
+		Status: status, Codes: line.Codes(), Observables: line.Asked(), RateWaits: line.Upstream.Waits,
+		Batches: line.Upstream.Batches, Took: time.Since(line.Started), AnswerFailed: line.Panic != nil,
 	})
+	s.telemetry.Flush()
+	_, _ = w.Write(parts[last])
+	// A shutdown right after this loses nothing. Where w cannot be flushed, the server does so itself.
+	_ = http.NewResponseController(w).Flush()
 	line.Took = time.Since(line.Started)
 	line.Write(ctx, s.log)
 }
@@ -133,50 +144,71 @@ func (b *timedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// respond calls the endpoint and makes its answer. A panic in either becomes an error of ours.
+// respond verifies the token, calls the endpoint, and makes its answer. A panic becomes an error of ours.
 func (s *Service) respond(r *request, e endpoint) (status int, parts [][]byte) {
 	defer func() {
 		if value := recover(); value != nil {
-			status, parts = envelope(r, nil, &panicError{value, debug.Stack()})
+			err := fmt.Errorf("panic: %v", value)
+			r.line.Panic = &accesslog.Panic{Cause: err.Error(), Stack: debug.Stack()}
+			status, parts = envelope(r, nil, err)
 		}
 	}()
 	if r.Method != e.method {
 		return envelope(r, nil, &statusError{http.StatusMethodNotAllowed,
 			"This endpoint takes " + e.method + " requests only.", "The request has another method."})
 	}
+	if e.access == withToken {
+		if err := s.authorize(r); err != nil {
+			return envelope(r, nil, err)
+		}
+	}
 	data, err := e.handle(s, r)
 	return envelope(r, data, err)
+}
+
+// authorize verifies the token of the request and makes an account of its claims.
+func (s *Service) authorize(r *request) error {
+	ctx, end := s.telemetry.Span(r.Context(), "key")
+	claims, err := s.verifier.Verify(ctx, r.Request)
+	end(err)
+	if err != nil {
+		return err
+	}
+	r.account, err = s.config.Account(claims)
+	r.line.Gateway = r.account.Tenant.Gateway
+	return err
 }
 
 // envelope makes the answer from what a handler returned. Data that is there stays, whatever failed
 // beside it.
 func envelope(r *request, data any, err error) (status int, parts [][]byte) {
 	if e, ok := errors.AsType[*statusError](err); ok {
-		return e.status, [][]byte{encode(e.body())}
+		return e.Status, [][]byte{encode(e)}
 	}
 	if bare, ok := data.(bareJSON); ok {
 		return http.StatusOK, [][]byte{encode(bare.value)}
 	}
+	if err != nil {
+		r.fail(err, ctim.Observable{})
+	}
+	failed := r.failures.list
+	bundle, isBundle := data.(*ctim.Bundle)
 	parts = [][]byte{[]byte("{")}
-	switch data := data.(type) {
-	case nil:
-	case *ctim.Bundle:
-		parts = data.Parts(append(parts, []byte(`"data":`)))
+	switch {
+	case data == nil, isBundle && bundle.Empty() && len(failed) > 0: // not {}, which would mean "nothing found"
+	case isBundle:
+		parts = bundle.Parts(append(parts, []byte(`"data":`)))
 	default:
 		parts = append(parts, []byte(`"data":`), encode(data))
 	}
-	if list := errorsOf(err, r.line.Gateway); len(list) > 0 {
-		r.line.Errors, r.line.Panic = logged(list)
-		if data != nil {
+	if len(failed) > 0 {
+		r.log(failed)
+		if len(parts) > 1 {
 			parts = append(parts, []byte(","))
 		}
-		parts = append(parts, []byte(`"errors":`), encode(list))
+		parts = append(parts, []byte(`"errors":`), encode(failed))
 	}
 	return http.StatusOK, append(parts, []byte("}"))
-}
-
-func (e *statusError) body() any {
-	return map[string]any{"code": e.status, "message": e.message, "reason": e.reason}
 }
 
 // encode writes what cannot fail to encode: our own structs and maps of strings.
@@ -188,27 +220,4 @@ func encode(v any) []byte {
 		panic(err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// write sends the answer, and calls beforeEnd before its last byte. It is flushed, so that a shutdown
-// right after it loses nothing.
-func write(w http.ResponseWriter, line *accesslog.Line, parts [][]byte, beforeEnd func()) {
-	for _, part := range parts {
-		line.Size += len(part)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(line.Size))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(line.Status)
-	last := parts[len(parts)-1]
-	for _, part := range append(parts[:len(parts)-1:len(parts)-1], last[:len(last)-1]) {
-		if _, err := w.Write(part); err != nil {
-			break // the caller went away
-		}
-	}
-	beforeEnd()
-	_, _ = w.Write(last[len(last)-1:])
-	_ = http.NewResponseController(w).Flush() // where it cannot, the server does so itself
 }

@@ -112,8 +112,8 @@ func TestASingleFunctionAnswersAtEveryPath(t *testing.T) {
 func TestAPanicAnswersOurError(t *testing.T) {
 	t.Parallel()
 	s, log := quiet(t)
-	broken := endpoint{"broken", "/broken", "POST", func(*Service, *request) (any, error) { panic("a bug at 12:00") }}
-	late := endpoint{"late", "/late", "POST", func(*Service, *request) (any, error) { return func() {}, nil }}
+	broken := endpoint{"broken", "/broken", "POST", anybody, func(*Service, *request) (any, error) { panic("a bug at 12:00") }}
+	late := endpoint{"late", "/late", "POST", anybody, func(*Service, *request) (any, error) { return func() {}, nil }}
 	w := call(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, late) }), "POST", "/", "")
 	assert.Contains(t, w.Body.String(), ownFault, "what cannot be encoded")
 	w = call(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, broken) }), "POST", "/", "")
@@ -137,7 +137,7 @@ func TestShuttingDownFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	s, _ := quiet(t)
 	arrived, finish := make(chan struct{}), make(chan struct{})
-	slow := endpoint{"slow", "/slow", "POST", func(*Service, *request) (any, error) {
+	slow := endpoint{"slow", "/slow", "POST", anybody, func(*Service, *request) (any, error) {
 		close(arrived)
 		<-finish
 		return "done", nil
@@ -172,7 +172,7 @@ func TestShuttingDownFinishesWhatIsInFlight(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s.requests.shut(ctx, time.Minute) // a second time changes nothing
+	s.requests.shut(ctx, time.Minute) // returns, as its context is over
 }
 
 func post(t *testing.T, url string) string {

@@ -1,10 +1,12 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"qualysrelay.example/qualys"
+	"qualysrelay.example/relay/search"
 )
 
 // health is the module's status. Quotas are there where Qualys tells its rate limits.
@@ -27,16 +29,15 @@ type quotaValues struct {
 
 // health logs in to Qualys and makes the smallest search there is: what an observe needs, and nothing else.
 func (s *Service) health(r *request) (any, error) {
-	account, err := s.authorize(r)
+	var err error
+	answer := health{Status: "ok"}
+	r.cost(s.searcher.Ask(r.Context(), r.account.Tenant, func(found search.Result) {
+		answer.Quotas, err = quotasOf(found.Limits), errors.Join(found.Errs...)
+	}, search.Question{What: search.Check, Active: true}))
 	if err != nil {
 		return nil, err
 	}
-	limits, stats, err := s.searcher.Check(r.Context(), account.tenant)
-	r.cost(stats)
-	if err != nil {
-		return nil, err
-	}
-	return health{Status: "ok", Quotas: quotasOf(limits)}, nil
+	return answer, nil
 }
 
 func quotasOf(limits qualys.RateLimits) map[string]quota {

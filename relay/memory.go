@@ -60,13 +60,14 @@ func (m *answerMemory) expect(events int) {
 }
 
 // reserve is called before an answer of size bytes grows. The first time, it waits for memory until ctx
-// ends. An answer that turns out larger than expected takes more where there is some, and does not wait
-// for it. Otherwise reserve returns errNoMemory.
+// ends; what is free it takes after that, too, for what was found by then. An answer that turns out larger
+// than expected takes more where there is some, and does not wait for it. Otherwise reserve returns
+// errNoMemory.
 func (m *answerMemory) reserve(ctx context.Context, size int) error {
 	switch {
 	case size < max(freeAnswer, int(m.held)):
 		return nil
-	case m.held == 0 && m.pool.Acquire(ctx, m.need) == nil, m.held > 0 && m.pool.TryAcquire(m.need):
+	case m.pool.TryAcquire(m.need), m.held == 0 && m.pool.Acquire(ctx, m.need) == nil:
 		m.held += m.need
 		return nil
 	}

@@ -12,43 +12,18 @@ import (
 // observe answers with what Qualys saw of each observable: sightings, indicators, judgements, and their
 // relationships.
 func (s *Service) observe(r *request) (any, error) {
-	account, observables, err := s.admit(r)
+	observables, err := s.observables(r, maxBody, maxObservables)
 	if err != nil {
 		return nil, err
 	}
-	e := newEntities(r, account, len(observables))
-	s.search(r, account, observables, e.addResult)
-	return e.finish()
-}
-
-// admit verifies the token, then reads the body: whoever may not ask learns nothing of what was wrong
-// with the question.
-func (s *Service) admit(r *request) (account, []ctim.Observable, error) {
-	account, err := s.authorize(r)
-	if err != nil {
-		return account, nil, err
-	}
-	observables, err := s.observables(r, maxBody, maxObservables)
-	return account, observables, err
-}
-
-func (s *Service) authorize(r *request) (account, error) {
-	ctx, end := s.telemetry.Span(r.Context(), "key")
-	claims, err := s.verifier.Verify(ctx, r.Request)
-	end(err)
-	if err != nil {
-		return account{}, err
-	}
-	a, err := s.config.account(claims)
-	r.line.Gateway = a.tenant.Gateway
-	return a, err
+	e := newEntities(r, len(observables))
+	s.search(r, observables, e.addResult)
+	return e.finish(), nil
 }
 
 // search finds the events of each observable. Where visit returns false, the answer takes no more.
-func (s *Service) search(
-	r *request, a account, observables []ctim.Observable, visit func(search.Result) bool,
-) {
-	r.cost(s.searcher.Search(r.Context(), a.tenant, observables, a.limit, visit))
+func (s *Service) search(r *request, observables []ctim.Observable, visit func(search.Result) bool) {
+	r.cost(s.searcher.Search(r.Context(), r.account.Tenant, observables, r.account.Limit, visit))
 }
 
 // cost notes in the log line what the request cost at Qualys.
@@ -62,74 +37,80 @@ func (r *request) cost(stats search.Stats) {
 	u.Batches = append(u.Batches, stats.Batches...)
 }
 
-// entities is the data of observe or deliberate while it grows, and what failed.
+// entities is the data of observe or deliberate while it grows.
 type entities struct {
 	request *request
-	account account
 	bundle  *ctim.Bundle
-	failed  errorList
 }
 
-func newEntities(r *request, a account, observables int) *entities {
-	r.memory.expect(observables * a.limit)
-	return &entities{request: r, account: a, bundle: ctim.NewBundle(maxAnswer)}
+func newEntities(r *request, observables int) *entities {
+	r.memory.expect(observables * r.account.Limit)
+	return &entities{request: r, bundle: ctim.NewBundle(maxAnswer)}
 }
 
 // addErrors takes what failed in the search of one observable.
 func (e *entities) addErrors(result search.Result) {
 	e.request.line.Events += len(result.Events)
 	for _, err := range result.Errs {
-		e.failed = append(e.failed, aboutError{result.Observable, err})
+		e.request.fail(err, result.Observable)
 	}
 	if result.Unreadable > 0 {
-		e.failed = append(e.failed, unreadableEvents(result.Observable, result.Unreadable))
+		e.request.fail(unreadableEvents(result.Observable, result.Unreadable), result.Observable)
 	}
 }
 
-// huntingURL is the page of the Qualys console that shows the search for an observable, "" where the
-// console is not known.
-func (e *entities) huntingURL(result search.Result) string {
-	return qualys.HuntingURL(e.account.platformURL, result.Filter)
+// mapper maps the events of one observable. They link to the page of the Qualys console that shows its
+// search, where the console is known.
+func (e *entities) mapper(result search.Result) *mapping.Mapper {
+	return mapping.New(result.Observable, qualys.HuntingURL(e.request.account.PlatformURL, result.Filter))
 }
 
 // addResult maps the events of one observable into the answer. It returns false where the answer takes
 // no more.
 func (e *entities) addResult(result search.Result) bool {
 	e.addErrors(result)
-	huntingURL := e.huntingURL(result)
+	mapper := e.mapper(result)
 	shown, judgements, undated := 0, 0, 0
 	truncated := result.Truncated
 	for _, event := range result.Events {
-		if err := e.request.memory.reserve(e.request.Context(), e.bundle.Len()); err != nil {
-			e.failed = append(e.failed, aboutError{result.Observable, err})
-			return false
-		}
-		found := mapping.Map(result.Observable, huntingURL, event)
+		found := mapper.Map(event)
 		if found.Sighting == nil {
 			undated++
 		}
-		if room := e.account.limit - judgements; len(found.Judgements) > room {
+		if room := e.request.account.Limit - judgements; len(found.Judgements) > room {
 			keepJudgements(&found, room)
 			truncated = true
 		}
 		judgements += len(found.Judgements)
-		if !e.bundle.Add(found) {
-			e.failed = append(e.failed, fullAnswer(result.Observable, shown))
+		if !e.add(result.Observable, shown, found) {
 			return false
 		}
 		shown++
 	}
 	if undated > 0 {
-		e.failed = append(e.failed, undatedEvents(result.Observable, undated))
+		e.request.fail(undatedEvents(result.Observable, undated), result.Observable)
 	}
 	if truncated && (shown > 0 || len(result.Errs) == 0) { // otherwise the error says it
-		e.failed = append(e.failed, truncatedResult(result, shown))
+		e.request.fail(truncatedResult(result, shown), result.Observable)
 	}
 	return true
 }
 
-// finish leaves the data out where there is none and something failed.
-func (e *entities) finish() (any, error) {
+// add adds what was found to the answer. Where the answer takes no more, an error says how many results it
+// shows of the observable, and add returns false.
+func (e *entities) add(o ctim.Observable, shown int, found ctim.Entities) bool {
+	err := e.request.memory.reserve(e.request.Context(), e.bundle.Len())
+	if err == nil && !e.bundle.Add(found) {
+		err = fullAnswer(o, shown)
+	}
+	if err != nil {
+		e.request.fail(err, o)
+	}
+	return err == nil
+}
+
+// finish notes in the log line what the answer holds.
+func (e *entities) finish() *ctim.Bundle {
 	line := &e.request.line
 	line.Entities = make(map[string]int)
 	for _, kind := range ctim.Kinds() {
@@ -137,10 +118,7 @@ func (e *entities) finish() (any, error) {
 			line.Entities[string(kind)] = n
 		}
 	}
-	if e.bundle.Empty() && len(e.failed) > 0 {
-		return nil, e.failed
-	}
-	return e.bundle, e.failed.errorOrNil()
+	return e.bundle
 }
 
 // keepJudgements leaves the first n judgements, and no relationship to another.
@@ -150,7 +128,7 @@ func keepJudgements(e *ctim.Entities, n int) {
 		dropped[j.ID] = true
 	}
 	e.Judgements = e.Judgements[:n]
-	e.Relationships = slices.DeleteFunc(e.Relationships, func(r *ctim.Relationship) bool {
+	e.Relationships = slices.DeleteFunc(e.Relationships, func(r ctim.Relationship) bool {
 		return dropped[r.SourceRef] || dropped[r.TargetRef]
 	})
 }

@@ -247,13 +247,13 @@ func TestAnAnswerThatIsFullSaysWhatItLeavesOut(t *testing.T) {
 		})
 	}
 	const small = 10_000 // bytes, in place of maxAnswer
-	r := &request{Request: httptest.NewRequestWithContext(t.Context(), "POST", "/", nil)}
-	e := &entities{request: r, account: account{limit: 100}, bundle: ctim.NewBundle(small)}
+	r := &request{Request: httptest.NewRequestWithContext(t.Context(), "POST", "/", nil), account: Account{Limit: 100}}
+	e := &entities{request: r, bundle: ctim.NewBundle(small)}
 	assert.False(t, e.addResult(search.Result{Observable: observableNumber(1), Events: events}), "it takes no more")
 	shown := e.bundle.Count(ctim.KindSighting)
 	assert.Positive(t, shown)
 	assert.Less(t, shown, len(events))
 	assert.LessOrEqual(t, e.bundle.Len(), small)
-	require.Len(t, e.failed, 1)
-	assert.Contains(t, e.failed[0].Error(), fmt.Sprintf("it holds %d results for the SHA256", shown))
+	require.Len(t, r.failures.list, 1)
+	assert.Contains(t, r.failures.list[0].Error(), fmt.Sprintf("it holds %d results for the SHA256", shown))
 }

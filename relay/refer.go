@@ -24,11 +24,10 @@ func (s *Service) refer(r *request) (any, error) {
 	platformURL := s.config.PlatformURL
 	maxBytes, most := int64(maxBodyWithoutToken), maxObservablesWithoutToken
 	if len(r.Header.Values("Authorization")) > 0 {
-		account, err := s.authorize(r)
-		if err != nil {
+		if err := s.authorize(r); err != nil {
 			return nil, err
 		}
-		platformURL, maxBytes, most = account.platformURL, maxBody, maxObservables
+		platformURL, maxBytes, most = r.account.PlatformURL, maxBody, maxObservables
 	} else {
 		if !s.strangers.TryAcquire(1) {
 			return nil, &statusError{http.StatusServiceUnavailable, "The relay has too many requests without a token.",
@@ -50,7 +49,6 @@ func (s *Service) refer(r *request) (any, error) {
 		}
 	}
 	pivots := make([]pivot, 0, len(observables))
-	var failed errorList
 	seen := make(map[ctim.Observable]bool)
 	for _, o := range observables {
 		if !search.Supported(o.Type) || seen[o] {
@@ -59,12 +57,12 @@ func (s *Service) refer(r *request) (any, error) {
 		seen[o] = true
 		filter, err := search.Filter(o)
 		if err != nil {
-			failed = append(failed, aboutError{o, err})
+			r.fail(err, o)
 			continue
 		}
 		link := ctim.URI(qualys.HuntingURL(platformURL, filter))
 		if link == "" { // longer than the 2048 characters that CTIM allows
-			failed = append(failed, aboutError{o, search.ErrTooLong})
+			r.fail(search.ErrTooLong, o)
 			continue
 		}
 		name := o.Type.Name()
@@ -76,5 +74,5 @@ func (s *Service) refer(r *request) (any, error) {
 			Categories:  []string{"Search", "Qualys"},
 		})
 	}
-	return pivots, failed.errorOrNil()
+	return pivots, nil
 }

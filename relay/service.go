@@ -36,21 +36,30 @@ type endpoint struct {
 	name   string // under which the function is registered
 	path   string
 	method string
+	access access
 	handle func(*Service, *request) (any, error)
 }
+
+// access says who is answered.
+type access int
+
+const (
+	withToken access = iota // the token is verified before the handler is called
+	anybody                 // the handler verifies a token if it wants one
+)
 
 // endpoints is the only route table.
 func endpoints() []endpoint {
 	return []endpoint{
-		{"health", "/health", http.MethodPost, (*Service).health},
-		{"observeObservables", "/observe/observables", http.MethodPost, (*Service).observe},
-		{"deliberateObservables", "/deliberate/observables", http.MethodPost, (*Service).deliberate},
-		{"referObservables", "/refer/observables", http.MethodPost, (*Service).refer},
-		{"tiles", "/tiles", http.MethodPost, (*Service).tiles},
-		{"tile", "/tiles/tile", http.MethodPost, (*Service).tile},
-		{"tileData", "/tiles/tile-data", http.MethodPost, (*Service).tileData},
-		{"version", "/version", http.MethodPost, (*Service).version},
-		{"watchdog", "/watchdog", http.MethodGet, (*Service).watchdog},
+		{"health", "/health", http.MethodPost, withToken, (*Service).health},
+		{"observeObservables", "/observe/observables", http.MethodPost, withToken, (*Service).observe},
+		{"deliberateObservables", "/deliberate/observables", http.MethodPost, withToken, (*Service).deliberate},
+		{"referObservables", "/refer/observables", http.MethodPost, anybody, (*Service).refer},
+		{"tiles", "/tiles", http.MethodPost, withToken, (*Service).tiles},
+		{"tile", "/tiles/tile", http.MethodPost, withToken, (*Service).tile},
+		{"tileData", "/tiles/tile-data", http.MethodPost, withToken, (*Service).tileData},
+		{"version", "/version", http.MethodPost, anybody, (*Service).version},
+		{"watchdog", "/watchdog", http.MethodGet, anybody, (*Service).watchdog},
 	}
 }
 
@@ -134,7 +143,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	s.serve(w, r, endpoint{name: "none", method: r.Method, handle: notFound})
+	s.serve(w, r, endpoint{name: "none", method: r.Method, access: anybody, handle: notFound})
 }
 
 func notFound(*Service, *request) (any, error) {

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -30,45 +30,35 @@ const (
 // errShutdown ends the contexts of the requests in flight.
 var errShutdown = warning(CodeTimeout, nil, "The relay was shut down. The answer holds what was found until then.")
 
-// requests counts the requests in flight, and turns new ones away when there are too many or when the
-// process is about to end.
+// requests are the requests in flight. New ones are turned away when there are too many or when the process
+// is about to end.
 type requests struct {
-	mu       sync.Mutex
-	closed   bool
-	inFlight int
-	none     chan struct{} // closed when closed is set and nothing is in flight
-
+	slots  chan struct{} // has an element for each request in flight
+	closed atomic.Bool
 	ending context.Context //nolint:containedctx // ends when the requests in flight have to
 	end    context.CancelCauseFunc
 }
 
 func newRequests() *requests {
-	r := &requests{none: make(chan struct{})}
+	r := &requests{slots: make(chan struct{}, maxRequests)}
 	r.ending, r.end = context.WithCancelCause(context.Background())
 	return r
 }
 
-// enter counts a request in, or returns why it is refused.
+// enter takes a slot, or returns why the request is refused.
 func (r *requests) enter() *statusError {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.closed:
+	if r.closed.Load() {
 		return &statusError{http.StatusServiceUnavailable, "The relay is shutting down.", "Try again."}
-	case r.inFlight == maxRequests:
+	}
+	select {
+	case r.slots <- struct{}{}:
+		return nil
+	default:
 		return &statusError{http.StatusServiceUnavailable, "The relay has too many requests.", "Try again."}
 	}
-	r.inFlight++
-	return nil
 }
 
-func (r *requests) leave() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.inFlight--; r.closed && r.inFlight == 0 {
-		close(r.none)
-	}
-}
+func (r *requests) leave() { <-r.slots }
 
 // bound is ctx, ended early when the requests in flight have to end.
 func (r *requests) bound(ctx context.Context) (context.Context, func()) {
@@ -77,22 +67,18 @@ func (r *requests) bound(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// shut turns new requests away and returns when those in flight are done, or when ctx ends. Those that
-// are not done after finish are ended.
+// shut turns new requests away and returns when it has every slot, that is when those in flight are done, or
+// when ctx ends. Requests that are not done after finish are ended.
 func (r *requests) shut(ctx context.Context, finish time.Duration) {
-	r.mu.Lock()
-	if !r.closed {
-		r.closed = true
-		if r.inFlight == 0 {
-			close(r.none)
-		}
-	}
-	r.mu.Unlock()
+	r.closed.Store(true)
 	timer := time.AfterFunc(finish, func() { r.end(errShutdown) })
 	defer timer.Stop()
-	select {
-	case <-r.none:
-	case <-ctx.Done():
+	for range maxRequests {
+		select {
+		case r.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -100,14 +86,12 @@ func (r *requests) shut(ctx context.Context, finish time.Duration) {
 // have been answered. The functions framework has no such step of its own: without it, the callers get
 // an empty reply.
 func (s *Service) exitOnSIGTERM() {
-	term := make(chan os.Signal, 1)
-	signal.Notify(term, syscall.SIGTERM)
-	go func() {
-		<-term
+	term, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	context.AfterFunc(term, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), exitTime)
 		defer cancel()
 		s.requests.shut(ctx, finishTime)
 		s.Close()
 		os.Exit(0)
-	}()
+	})
 }

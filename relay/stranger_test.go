@@ -50,9 +50,9 @@ func TestATurnedAwayRequestIsNotHeld(t *testing.T) {
 			for _, full := range []bool{false, true} {
 				r := newRelay(t, nil, "REQUEST_TIMEOUT", "1s")
 				if full {
-					r.relay.requests.mu.Lock()
-					r.relay.requests.inFlight += maxRequests
-					r.relay.requests.mu.Unlock()
+					for range maxRequests {
+						r.relay.requests.slots <- struct{}{}
+					}
 				} else {
 					r.relay.requests.shut(t.Context(), time.Minute)
 				}

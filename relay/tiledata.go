@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -82,10 +84,8 @@ func allEvents() class { return class{key: "all", label: "All events", icon: "bu
 type tileQuery struct {
 	service  *Service
 	request  *request
-	account  account
 	from, to time.Time     // the period, without its end
 	width    time.Duration // of a part of a chart
-	failed   errorList
 }
 
 func (q *tileQuery) filter(c class, also ...qualys.Filter) qualys.Filter {
@@ -96,36 +96,44 @@ func (q *tileQuery) filter(c class, also ...qualys.Filter) qualys.Filter {
 	return qualys.And(terms...)
 }
 
-func (q *tileQuery) link(f qualys.Filter) string { return qualys.HuntingURL(q.account.platformURL, f) }
+func (q *tileQuery) link(f qualys.Filter) string {
+	return qualys.HuntingURL(q.request.account.PlatformURL, f)
+}
 
 func (q *tileQuery) fail(severity Severity, message string) {
-	q.failed = append(q.failed, &Error{Severity: severity, Code: CodeUnknown, Message: message})
+	q.request.fail(&Error{Severity: severity, Code: CodeUnknown, Message: message}, ctim.Observable{})
 }
 
 // count counts in the history, as the only known users of Qualys's counts do.
-func (q *tileQuery) count(queries ...qualys.CountQuery) []search.CountResult {
-	results, stats := q.service.searcher.Count(q.request.Context(), q.account.tenant, queries)
-	q.request.cost(stats)
-	for _, n := range results {
-		if n.Err != nil {
-			q.failed = append(q.failed, n.Err)
-		}
+func (q *tileQuery) count(queries ...search.Question) (results []search.Result) {
+	for i := range queries {
+		queries[i].What = search.Count
 	}
+	q.ask(func(n search.Result) {
+		for _, err := range n.Errs {
+			q.request.fail(err, ctim.Observable{})
+		}
+		results = append(results, n)
+	}, queries...)
 	return results
+}
+
+func (q *tileQuery) ask(visit func(search.Result), questions ...search.Question) {
+	q.request.cost(q.service.searcher.Ask(q.request.Context(), q.request.account.Tenant, visit, questions...))
 }
 
 // metrics are the numbers of each class and of all events.
 func (q *tileQuery) metrics() *tileData {
 	rows := append(classes(), allEvents())
-	queries := make([]qualys.CountQuery, len(rows))
+	queries := make([]search.Question, len(rows))
 	for i, c := range rows {
 		queries[i].Filter = q.filter(c)
 	}
 	var data []tileMetric
 	for i, n := range q.count(queries...) {
-		if n.Err == nil {
+		if n.Errs == nil {
 			link := q.link(queries[i].Filter)
-			data = append(data, tileMetric{rows[i].icon, rows[i].label, n.N, "integer", link})
+			data = append(data, tileMetric{rows[i].icon, rows[i].label, n.Count.N, "integer", link})
 		}
 	}
 	if data == nil {
@@ -134,71 +142,61 @@ func (q *tileQuery) metrics() *tileData {
 	return &tileData{Data: data}
 }
 
-// dividedClass is a class that was counted.
+// dividedClass is a class that was counted, as one number and in parts.
 type dividedClass struct {
 	class
-	n     int64         // as one number
-	parts []qualys.Part // what Qualys divides that into, to be believed where agree says so
-	err   error         // why there are no parts
+	n     int64
+	parts []qualys.Part
+	sum   int64 // of the parts
+	err   error // why there are no parts
 }
 
 // divide counts each class as one number and in parts. A class without a number is left out.
 func (q *tileQuery) divide(split qualys.Split) (known []dividedClass) {
-	var queries []qualys.CountQuery
+	var queries []search.Question
 	for _, c := range classes() {
 		f := q.filter(c)
-		queries = append(queries, qualys.CountQuery{Filter: f}, qualys.CountQuery{Filter: f, Split: split})
+		queries = append(queries, search.Question{Filter: f}, search.Question{Filter: f, Split: split})
 	}
 	results := q.count(queries...)
 	for i, c := range classes() {
-		if whole, parts := results[2*i], results[2*i+1]; whole.Err == nil {
-			known = append(known, dividedClass{c, whole.N, parts.Parts, parts.Err})
+		whole, divided := results[2*i], results[2*i+1]
+		if whole.Errs != nil {
+			continue
 		}
+		d := dividedClass{class: c, n: whole.Count.N, parts: divided.Count.Parts, err: errors.Join(divided.Errs...)}
+		for _, part := range d.parts {
+			d.sum += part.N
+		}
+		known = append(known, d)
 	}
 	return known
 }
 
-// agree tells whether parts add up to a number. Events may come between two calls, so that large numbers may
-// differ by a hundredth.
+// agree tells whether the sum of parts is a number. Events may come between two calls, so that large numbers
+// may differ by a hundredth.
 //
 // Qualys documents that its time buckets ignore all of a filter but the times, and does not document groupBy at
 // all. A gateway that ignores either one counts other events than those that were asked for, and nothing in
 // its answer says so: only the sum does.
-func agree(parts []int64, n int64) bool {
-	difference := n
-	for _, part := range parts {
-		difference -= part
-	}
-	return max(difference, -difference) <= n/100
-}
+func agree(sum, n int64) bool { return max(n-sum, sum-n) <= n/100 }
+
+func disagrees(c dividedClass) bool { return !agree(c.sum, c.n) }
 
 // chart is each class along the period. Where Qualys ignores the score, it is all events, if those add
 // up.
 func (q *tileQuery) chart() *tileData {
 	first := q.from.Truncate(q.width)
-	var series [][]int64
-	believed := true
 	known := q.divide(qualys.ByTime(q.from, q.to, q.width))
 	known = slices.DeleteFunc(known, func(c dividedClass) bool { return c.err != nil })
-	for _, c := range known {
-		values := make([]int64, (q.to.Sub(first)+q.width-1)/q.width)
-		for _, part := range c.parts {
-			middle := part.From.Add(part.To.Sub(part.From) / 2).Sub(first)
-			if i := int(middle / q.width); middle >= 0 && i < len(values) {
-				values[i] += part.N
-			}
-		}
-		series = append(series, values)
-		believed = believed && agree(values, c.n)
-	}
 	if len(known) == 0 {
 		return nil
 	}
-	if !believed {
-		// A series that was counted without its score is of all events.
-		all := q.count(qualys.CountQuery{Filter: q.filter(allEvents())})[0]
-		i := slices.IndexFunc(series, func(values []int64) bool {
-			return all.Err == nil && agree(values, all.N)
+	if slices.ContainsFunc(known, disagrees) {
+		// Parts that were counted without their score are of all events.
+		all := q.count(search.Question{Filter: q.filter(allEvents())})[0]
+		i := slices.IndexFunc(known, func(c dividedClass) bool {
+			return all.Errs == nil && agree(c.sum, all.Count.N)
 		})
 		if i < 0 {
 			q.fail(Failure, unexpected+"its numbers over time do not add up to its numbers of events, so "+
@@ -207,7 +205,7 @@ func (q *tileQuery) chart() *tileData {
 		}
 		q.fail(Warning, "Qualys IOC ignores scores when it counts over time, as its documentation "+
 			"says. The chart shows all events, not detections.")
-		known, series = []dividedClass{{class: allEvents()}}, series[i:i+1]
+		known = []dividedClass{{class: allEvents(), parts: known[i].parts}}
 	}
 	data := &tileData{KeyType: "timestamp"}
 	for _, c := range known {
@@ -217,13 +215,21 @@ func (q *tileQuery) chart() *tileData {
 	if q.width >= 24*time.Hour {
 		layout = time.DateOnly
 	}
-	bars := make([]tileBar, len(series[0]))
+	bars := make([]tileBar, (q.to.Sub(first)+q.width-1)/q.width)
 	for i := range bars {
-		at := first.Add(time.Duration(i) * q.width)
-		bars[i] = tileBar{Key: at.UnixMilli(), Label: at.Format(layout)}
-		for k, c := range known {
-			bars[i].Value += series[k][i]
-			bars[i].Values = append(bars[i].Values, tileValue{c.key, series[k][i]})
+		from := first.Add(time.Duration(i) * q.width)
+		bars[i] = tileBar{Key: from.UnixMilli(), Label: from.Format(layout)}
+		for _, c := range known {
+			bars[i].Values = append(bars[i].Values, tileValue{Key: c.key})
+		}
+	}
+	for k, c := range known {
+		for _, part := range c.parts {
+			middle := part.From.Add(part.To.Sub(part.From) / 2).Sub(first)
+			if i := int(middle / q.width); middle >= 0 && i < len(bars) {
+				bars[i].Value += part.N
+				bars[i].Values[k].Value += part.N
+			}
 		}
 	}
 	data.Data = bars
@@ -238,35 +244,28 @@ func (q *tileQuery) donut() *tileData {
 		return nil
 	}
 	byType := make(map[string][]int64) // a number for each class
-	believed, failed := true, false
-	verdicts := make([]string, len(known))
+	var verdicts []string
+	var plain []tileSlice
 	for i, c := range known {
-		verdicts[i] = c.label
-		values := make([]int64, len(c.parts))
-		for k, part := range c.parts {
+		verdicts = append(verdicts, c.label)
+		plain = append(plain, tileSlice{Key: i, Value: c.n, Link: q.link(q.filter(c.class))})
+		for _, part := range c.parts {
 			if byType[part.Type] == nil {
 				byType[part.Type] = make([]int64, len(known))
 			}
 			byType[part.Type][i] += part.N
-			values[k] = part.N
 		}
-		believed, failed = believed && agree(values, c.n), failed || c.err != nil
 	}
-	if !believed || failed {
-		if !failed {
-			q.fail(Warning, "Qualys IOC does not divide its numbers by the type of the event. The tile "+
-				"shows the verdicts alone.")
-		}
-		data := make([]tileSlice, len(known))
-		for i, c := range known {
-			data[i] = tileSlice{Key: i, Value: c.n, Link: q.link(q.filter(c.class))}
-		}
-		return &tileData{Labels: [][]string{verdicts}, Data: data}
+	failed := slices.ContainsFunc(known, func(c dividedClass) bool { return c.err != nil })
+	disagree := slices.ContainsFunc(known, disagrees)
+	if disagree && !failed {
+		q.fail(Warning, "Qualys IOC does not divide its numbers by the type of the event. The tile "+
+			"shows the verdicts alone.")
 	}
-	types := make([]string, 0, len(byType))
-	for name := range byType {
-		types = append(types, name)
+	if disagree || failed {
+		return &tileData{Labels: [][]string{verdicts}, Data: plain}
 	}
+	types := slices.AppendSeq([]string{}, maps.Keys(byType))
 	slices.Sort(types)
 	data := make([]tileSlice, len(types))
 	for i, name := range types {
@@ -290,7 +289,9 @@ func (q *tileQuery) newest() *tileData {
 	malicious := classes()[0]
 	lines := []string{"| Time (UTC) | Host | Event | Console |", "| --- | --- | --- | --- |"}
 	visit := func(found search.Result) {
-		q.failed = append(q.failed, found.Errs...)
+		for _, err := range found.Errs {
+			q.request.fail(err, ctim.Observable{})
+		}
 		if found.Unreadable > 0 {
 			q.fail(Failure, fmt.Sprintf("%s%d of the newest events could not be read.", unexpected,
 				found.Unreadable))
@@ -310,10 +311,11 @@ func (q *tileQuery) newest() *tileData {
 			lines = append(lines, fmt.Sprintf("| %s | %s | %s | %s |", at, host, what, link))
 		}
 	}
-	f := q.filter(malicious)
-	q.request.cost(q.service.searcher.Newest(q.request.Context(), q.account.tenant, f, most, visit))
+	q.ask(visit, search.Question{
+		What: search.Newest, Filter: q.filter(malicious), Active: true, Limit: most,
+	})
 	if len(lines) == 2 {
-		if len(q.failed) > 0 {
+		if len(q.request.failures.list) > 0 {
 			return nil
 		}
 		lines = []string{"No malicious event in the current state of the endpoints."}

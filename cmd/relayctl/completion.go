@@ -39,51 +39,36 @@ func (c *completeCommand) Run(k *kong.Context, p *program) error {
 
 // completions are the commands, flags or values that may come next in a command line.
 func completions(node *kong.Node, line string) []string {
-	words := strings.Fields(line)
-	last := ""
-	if len(words) > 0 && !strings.HasSuffix(line, " ") {
-		words, last = words[:len(words)-1], words[len(words)-1]
-	}
-	var waiting *kong.Flag // for its value
-	for _, word := range words[min(1, len(words)):] {
-		waiting = nil
-		for _, flag := range flagsOf(node) {
-			if "--"+flag.Name == word && !flag.IsBool() {
-				waiting = flag
-			}
-		}
+	words := strings.Split(line, " ")
+	previous, last := words[:len(words)-1], words[len(words)-1]
+	var candidates []string
+	for _, word := range previous {
 		for _, child := range node.Children {
 			if child.Name == word {
 				node = child
 			}
 		}
 	}
-	var candidates []string
-	switch {
-	case waiting != nil:
-		candidates = waiting.EnumSlice()
-	case strings.HasPrefix(last, "-"):
-		for _, flag := range flagsOf(node) {
-			candidates = append(candidates, "--"+flag.Name)
-		}
-	default:
-		for _, child := range node.Children {
-			if !child.Hidden {
-				candidates = append(candidates, child.Name)
-			}
-		}
-		for _, positional := range node.Positional {
-			candidates = append(candidates, positional.EnumSlice()...)
+	for _, child := range node.Children {
+		if !child.Hidden {
+			candidates = append(candidates, child.Name)
 		}
 	}
-	return slices.DeleteFunc(candidates, func(s string) bool { return s == "" || !strings.HasPrefix(s, last) })
-}
-
-// flagsOf are the flags that may stand behind a command.
-func flagsOf(node *kong.Node) []*kong.Flag {
-	flags := slices.Concat(node.AllFlags(true)...)
+	for _, positional := range node.Positional {
+		candidates = append(candidates, positional.EnumSlice()...)
+	}
 	if node.DefaultCmd != nil {
-		flags = append(flags, node.DefaultCmd.Flags...)
+		node = node.DefaultCmd
 	}
-	return flags
+	for _, flag := range slices.Concat(node.AllFlags(true)...) {
+		name := "--" + flag.Name
+		if len(previous) > 0 && previous[len(previous)-1] == name && !flag.IsBool() {
+			candidates = flag.EnumSlice() // it waits for its value
+			break
+		}
+		candidates = append(candidates, name)
+	}
+	return slices.DeleteFunc(candidates, func(s string) bool {
+		return s == "" || !strings.HasPrefix(s, last) || last == "" && s[0] == '-'
+	})
 }

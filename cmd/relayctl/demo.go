@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 
 	"qualysrelay.example/cmd/relayctl/console"
 	"qualysrelay.example/cmd/relayctl/demo"
@@ -46,18 +45,13 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	defer stop()
 	var told error
 	err = serve(serving, c.Listen, d.Handler(page), func(address string) {
-		var base *url.URL
-		if base, told = url.Parse(address); told == nil {
-			d.Connect(base)
+		if told = d.Connect(address); told == nil {
 			told = c.tell(ctx, p, d)
 		}
 		if c.Once || told != nil {
 			stop()
 		}
 	})
-	if d.Rejected() && told == nil {
-		told = &answerNo{"The relay sent Qualys something that it does not accept."}
-	}
 	return errors.Join(told, err)
 }
 
@@ -84,15 +78,13 @@ func (c *demoCommand) tell(ctx context.Context, p *program, d *demo.Demo) error 
 	if err == nil {
 		err = r.WriteTable(p.Out, p.Width())
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(r.Errors) > 0:
-		p.tellErrors(r.Errors, d.Client)
+	}
+	if p.tellErrors(r.Errors, d.Client); len(r.Errors) > 0 || !r.Found() {
 		return &answerNo{"The relay could not answer all."}
-	case !r.Found():
-		return &answerNo{"Nothing was found."}
-	case c.Once:
+	}
+	if c.Once {
 		return nil
 	}
 	fmt.Fprint(p.Out, "\nCommands to paste, one for each endpoint:\n\n")

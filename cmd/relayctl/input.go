@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/relayclient"
 	"qualysrelay.example/cmd/relayctl/secret"
 	"qualysrelay.example/relay/auth"
@@ -39,74 +40,78 @@ func (c *connection) client(ctx context.Context, p *program) (*relayclient.Clien
 
 var errNoTime = errors.New("--timeout must be longer than 0")
 
-// needToken is the token in the file, else in RELAY_TOKEN, else it is asked for on a terminal.
-func (p *program) needToken(ctx context.Context, file string) (secret.Value, error) {
-	token, err := p.configurationToken(file)
-	if err != nil || token != "" {
-		return token, err
+// read reads a secret from the file, else from the variable, else asks for it on a terminal. place is what an
+// error may call its origin; it is empty where there is none. Names that are empty are left out.
+func (p *program) read(
+	ctx context.Context, file, variable, prompt string,
+) (value secret.Value, place string, err error) {
+	value = secret.Value(p.getenv(variable))
+	switch {
+	case file != "":
+		value, err = secret.ReadFile(file)
+		return value, file, err
+	case value != "":
+		return value, variable, nil
+	case prompt != "" && p.Interactive():
+		value, err = p.AskSecret(ctx, prompt)
+		return value, "what was typed", err
 	}
-	if !p.Interactive() {
-		return "", errors.New(`no token: give --token-file, or set RELAY_TOKEN ("relayctl token" makes one)`)
-	}
-	if token, err = p.AskSecret(ctx, "Configuration token: "); err != nil {
+	return "", "", nil
+}
+
+// token is a token that read finds, empty where there is no place for one.
+func (p *program) token(ctx context.Context, file, variable, prompt string) (secret.Value, error) {
+	text, place, err := p.read(ctx, file, variable, prompt)
+	if err != nil || place == "" {
 		return "", err
 	}
-	return relayclient.CleanToken(token)
+	token, err := cleanToken([]byte(text))
+	if err != nil {
+		err = fmt.Errorf("%s: %w", place, err)
+	}
+	return token, err
+}
+
+// cleanToken is the token in text that a person or Windows may have written.
+func cleanToken(text []byte) (secret.Value, error) {
+	return relayclient.CleanToken(secret.Value(plain.Decode(text)))
 }
 
 // configurationToken is the token in the file, else in RELAY_TOKEN; empty where there is neither.
 func (p *program) configurationToken(file string) (secret.Value, error) {
-	token := secret.Value(strings.TrimSpace(p.getenv("RELAY_TOKEN")))
-	if file != "" {
-		var err error
-		if token, err = secret.ReadFile(file); err != nil {
-			return "", err
-		}
-	}
-	if token == "" {
-		return "", nil
-	}
-	return relayclient.CleanToken(token)
+	return p.token(context.Background(), file, "RELAY_TOKEN", "")
 }
 
-// readToken reads a token from a file, else from standard input.
+// needToken is the token in the file, else in RELAY_TOKEN, else it is asked for on a terminal.
+func (p *program) needToken(ctx context.Context, file string) (secret.Value, error) {
+	token, err := p.token(ctx, file, "RELAY_TOKEN", "Configuration token: ")
+	if err == nil && token == "" {
+		err = errors.New(`no token: give --token-file, or set RELAY_TOKEN ("relayctl token" makes one)`)
+	}
+	return token, err
+}
+
+// readToken is the token in the file, else on standard input.
 func (p *program) readToken(ctx context.Context, file string) (secret.Value, error) {
-	var text secret.Value
-	var err error
-	switch {
-	case file != "":
-		text, err = secret.ReadFile(file)
-	case p.Interactive():
-		text, err = p.AskSecret(ctx, "Token: ")
-	default:
-		var input []byte
-		input, err = p.ReadText(ctx, 2*secret.MaxSize)
-		text = secret.Value(input)
-	}
-	switch {
-	case errors.Is(err, os.ErrNotExist):
+	token, err := p.token(ctx, file, "", "Token: ")
+	if errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("no token file %s", file)
-	case err != nil:
-		return "", err
-	case text == "":
-		return "", errors.New("no token on standard input")
 	}
-	return relayclient.CleanToken(text)
+	if err != nil || token != "" {
+		return token, err
+	}
+	input, err := p.ReadText(ctx, 2*secret.MaxSize)
+	if err != nil {
+		return "", err
+	}
+	return cleanToken(input)
 }
 
-// signingKey finds the HS256 key: in the file if there is one, else in SECRET_KEY, else it is asked for on a
-// terminal. A key that the relay would not load is an error.
+// signingKey is the HS256 key in the file, else in SECRET_KEY, else it is asked for on a terminal. A key that
+// the relay would not load is an error.
 func (p *program) signingKey(ctx context.Context, file string) (secret.Value, error) {
-	raw, source := secret.Value(p.getenv("SECRET_KEY")), "SECRET_KEY"
-	var err error
-	switch {
-	case file != "":
-		source = file
-		raw, err = secret.ReadRaw(file)
-	case raw == "" && p.Interactive():
-		source = "the typed key"
-		raw, err = p.AskSecret(ctx, "Signing key: ")
-	case raw == "":
+	raw, place, err := p.read(ctx, file, "SECRET_KEY", "Signing key: ")
+	if err == nil && place == "" {
 		err = errors.New("no signing key: give --key-file, or set SECRET_KEY")
 	}
 	if err != nil {
@@ -114,57 +119,44 @@ func (p *program) signingKey(ctx context.Context, file string) (secret.Value, er
 	}
 	key, err := auth.ParseKey([]byte(raw))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w (\"relayctl key\" makes one)", source, err)
+		return "", fmt.Errorf("%s: %w (\"relayctl key\" makes one)", place, err)
 	}
 	return secret.Value(key), nil
 }
 
-// credentials finds the Qualys user and password.
+// credentials are the Qualys user, if it is not known, and the password. Both are asked for on a terminal, else
+// each is a line of standard input.
 func (p *program) credentials(ctx context.Context, user string) (string, secret.Value, error) {
 	var err error
-	if user == "" {
-		if p.Interactive() {
-			user, err = p.Ask(ctx, "Qualys user: ")
-		} else {
-			user, err = p.ReadLine()
-		}
-		user = strings.TrimSpace(user)
-	}
 	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		return "", "", err
-	case user == "":
-		return "", "", errors.New(
-			"no Qualys user: set QUALYS_USER, or put it on the first line of standard input")
+	case user != "":
+	case p.Interactive():
+		user, err = p.Ask(ctx, "Qualys user: ")
+	default:
+		user, err = p.ReadLine()
 	}
-	password := secret.Value(p.getenv("QUALYS_PASSWORD"))
-	if password == "" && p.Interactive() {
-		password, err = p.AskSecret(ctx, "Qualys password: ")
-	} else if password == "" {
+	if user = strings.TrimSpace(user); err == nil && user == "" || errors.Is(err, io.EOF) {
+		err = errors.New("no Qualys user: set QUALYS_USER, or put it on the first line of standard input")
+	}
+	if err != nil {
+		return "", "", err
+	}
+	password, place, err := p.read(ctx, "", "QUALYS_PASSWORD", "Qualys password: ")
+	if place == "" {
 		var line string
 		line, err = p.ReadLine()
 		password = secret.Value(line)
 	}
-	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		return "", "", err
-	case password == "":
-		return "", "", errors.New("no Qualys password: set QUALYS_PASSWORD, or put it on standard input")
+	if err == nil && password == "" || errors.Is(err, io.EOF) {
+		err = errors.New("no Qualys password: set QUALYS_PASSWORD, or put it on standard input")
 	}
-	return user, password, nil
+	return user, password, err
 }
 
 // outFlags say where a result that holds a secret, or may, goes.
 type outFlags struct {
 	Out   string `help:"Write to this file, mode 0600, instead of standard output." placeholder:"FILE"`
 	Force bool   `help:"Replace the file if it exists."`
-}
-
-func (f *outFlags) check() error {
-	if f.Force && f.Out == "" {
-		return errors.New("--force belongs to --out")
-	}
-	return nil
 }
 
 // write writes the result.

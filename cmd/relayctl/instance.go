@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -81,14 +82,12 @@ func (c *instanceAddCommand) settings(
 	}
 	user, password, err := p.credentials(ctx, c.User)
 	settings := map[string]any{
-		"custom_user": user, "custom_pass": password, "custom_API_URL": strings.TrimRight(c.APIURL, "/"),
+		"custom_user": user, "custom_pass": password,
+		"custom_API_URL":            strings.TrimRight(c.APIURL, "/"),
+		"custom_PLATFORM_URL":       strings.TrimRight(c.PlatformURL, "/"),
+		"custom_CTR_ENTITIES_LIMIT": c.Limit,
 	}
-	if c.PlatformURL != "" {
-		settings["custom_PLATFORM_URL"] = strings.TrimRight(c.PlatformURL, "/")
-	}
-	if c.Limit != 0 {
-		settings["custom_CTR_ENTITIES_LIMIT"] = c.Limit
-	}
+	maps.DeleteFunc(settings, func(_ string, value any) bool { return value == "" || value == 0 })
 	return settings, password, err
 }
 
@@ -135,7 +134,7 @@ func (p *program) checkHealth(
 			fmt.Fprintf(p.Out, "        %s\n", strings.Join(lines, "\n        "))
 		}
 		if !health.OK() && len(health.Errors) == 0 {
-			fmt.Fprintf(p.Out, "        XDR says %q and gives no reason.\n", health.Status)
+			fmt.Fprintf(p.Out, "        XDR says %q and gives no reason.\n", health.Data.Data.Status)
 		}
 	}
 	return answer

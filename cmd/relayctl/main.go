@@ -97,7 +97,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		kong.Writers(p.Out, p.Err),
 		kong.Exit(func(int) { helped = true }), // kong exits only after it printed the help
 		kong.Resolvers(environment(p.getenv)),
-		kong.PostBuild(func(k *kong.Kong) error { addManual(k.Model.Node, sections()); return nil }),
+		kong.PostBuild(func(k *kong.Kong) error { return kong.Visit(k.Model, addManual) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(p),
@@ -153,24 +153,14 @@ func (p *program) fail(err error) int {
 	return exitError
 }
 
-// sections are the texts of the manual by the commands that they are about.
-func sections() map[string]string {
-	texts := make(map[string]string)
-	for _, section := range strings.Split(manual, "\n== ")[1:] {
-		command, text, _ := strings.Cut(section, "\n")
-		texts[command] = text
+// addManual puts the manual's text about a command, where there is one, into the command's help.
+func addManual(node kong.Visitable, next kong.Next) error {
+	if command, ok := node.(*kong.Node); ok {
+		if _, text, ok := strings.Cut(manual, "\n== "+command.FullPath()+"\n"); ok {
+			command.Detail, _, _ = strings.Cut(text, "\n== ")
+		}
 	}
-	return texts
-}
-
-// addManual puts the texts into the help of a command and of those below it.
-func addManual(node *kong.Node, texts map[string]string) {
-	if text, ok := texts[node.FullPath()]; ok {
-		node.Detail = text
-	}
-	for _, child := range node.Children {
-		addManual(child, texts)
-	}
+	return next(nil)
 }
 
 // environment gives a flag that was not on the command line the value of the variable that its `from` tag

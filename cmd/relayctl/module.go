@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"text/tabwriter"
 
 	"qualysrelay.example/cmd/relayctl/moduletype"
+	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/relayclient"
+	"qualysrelay.example/cmd/relayctl/xdr"
 )
 
 type moduleCommand struct {
@@ -35,9 +38,6 @@ type moduleFlags struct {
 // options checks the flags: XDR calls the relay over the internet. With embedKey, HS256 is signed by XDR
 // too.
 func (f moduleFlags) options(region string, embedKey bool) (moduletype.Options, error) {
-	wrong := func(format string, args ...any) (moduletype.Options, error) {
-		return moduletype.Options{}, fmt.Errorf(format, args...)
-	}
 	u, err := relayclient.ParseURL("--url", f.URL)
 	if err != nil {
 		return moduletype.Options{}, err
@@ -45,24 +45,18 @@ func (f moduleFlags) options(region string, embedKey bool) (moduletype.Options, 
 	_, noName := netip.ParseAddr(u.Hostname())
 	switch {
 	case u.Scheme != "https":
-		return wrong("--url %q must be https: XDR calls it over the internet", f.URL)
-	case noName == nil, relayclient.IsLoopback(u.Hostname()), !strings.Contains(u.Hostname(), "."):
-		return wrong("--url %q must have a public host name: XDR calls it over the internet", f.URL)
+		err = fmt.Errorf("--url %q must be https: XDR calls it over the internet", f.URL)
+	case noName == nil, !strings.Contains(u.Hostname(), "."):
+		err = fmt.Errorf("--url %q must have a public host name: XDR calls it over the internet", f.URL)
 	case strings.TrimSpace(f.Title) == "":
-		return wrong("--title must not be empty")
+		err = errors.New("--title must not be empty")
 	case f.Audience != "" && f.Alg == "HS256" && !embedKey:
-		return wrong(`--audience is part of the token here: give it to "relayctl token"`)
+		err = errors.New(`--audience is part of the token here: give it to "relayctl token"`)
 	}
-	o := moduletype.Options{
-		Title: f.Title, URL: strings.TrimRight(f.URL, "/"),
-		Audience: cmp.Or(f.Audience, "https://"+u.Host), Region: moduletype.Regions()[region],
-	}
-	if embedKey {
-		o.Signing = moduletype.EmbedKey
-	} else if f.Alg == "HS256" {
-		o.Signing = moduletype.Before
-	}
-	return o, nil
+	return moduletype.Options{
+		Title: f.Title, URL: strings.TrimRight(f.URL, "/"), Audience: cmp.Or(f.Audience, "https://"+u.Host),
+		Region: moduletype.Regions()[region], Alg: f.Alg,
+	}, err
 }
 
 type moduleRenderCommand struct {
@@ -83,17 +77,12 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	case c.KeyFile != "" && !c.EmbedKey:
 		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
 	}
-	if err := c.check(); err != nil {
-		return err
-	}
 	o, err := c.options(c.Region, c.EmbedKey)
+	if err == nil && c.EmbedKey {
+		o.Key, err = p.signingKey(ctx, c.KeyFile)
+	}
 	if err != nil {
 		return err
-	}
-	if c.EmbedKey {
-		if o.Key, err = p.signingKey(ctx, c.KeyFile); err != nil {
-			return err
-		}
 	}
 	doc, err := o.Render()
 	if err != nil {
@@ -105,6 +94,106 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	steps, err := o.NextSteps(cmp.Or(c.Out, "the JSON above"))
 	if err == nil {
 		p.Note("%s", steps)
+	}
+	return err
+}
+
+type modulePushCommand struct {
+	moduleFlags
+	xdrFlags
+	ID string `name:"id" help:"Id of the module type to update, instead of its title." placeholder:"ID"`
+	changeFlags
+}
+
+func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
+	o, err := c.options(c.Region, false)
+	if err != nil {
+		return err
+	}
+	doc, err := o.Render()
+	if err != nil {
+		return err
+	}
+	client, err := c.client(ctx, p)
+	if err != nil {
+		return err
+	}
+	stored, err := client.FindModuleType(ctx, c.ID, c.Title)
+	if err != nil {
+		return err
+	}
+	request, changes, err := xdr.Push(stored, doc)
+	if err != nil {
+		return err
+	}
+	question := "Create it?"
+	switch {
+	case stored == nil:
+		p.Note("There is no module type %q yet. A new one for %s (%s) is to be created.", c.Title, o.URL, c.Alg)
+	case len(changes) == 0:
+		p.Note("The module type %q is as it should be.", stored.Title)
+		fmt.Fprintln(p.Out, plain.Text(stored.ID))
+		return nil
+	default:
+		question = "Change it?"
+		p.Note("The module type %q (%s) is to be changed:", stored.Title, stored.ID)
+		p.Note("%s", strings.Join(changes, "\n"))
+	}
+	var pushed xdr.ModuleType
+	if sent, err := c.send(ctx, p, client, request, question, &pushed); !sent {
+		return err
+	}
+	fmt.Fprintln(p.Out, plain.Text(pushed.ID))
+	if _, left, err := xdr.Push(&pushed, doc); err == nil && len(left) > 0 {
+		p.Note("note: XDR stored it otherwise:\n%s", strings.Join(left, "\n"))
+	}
+	if o.ByXDR() {
+		p.Note("The relay needs JWT_AUDIENCE=%s.", o.Audience)
+	}
+	if stored == nil {
+		p.Note("Next: relayctl instance add --region %s", c.Region)
+	}
+	return nil
+}
+
+type moduleListCommand struct{ xdrFlags }
+
+func (c *moduleListCommand) Run(ctx context.Context, p *program) error {
+	client, err := c.client(ctx, p)
+	if err != nil {
+		return err
+	}
+	all, err := client.ModuleTypes(ctx)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tTITLE\tENABLED\tCHANGED\tURL")
+	for _, t := range all {
+		changed, _, _ := strings.Cut(cmp.Or(t.UpdatedAt, t.CreatedAt), "T")
+		fmt.Fprintf(table, "%s\t%s\t%t\t%s\t%s\n", plain.Text(t.ID), plain.Short(t.Title, 60), t.Enabled,
+			plain.Short(changed, 10), plain.Short(t.Property("url"), 100))
+	}
+	return table.Flush()
+}
+
+type moduleDeleteCommand struct {
+	typeFlags
+	changeFlags
+}
+
+func (c *moduleDeleteCommand) Run(ctx context.Context, p *program) error {
+	client, t, uses, err := c.find(ctx, p)
+	if err != nil {
+		return err
+	}
+	p.Note("The module type %q (%s) for %s is to be deleted.", t.Title, t.ID, t.Property("url"))
+	for _, i := range uses {
+		p.Note("  The integration %q (%s) uses it.", i.Name, i.ID)
+	}
+	sent, err := c.send(ctx, p, client, t.Delete(), "Delete it?", nil)
+	if sent {
+		p.Note("Deleted.")
 	}
 	return err
 }

@@ -64,9 +64,9 @@ func (c *probeCommand) Run(ctx context.Context, p *program) error {
 		p.Note("Wrote the report to %s.", c.Report)
 	}
 	summary := fmt.Sprintf("%s: %d hold, %d do not hold, %d could not be tested; %s.",
-		plain.Count(len(result.Findings), "belief"), result.Count(probe.Holds), result.Count(probe.DoesNotHold),
-		result.Count(probe.CouldNotTell), plain.Count(result.Calls(), "call"))
-	if result.Count(probe.DoesNotHold) > 0 {
+		plain.Count(len(result.Findings), "belief"), result.Outcomes[probe.Holds], result.Outcomes[probe.DoesNotHold],
+		result.Outcomes[probe.CouldNotTell], plain.Count(result.Calls(), "call"))
+	if result.Outcomes[probe.DoesNotHold] > 0 {
 		return &answerNo{summary}
 	}
 	p.Note("%s", summary)

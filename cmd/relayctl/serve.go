@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 )
 
-// shutdownTime is how long requests may still run after Ctrl-C.
-const shutdownTime = 3 * time.Second
-
-// serve answers on a loopback address until the context ends, and tells its URL once it listens.
+// serve answers on a loopback address until the context ends, and tells its URL once it listens. At the end
+// it waits for nobody: who works with the page has ended it.
 func serve(ctx context.Context, address string, handler http.Handler, ready func(url string)) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -34,15 +31,6 @@ func serve(ctx context.Context, address string, handler http.Handler, ready func
 	case err = <-ended:
 		return err
 	case <-ctx.Done():
+		return server.Close()
 	}
-	// The context is over: its values go on, its end does not.
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-	defer cancel()
-	if server.Shutdown(grace) != nil {
-		server.Close()
-	}
-	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

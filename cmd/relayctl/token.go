@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/token"
+	"qualysrelay.example/relay"
+	"qualysrelay.example/relay/auth"
 )
 
 type tokenCommand struct {
@@ -53,9 +56,6 @@ func (l *lifetime) UnmarshalText(text []byte) error {
 }
 
 func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
-	if err := c.check(); err != nil {
-		return err
-	}
 	claims := token.Claims{APIURL: c.APIURL, PlatformURL: c.PlatformURL, Limit: c.Limit, Audience: c.Audience,
 		Expires: time.Duration(c.Expires)}
 	note, err := claims.Validate()
@@ -100,15 +100,9 @@ func (c *tokenDecodeCommand) Run(ctx context.Context, p *program) error {
 }
 
 type tokenVerifyCommand struct {
-	File        string   `help:"Read the token from this file; else from standard input." placeholder:"FILE"`
-	URL         string   `help:"The relay's URL (RELAY_URL): the audience that a token must have where JWT_AUDIENCE names none." from:"RELAY_URL" placeholder:"URL"`
-	KeyFile     string   `help:"HS256 key, instead of SECRET_KEY, SECRET_KEY_FILE or SECRET_KEY_SECRET." placeholder:"FILE"`
-	Secret      []string `help:"HS256 key versions in Secret Manager (SECRET_KEY_SECRET)." placeholder:"NAME"`
-	Audience    []string `help:"Audiences that are accepted (JWT_AUDIENCE)." placeholder:"URL"`
-	JWKSHosts   []string `name:"jwks-hosts" help:"Hosts of RS256 keys (JWKS_HOSTS)." placeholder:"HOST"`
-	APIHosts    []string `name:"api-hosts" help:"Hosts that a token's API_URL may name (API_HOSTS)." placeholder:"HOST"`
-	APIURL      string   `name:"api-url" help:"Qualys gateway for tokens that name none (API_URL)." placeholder:"URL"`
-	PlatformURL string   `name:"platform-url" help:"Qualys console for tokens that name none (PLATFORM_URL)." placeholder:"URL"`
+	File    string `help:"Read the token from this file; else from standard input." placeholder:"FILE"`
+	URL     string `help:"The relay's URL (RELAY_URL): the audience that a token must have where JWT_AUDIENCE names none." from:"RELAY_URL" placeholder:"URL"`
+	KeyFile string `help:"HS256 key, instead of SECRET_KEY, SECRET_KEY_FILE or SECRET_KEY_SECRET." placeholder:"FILE"`
 }
 
 func (c *tokenVerifyCommand) Run(ctx context.Context, p *program) error {
@@ -116,42 +110,24 @@ func (c *tokenVerifyCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if c.URL == "" && len(c.Audience) == 0 && p.getenv("JWT_AUDIENCE") == "" {
-		p.Note("note: without --url and JWT_AUDIENCE, tokens for a certain audience are refused")
-	}
-	v := token.Verification{
-		Getenv: c.settings(p.getenv), URL: c.URL, Now: p.now, SecretManager: p.secretManager,
-	}
-	answer, accepted, err := v.Verify(ctx, text)
+	config, err := relay.ConfigFromEnv(p.getenv)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(p.Out, answer)
-	if !accepted {
+	config.Auth.SecretManagerOptions, config.Auth.Now = p.secretManager, p.now
+	if c.KeyFile != "" {
+		config.Auth.SecretKey, config.Auth.SecretKeyFile, config.Auth.SecretKeySecrets = "", c.KeyFile, nil
+	}
+	if c.URL == "" && len(config.Auth.Audiences) == 0 {
+		p.Note("note: without --url and JWT_AUDIENCE, tokens for a certain audience are refused")
+	}
+	answer, err := token.Verify(ctx, text, config, c.URL)
+	if refused, ok := errors.AsType[*auth.Error](err); ok {
+		fmt.Fprintln(p.Out, "refused:", plain.Text(refused.Message))
 		return &answerNo{}
 	}
-	return nil
-}
-
-// settings puts the flags over the environment.
-func (c *tokenVerifyCommand) settings(getenv func(string) string) func(string) string {
-	flags := map[string]string{
-		"SECRET_KEY_FILE":   c.KeyFile,
-		"SECRET_KEY_SECRET": strings.Join(c.Secret, ","),
-		"JWT_AUDIENCE":      strings.Join(c.Audience, ","),
-		"JWKS_HOSTS":        strings.Join(c.JWKSHosts, ","),
-		"API_HOSTS":         strings.Join(c.APIHosts, ","),
-		"API_URL":           c.APIURL,
-		"PLATFORM_URL":      c.PlatformURL,
+	if err == nil {
+		_, err = fmt.Fprintln(p.Out, answer)
 	}
-	return func(name string) string {
-		if value := flags[name]; value != "" {
-			return value
-		}
-		// A key that a flag names is the only one.
-		if (c.KeyFile != "" || len(c.Secret) > 0) && strings.HasPrefix(name, "SECRET_KEY") {
-			return ""
-		}
-		return getenv(name)
-	}
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"qualysrelay.example/cmd/relayctl/moduletype"
+	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/secret"
 	"qualysrelay.example/cmd/relayctl/xdr"
 )
@@ -44,7 +45,7 @@ func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) 
 		if err != nil {
 			return nil, err
 		}
-		lines := strings.Fields(string(content))
+		lines := strings.Fields(string(plain.Decode([]byte(content))))
 		if len(lines) != 2 {
 			return nil, fmt.Errorf("%s must have two lines: the id and the secret of the API client", f.ClientFile)
 		}
@@ -63,17 +64,16 @@ func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) 
 func (f *typeFlags) find(ctx context.Context, p *program) (
 	client *xdr.Client, t *xdr.ModuleType, uses []xdr.Instance, err error,
 ) {
-	if client, err = f.client(ctx, p); err != nil {
-		return nil, nil, nil, err
+	if client, err = f.client(ctx, p); err == nil {
+		t, err = client.FindModuleType(ctx, f.ID, f.Title)
 	}
-	if t, err = client.FindModuleType(ctx, f.ID, f.Title); err != nil {
-		return nil, nil, nil, err
-	}
-	if t == nil {
-		return nil, nil, nil, fmt.Errorf(`your organisation has no module type %q in this region (--region); `+
+	if err == nil && t == nil {
+		err = fmt.Errorf(`your organisation has no module type %q in this region (--region); `+
 			`"relayctl module list" shows those that there are, "relayctl module push" creates it`, f.Title)
 	}
-	uses, err = client.Instances(ctx, t)
+	if err == nil {
+		uses, err = client.Instances(ctx, t)
+	}
 	return client, t, uses, err
 }
 

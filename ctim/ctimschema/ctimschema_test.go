@@ -59,4 +59,7 @@ func TestValidateKeepsItsErrorShort(t *testing.T) {
 	require.ErrorContains(t, err, "and 491 more")
 	assert.Len(t, strings.Split(err.Error(), "\n"), 11)
 	assert.Less(t, len(err.Error()), 4000)
+	err = ctimschema.Validate("observable", []byte(`{"type":"ip","value":"1","`+strings.Repeat("x", 100_000)+`":1}`))
+	require.ErrorContains(t, err, "…")
+	assert.Less(t, len(err.Error()), 4000)
 }

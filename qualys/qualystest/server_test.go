@@ -279,7 +279,7 @@ func TestSearching(t *testing.T) {
 func login(t *testing.T, s *qualystest.Server) *qualys.Client {
 	c := qualys.NewClient(qualys.Options{})
 	t.Cleanup(c.Close)
-	require.NoError(t, c.Login(t.Context(), s.Tenant()))
+	require.NoError(t, c.Check(t.Context(), s.Tenant()))
 	return c
 }
 
@@ -367,15 +367,17 @@ func TestHangingCallsEndWithTheServer(t *testing.T) {
 	}
 	t.Run("delay", func(t *testing.T) {
 		s, _ := listen(t, qualystest.Config{})
+		c := qualys.NewClient(qualys.Options{})
+		defer c.Close()
+		require.NoError(t, c.Check(t.Context(), s.Tenant()))
 		s.SetDelay(time.Hour)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			_ = s.Wait(ctx, func(st qualystest.Stats) bool { return st.Open == 1 })
 			cancel()
 		}()
-		c := qualys.NewClient(qualys.Options{})
-		defer c.Close()
-		require.ErrorIs(t, c.Login(ctx, s.Tenant()), context.Canceled)
+		_, err := c.Events(ctx, s.Tenant(), qualys.EventQuery{})
+		require.ErrorIs(t, err, context.Canceled)
 		require.NoError(t, s.Wait(t.Context(), func(st qualystest.Stats) bool { return st.Open == 0 }), "the client going away is enough")
 	})
 }

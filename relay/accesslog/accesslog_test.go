@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -103,6 +104,74 @@ func TestALineHasTheWorstLevelOfItsErrors(t *testing.T) {
 	}
 }
 
+func TestALineTellsWhatTheRequestDid(t *testing.T) {
+	t.Parallel()
+	l := Line{
+		Endpoint:    "observeObservables",
+		Request:     httptest.NewRequest(http.MethodPost, "/observe/observables?x=1", nil),
+		Gateway:     "https://gateway.example",
+		Observables: map[string]int{"ip": 2, "md5": 1},
+		Values:      []string{"ip:10.1.1.1"},
+		Events:      7,
+		Entities:    map[string]int{"sightings": 7},
+		Upstream: Upstream{
+			Calls: 4, Logins: 1, Waits: 2, CacheHits: 3, Time: 1500 * time.Microsecond, Batches: []int{2, 1},
+		},
+		Errors: []Error{{"unknown", "a", slog.LevelWarn}, {"gateway timeout", "b", slog.LevelWarn}, {"unknown", "c", 0}},
+		Status: 200, Size: 5, Took: 12345678 * time.Nanosecond,
+	}
+	l.Request.Header.Set("User-Agent", "xdr")
+	l.Request.Header.Set("X-Module-Instance-Id", "instance")
+	log := new(strings.Builder)
+	l.Write(t.Context(), New(log, slog.LevelInfo, ""))
+	line := fields(t, log)
+	delete(line, "time")
+	assert.Equal(t, map[string]any{
+		"severity": "WARNING",
+		"message":  "observeObservables 200 in 12 ms, 3 observables, 7 events, 4 calls: unknown, gateway timeout",
+		"httpRequest": map[string]any{
+			"requestMethod": "POST", "requestUrl": "/observe/observables", "status": 200., "responseSize": "5",
+			"userAgent": "xdr", "latency": "0.012346s",
+		},
+		"logging.googleapis.com/labels": map[string]any{
+			"endpoint": "observeObservables", "module_instance": "instance",
+		},
+		"observables": map[string]any{"ip": 2., "md5": 1.},
+		"events":      7.,
+		"entities":    map[string]any{"sightings": 7.},
+		"upstream": map[string]any{
+			"calls": 4., "logins": 1., "milliseconds": 1.5, "rate_limit_waits": 2., "cache_hits": 3.,
+			"batch_sizes": []any{2., 1.},
+		},
+		"gateway":     "https://gateway.example",
+		"error_codes": []any{"unknown", "gateway timeout"},
+		"causes":      []any{"a", "b", "c"},
+	}, line)
+	l.Started = time.Now().Add(-time.Hour)
+	assert.Regexp(t, `^total;dur=3600\d{3}\.\d, qualys;dur=1\.5;desc="4 calls", cache;desc="3 hits"$`, l.ServerTiming())
+}
+
+// TestAPanicIsWrittenForErrorReporting, which groups by the stack behind the cause.
+func TestAPanicIsWrittenForErrorReporting(t *testing.T) {
+	t.Parallel()
+	l := Line{Request: httptest.NewRequest(http.MethodPost, "/", nil), Panic: &Panic{"panic: x", []byte("goroutine 1")}}
+	log := new(strings.Builder)
+	l.Write(t.Context(), New(log, slog.LevelInfo, ""))
+	line := fields(t, log)
+	assert.Equal(t, "ERROR", line["severity"])
+	assert.Equal(t, "panic: x\n\ngoroutine 1", line["stack_trace"])
+}
+
+// TestAGroupKeepsItsOwnNames: only slog's own attributes have other names at Cloud Logging.
+func TestAGroupKeepsItsOwnNames(t *testing.T) {
+	t.Parallel()
+	log := new(strings.Builder)
+	New(log, slog.LevelInfo, "").WithGroup("g").Info("hello", "msg", "a", "level", "b")
+	line := fields(t, log)
+	assert.Equal(t, "hello", line["message"])
+	assert.Equal(t, map[string]any{"msg": "a", "level": "b"}, line["g"])
+}
+
 func TestTextsFromOutsideAreCut(t *testing.T) {
 	t.Parallel()
 	log := new(strings.Builder)
@@ -113,6 +182,7 @@ func TestTextsFromOutsideAreCut(t *testing.T) {
 	}
 	l.Write(t.Context(), New(log, slog.LevelInfo, ""))
 	assert.Less(t, len(log.String()), 8<<10)
+	assert.True(t, utf8.ValidString(log.String()))
 }
 
 func TestValuesAreForTheDebugLevel(t *testing.T) {
@@ -130,7 +200,9 @@ func TestATerminalGetsReadableLines(t *testing.T) {
 	log := new(strings.Builder)
 	l := Line{Endpoint: "health", Request: httptest.NewRequest(http.MethodPost, "/health", nil), Status: 200}
 	l.Errors = []Error{{"authorization error", "no header", slog.LevelWarn}}
-	l.Write(t.Context(), slog.New(newTerminalHandler(log, slog.LevelInfo)))
+	l.Write(t.Context(), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{ReplaceAttr: terminalAttr})))
 	assert.Regexp(t, `^time=\d\d:\d\d:\d\d level=WARN msg="health 200 in 0 ms: authorization error" error_codes="\[authorization error\]" causes=`, log.String())
-	assert.NotContains(t, log.String(), "userAgent")
+	for _, left := range []string{"httpRequest", "userAgent", "labels", "endpoint="} {
+		assert.NotContains(t, log.String(), left)
+	}
 }

@@ -17,10 +17,37 @@ import (
 // a terminal. project is the Google Cloud project that names the traces; it may be empty.
 func New(w io.Writer, level slog.Level, project string) *slog.Logger {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(newTerminalHandler(w, level))
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: terminalAttr}))
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: cloudAttr}
 	return slog.New(traceHandler{slog.NewJSONHandler(w, options), project})
+}
+
+// cloudAttr gives slog's own attributes the names that Cloud Logging reads.
+func cloudAttr(groups []string, a slog.Attr) slog.Attr {
+	switch {
+	case len(groups) > 0:
+	case a.Key == slog.MessageKey:
+		a.Key = "message"
+	case a.Key == slog.LevelKey:
+		a.Key = "severity"
+		if a.Value.Any() == slog.LevelWarn {
+			a.Value = slog.StringValue("WARNING")
+		}
+	}
+	return a
+}
+
+// terminalAttr leaves out what a person at a terminal has no use for: it is for Cloud Logging's columns, or
+// in the message.
+func terminalAttr(groups []string, a slog.Attr) slog.Attr {
+	switch {
+	case a.Key == requestKey, a.Key == labelsKey:
+		return slog.Attr{}
+	case len(groups) == 0 && a.Key == slog.TimeKey:
+		a.Value = slog.StringValue(a.Value.Time().Format(time.TimeOnly))
+	}
+	return a
 }
 
 // WithTrace puts the trace that the caller's traceparent header names into the context (W3C Trace
@@ -51,56 +78,8 @@ func (h traceHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// WithAttrs keeps the trace in the lines of a logger that log.With made.
+// WithAttrs keeps the trace in the lines of a logger that log.With made. One that log.WithGroup made has
+// none: Cloud Logging does not look for it in a group.
 func (h traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return traceHandler{h.Handler.WithAttrs(attrs), h.project}
-}
-
-// WithGroup is WithAttrs for groups. The fields of the trace are in the group then, where Cloud Logging
-// does not look.
-func (h traceHandler) WithGroup(name string) slog.Handler {
-	return traceHandler{h.Handler.WithGroup(name), h.project}
-}
-
-// cloudAttr gives slog's own attributes the names that Cloud Logging reads.
-func cloudAttr(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) > 0 {
-		return a
-	}
-	switch a.Key {
-	case slog.MessageKey:
-		a.Key = "message"
-	case slog.LevelKey:
-		a.Key = "severity"
-		if level, ok := a.Value.Any().(slog.Level); ok && level == slog.LevelWarn {
-			a.Value = slog.StringValue("WARNING")
-		}
-	}
-	return a
-}
-
-// terminalHandler leaves out what a person at a terminal has no use for: it is for Cloud Logging's
-// columns, or in the message.
-type terminalHandler struct{ slog.Handler }
-
-func newTerminalHandler(w io.Writer, level slog.Level) terminalHandler {
-	clock := func(groups []string, a slog.Attr) slog.Attr {
-		if len(groups) == 0 && a.Key == slog.TimeKey {
-			a.Value = slog.StringValue(a.Value.Time().Format(time.TimeOnly))
-		}
-		return a
-	}
-	return terminalHandler{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: clock})}
-}
-
-// Handle writes the line without Cloud Logging's fields.
-func (h terminalHandler) Handle(ctx context.Context, r slog.Record) error {
-	kept := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key != "httpRequest" && a.Key != labelsKey {
-			kept.AddAttrs(a)
-		}
-		return true
-	})
-	return h.Handler.Handle(ctx, kept)
 }

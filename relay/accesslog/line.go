@@ -10,13 +10,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Line is what one request did.
@@ -61,14 +58,25 @@ type Panic struct {
 	Stack []byte
 }
 
+// httpRequest is LogEntry.httpRequest of Cloud Logging. It is no group of attributes: slog would leave out
+// all that follows a group that ReplaceAttr has emptied.
+type httpRequest struct {
+	Method       string `json:"requestMethod"`
+	URL          string `json:"requestUrl"`
+	Status       int    `json:"status"`
+	ResponseSize string `json:"responseSize"`
+	UserAgent    string `json:"userAgent"`
+	Latency      string `json:"latency"`
+}
+
 // MaxValues is how many observables a line has at most.
 const MaxValues = 100
 
 const (
-	maxText   = 300 // bytes of a text from outside
-	maxCauses = 10
-
-	labelsKey = "logging.googleapis.com/labels"
+	maxText    = 300 // bytes of a text from outside
+	maxCauses  = 10
+	requestKey = "httpRequest"
+	labelsKey  = "logging.googleapis.com/labels"
 )
 
 // ServerTiming is the value of the Server-Timing header: where the time went, for whoever called.
@@ -80,7 +88,7 @@ func (l *Line) ServerTiming() string {
 // Asked is the number of observables.
 func (l *Line) Asked() int {
 	asked := 0
-	for n := range maps.Values(l.Observables) {
+	for _, n := range l.Observables {
 		asked += n
 	}
 	return asked
@@ -99,62 +107,47 @@ func (l *Line) Codes() []string {
 
 // Write writes the line.
 func (l *Line) Write(ctx context.Context, log *slog.Logger) {
-	attrs := []slog.Attr{
-		slog.Group("httpRequest",
-			slog.String("requestMethod", shortened(l.Request.Method)),
-			slog.String("requestUrl", shortened(l.Request.URL.Path)),
-			slog.Int("status", l.Status),
-			slog.String("responseSize", strconv.Itoa(l.Size)),
-			slog.String("userAgent", shortened(l.Request.UserAgent())),
-			slog.String("latency", strconv.FormatFloat(l.Took.Seconds(), 'f', 6, 64)+"s"),
-		),
-		slog.Any(labelsKey, l.labels()),
-	}
-	if l.Observables != nil {
-		attrs = append(attrs, slog.Any("observables", l.Observables))
-	}
-	if l.Entities != nil {
-		attrs = append(attrs, slog.Int("events", l.Events), slog.Any("entities", l.Entities))
-	}
-	if u := l.Upstream; u.Calls+u.CacheHits > 0 {
-		attrs = append(attrs, slog.Group("upstream",
-			slog.Int("calls", u.Calls), slog.Int("logins", u.Logins),
-			slog.Float64("milliseconds", milliseconds(u.Time)), slog.Int("rate_limit_waits", u.Waits),
-			slog.Int("cache_hits", u.CacheHits), slog.Any("batch_sizes", u.Batches)))
-	}
-	if l.Gateway != "" {
-		attrs = append(attrs, slog.String("gateway", l.Gateway))
-	}
-	level := slog.LevelInfo
-	if l.Status == http.StatusServiceUnavailable {
-		level = slog.LevelWarn
-	}
-	if len(l.Errors) > 0 {
-		var causes []string
-		for _, e := range l.Errors {
-			level = max(level, e.Level)
-			if len(causes) < maxCauses {
-				causes = append(causes, shortened(e.Cause))
-			}
-		}
-		attrs = append(attrs, slog.Any("error_codes", l.Codes()), slog.Any("causes", causes))
-	}
-	if l.Panic != nil {
-		level = slog.LevelError
-		attrs = append(attrs, slog.String("stack_trace", l.Panic.Cause+"\n\n"+string(l.Panic.Stack)))
-	}
-	if log.Enabled(ctx, slog.LevelDebug) && len(l.Values) > 0 {
-		attrs = append(attrs, slog.Any("values", l.values()))
-	}
-	log.LogAttrs(ctx, level, l.message(), attrs...)
-}
-
-func (l *Line) labels() map[string]string {
 	labels := map[string]string{"endpoint": l.Endpoint}
 	if instance := l.Request.Header.Get("X-Module-Instance-Id"); instance != "" {
 		labels["module_instance"] = shortened(instance)
 	}
-	return labels
+	attrs := []slog.Attr{
+		slog.Any(requestKey, httpRequest{
+			shortened(l.Request.Method), shortened(l.Request.URL.Path), l.Status, fmt.Sprint(l.Size),
+			shortened(l.Request.UserAgent()), fmt.Sprintf("%.6fs", l.Took.Seconds()),
+		}),
+		slog.Any(labelsKey, labels),
+	}
+	add := func(known bool, more ...slog.Attr) {
+		if known {
+			attrs = append(attrs, more...)
+		}
+	}
+	add(l.Observables != nil, slog.Any("observables", l.Observables))
+	add(l.Entities != nil, slog.Int("events", l.Events), slog.Any("entities", l.Entities))
+	u := l.Upstream
+	add(u.Calls+u.CacheHits > 0, slog.Group("upstream",
+		slog.Int("calls", u.Calls), slog.Int("logins", u.Logins),
+		slog.Float64("milliseconds", milliseconds(u.Time)), slog.Int("rate_limit_waits", u.Waits),
+		slog.Int("cache_hits", u.CacheHits), slog.Any("batch_sizes", u.Batches)))
+	add(l.Gateway != "", slog.String("gateway", l.Gateway))
+	level := slog.LevelInfo
+	if l.Status == http.StatusServiceUnavailable {
+		level = slog.LevelWarn
+	}
+	var causes []string
+	for _, e := range l.Errors {
+		level = max(level, e.Level)
+		causes = append(causes, e.Cause)
+	}
+	add(len(causes) > 0, slog.Any("error_codes", l.Codes()), slog.Any("causes", firsts(causes, maxCauses)))
+	if l.Panic != nil {
+		level = slog.LevelError
+		add(true, slog.String("stack_trace", l.Panic.Cause+"\n\n"+string(l.Panic.Stack)))
+	}
+	debug := log.Enabled(ctx, slog.LevelDebug)
+	add(debug && len(l.Values) > 0, slog.Any("values", firsts(l.Values, MaxValues)))
+	log.LogAttrs(ctx, level, l.message(), attrs...)
 }
 
 func (l *Line) message() string {
@@ -168,25 +161,21 @@ func (l *Line) message() string {
 	return message
 }
 
-func (l *Line) values() []string {
-	values := make([]string, 0, min(MaxValues, len(l.Values)))
-	for _, value := range l.Values[:min(MaxValues, len(l.Values))] {
-		values = append(values, shortened(value))
+// firsts are the first texts of a list, shortened.
+func firsts(texts []string, most int) []string {
+	var short []string
+	for _, text := range texts[:min(most, len(texts))] {
+		short = append(short, shortened(text))
 	}
-	return values
+	return short
 }
 
 // shortened is a caller's text, cut to what a log line can hold.
 func shortened(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= maxText {
-		return text
+	if len(text) > maxText {
+		text = text[:maxText] + "…"
 	}
-	end := maxText
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
+	return strings.ToValidUTF8(text, "\uFFFD") // the cut may have split a letter
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

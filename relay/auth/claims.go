@@ -1,13 +1,20 @@
 package auth
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/golang-jwt/jwt/v5"
 )
+
+const lastDate = 253402300799 // the end of the year 9999 as a NumericDate
 
 // Claims are what a verified token says. They hide themselves from fmt, JSON and slog.
 type Claims struct {
@@ -44,3 +51,81 @@ const hidden = "(redacted)"
 func (redacted) Format(w fmt.State, _ rune)   { _, _ = io.WriteString(w, hidden) }
 func (redacted) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 func (redacted) LogValue() slog.Value         { return slog.StringValue(hidden) }
+
+var errSameKeyTwice = errors.New("has the same key twice")
+
+// object is a JSON object by its exact keys: the header of a token, or its payload in the form that
+// golang-jwt validates.
+type object map[string]jsontext.Value
+
+// UnmarshalJSON reads exactly one JSON object. It is stricter than golang-jwt would be: a key that is there
+// twice, at any depth, is an error, since two readers of the token could disagree about its value.
+func (o *object) UnmarshalJSON(data []byte) error {
+	err := json.Unmarshal(data, (*map[string]jsontext.Value)(o))
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return errSameKeyTwice
+	case err != nil || *o == nil:
+		return errors.New("is not a JSON object")
+	}
+	return nil
+}
+
+// text returns the string under the key, "" when the key is absent. ok is false for every other type,
+// null included.
+func (o object) text(name string) (s string, ok bool) {
+	raw, found := o[name]
+	if !found {
+		return "", true
+	}
+	ok = raw.Kind() == jsontext.KindString && json.Unmarshal(raw, &s) == nil
+	return s, ok
+}
+
+// required returns a claim that must be a string and not empty.
+func (o object) required(name string) (string, error) {
+	s, ok := o.text(name)
+	if !ok {
+		return "", refuse(msgWrongPayload, name+" must be a string")
+	}
+	if s == "" {
+		return "", refuse(msgWrongPayload, name+" is missing or empty")
+	}
+	return s, nil
+}
+
+func (o object) GetExpirationTime() (*jwt.NumericDate, error) { return o.date("exp") }
+func (o object) GetNotBefore() (*jwt.NumericDate, error)      { return o.date("nbf") }
+func (o object) GetIssuedAt() (*jwt.NumericDate, error)       { return o.date("iat") }
+func (o object) GetIssuer() (string, error)                   { return "", nil } // anybody
+func (o object) GetSubject() (string, error)                  { return "", nil } // anybody
+
+// date reads a NumericDate. golang-jwt's own reading takes 0 for an absent date, so that a token that
+// expired in 1970 would never expire, and has no bounds.
+func (o object) date(name string) (*jwt.NumericDate, error) {
+	raw, ok := o[name]
+	if !ok {
+		return nil, nil
+	}
+	seconds, err := strconv.ParseFloat(string(raw), 64) // of all JSON, it takes numbers only
+	if err != nil || seconds < 0 || seconds > lastDate {
+		return nil, refuse(msgWrongPayload, name+" must be a number of seconds since 1970")
+	}
+	return &jwt.NumericDate{Time: time.UnixMilli(int64(seconds * 1000))}, nil
+}
+
+// GetAudience returns the audiences in the form of sameAudience.
+func (o object) GetAudience() (jwt.ClaimStrings, error) {
+	var list jwt.ClaimStrings
+	if raw, ok := o["aud"]; ok && list.UnmarshalJSON(raw) != nil {
+		return nil, refuse(msgWrongAudience, "aud in JWT payload must be a string or a list of strings")
+	}
+	for i := range list {
+		list[i] = sameAudience(list[i])
+	}
+	return list, nil
+}
+
+// sameAudience makes audiences equal that differ in a trailing slash or in the case of letters only: they
+// are URLs without a path, and modules are registered with the one or the other.
+func sameAudience(s string) string { return strings.ToLower(strings.TrimSuffix(s, "/")) }

@@ -4,23 +4,18 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"strings"
 	"time"
+
+	"google.golang.org/api/option"
 )
 
-// NoJWKSHosts turns RS256 off, as the only entry of [Config.JWKSHosts].
-const NoJWKSHosts = "none"
-
-// CiscoJWKSHosts returns the hosts whose keys sign the tokens of Cisco XDR, in North America, Europe and
-// Asia. They are the default of [Config.JWKSHosts].
-func CiscoJWKSHosts() []string {
-	return []string{"visibility.amp.cisco.com", "visibility.eu.amp.cisco.com", "visibility.apjc.amp.cisco.com"}
-}
+const (
+	noHosts    = "none" // turns RS256 off, as the only entry of JWKS_HOSTS
+	ciscoHosts = "visibility.amp.cisco.com,visibility.eu.amp.cisco.com,visibility.apjc.amp.cisco.com"
+)
 
 // Config says which tokens are accepted. The zero value accepts what Cisco's keys have signed for the URL
 // that the request came to. It hides itself from fmt and JSON, and shows slog what is no secret.
@@ -34,7 +29,7 @@ type Config struct {
 	SecretKeyFile    string
 	SecretKeySecrets []string
 
-	JWKSHosts []string // that may sign RS256 tokens (JWKS_HOSTS); [CiscoJWKSHosts]. [NoJWKSHosts] alone: none
+	JWKSHosts []string // that may sign RS256 tokens (JWKS_HOSTS), or "none"; those of Cisco XDR
 	Audiences []string // that a token may be for (JWT_AUDIENCE); the URL that the request came to
 
 	Logger *slog.Logger     // is told when keys change and when they cannot be read; none
@@ -44,58 +39,14 @@ type Config struct {
 	// Secret Manager client.
 	JWKSDialContext      func(ctx context.Context, network, addr string) (net.Conn, error)
 	JWKSRootCAs          *x509.CertPool
-	SecretManagerOptions []SecretManagerOption
+	SecretManagerOptions []option.ClientOption
 }
 
 // Validate names every mistake at once, by environment variable. It reads no file and opens no
 // connection.
 func (c Config) Validate() error {
-	_, _, err := c.check()
+	_, err := New(c)
 	return err
-}
-
-// check returns the secrets and JWKS hosts that the Config names.
-func (c Config) check() (names []SecretName, hosts []string, err error) {
-	var errs []error
-	wrong := func(variable, format string, args ...any) {
-		errs = append(errs, fmt.Errorf(variable+": "+format, args...))
-	}
-	if _, err := newSecret([]byte(c.SecretKey), ""); err != nil && c.SecretKey != "" {
-		wrong("SECRET_KEY", "%w", err)
-	}
-	for _, text := range c.SecretKeySecrets {
-		name, err := ParseSecretName(text)
-		if err != nil {
-			wrong("SECRET_KEY_SECRET", "%w", err)
-		} else if slices.Contains(names, name) {
-			wrong("SECRET_KEY_SECRET", "%s is there twice", name)
-		}
-		names = append(names, name)
-	}
-	hosts = c.JWKSHosts
-	switch {
-	case len(hosts) == 0:
-		hosts = CiscoJWKSHosts()
-	case len(hosts) == 1 && hosts[0] == NoJWKSHosts:
-		hosts = nil
-		if c.SecretKey == "" && c.SecretKeyFile == "" && len(names) == 0 {
-			wrong("JWKS_HOSTS", "is none and there is no SECRET_KEY, SECRET_KEY_FILE or SECRET_KEY_SECRET, "+
-				"so no token could be verified")
-		}
-	}
-	for _, host := range hosts {
-		if host == NoJWKSHosts {
-			wrong("JWKS_HOSTS", `"none" must be the only entry`)
-		} else if fault := hostFault(host); fault != "" {
-			wrong("JWKS_HOSTS", "%q is not a host name: %s", host, fault)
-		}
-	}
-	for _, audience := range c.Audiences {
-		if strings.Trim(audience, " \t/") == "" {
-			wrong("JWT_AUDIENCE", "an entry is empty")
-		}
-	}
-	return names, hosts, errors.Join(errs...)
 }
 
 // LogValue tells where the keys come from, and no key.
@@ -109,8 +60,8 @@ func (c Config) LogValue() slog.Value {
 	case len(c.SecretKeySecrets) > 0:
 		key = "SECRET_KEY_SECRET " + strings.Join(c.SecretKeySecrets, ",")
 	}
-	hosts := cmp.Or(strings.Join(c.JWKSHosts, ","), strings.Join(CiscoJWKSHosts(), ","))
-	audiences := cmp.Or(strings.Join(c.Audiences, ","), "the URL of the request")
 	return slog.GroupValue(
-		slog.String("hs256_key", key), slog.String("jwks_hosts", hosts), slog.String("audiences", audiences))
+		slog.String("hs256_key", key),
+		slog.String("jwks_hosts", cmp.Or(strings.Join(c.JWKSHosts, ","), ciscoHosts)),
+		slog.String("audiences", cmp.Or(strings.Join(c.Audiences, ","), "the URL of the request")))
 }

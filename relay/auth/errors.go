@@ -13,15 +13,10 @@ var ErrKeyUnavailable = errors.New("auth: the signing key cannot be read")
 // Error is the refusal of a request. Message is safe to show to the caller.
 type Error struct {
 	Message string // starts with [Prefix]
-
-	cause error
 }
 
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
-
-// Unwrap returns the cause, which is for the log, or nil.
-func (e *Error) Unwrap() error { return e.cause }
 
 // Prefix begins the message of each [Error].
 const Prefix = "Authorization failed: "
@@ -45,9 +40,12 @@ const (
 		"Make sure domain follows the visibility.<region>.cisco.com structure"
 )
 
+const msgUnusable = "The key that kid from JWT header names is not accepted: RS256 needs an RSA public key " +
+	"for signatures, of 2048 to 8192 bits"
+
 // refuse returns an error with the message, and with details after a colon.
 func refuse(message string, details ...string) *Error {
-	return &Error{Message: Prefix + strings.Join(append([]string{message}, details...), ": ")}
+	return &Error{Prefix + strings.Join(append([]string{message}, details...), ": ")}
 }
 
 // quotable reports whether a name that came with a request may stand in a message: it is short and has

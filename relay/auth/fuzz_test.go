@@ -108,18 +108,13 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// panicking is a source of keys whose code has a fault.
-type panicking struct{}
-
-func (panicking) String() string                       { return "panicking" }
-func (panicking) read(context.Context) (secret, error) { panic(canaryKey) }
-
-// A fetch that panics is a failed fetch: it neither ends the process nor leaves its waiters behind, and
-// the value of the panic is not repeated.
-func TestFetchThatPanicsFails(t *testing.T) {
+// A read that panics is a failed read: it neither ends the process nor leaves its waiters behind, and the
+// value of the panic is not repeated.
+func TestReadThatPanicsFails(t *testing.T) {
 	w := newWorld(t)
 	v := w.verifier(t, w.config)
-	v.secrets.sources = []source{panicking{}}
+	panicking := func(context.Context) ([]key, error) { panic(canaryKey) }
+	v.secrets[0].read = panicking
 	for range 2 {
 		_, err := v.Verify(t.Context(), hsToken(canaryKey))
 		require.ErrorIs(t, err, ErrKeyUnavailable)
@@ -128,8 +123,8 @@ func TestFetchThatPanicsFails(t *testing.T) {
 	}
 	assert.Equal(t, 1, strings.Count(w.logs.String(), "panic while reading a key: string"), "read once")
 
-	v.hosts[jwksName].http = nil // every use of it panics
+	v.hosts[jwksName].read = panicking
 	_, err := v.Verify(t.Context(), rsToken())
 	requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com did not answer with a key set")
-	require.ErrorContains(t, errors.Unwrap(err), "panic while reading a key")
+	assert.Equal(t, 2, strings.Count(w.logs.String(), "panic while reading a key: string"))
 }

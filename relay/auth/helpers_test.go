@@ -385,8 +385,8 @@ func soundAnswer(name, value string) *version {
 }
 
 // options make the real client talk to the server.
-func (s *secretServer) options() []SecretManagerOption {
-	return []SecretManagerOption{
+func (s *secretServer) options() []option.ClientOption {
+	return []option.ClientOption{
 		option.WithEndpoint(s.addr), option.WithoutAuthentication(),
 		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
 	}

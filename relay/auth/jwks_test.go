@@ -44,27 +44,24 @@ func TestRS256TokenVerifies(t *testing.T) {
 func TestKeysThatRS256CannotUse(t *testing.T) {
 	private := with(jwk("bad", rsaKey()), fields{"d": "AQAB"})
 	for _, tt := range []struct {
-		name  string
-		key   fields
-		fault string
+		name string
+		key  fields
 	}{
-		{"a key of 1024 bits", jwk("bad", shortRSA()), "it has fewer than 2048 bits"},
-		{"a key for encryption", with(jwk("bad", rsaKey()), fields{"use": "enc"}), "it is not for signatures"},
+		{"a key of 1024 bits", jwk("bad", shortRSA())},
+		{"a key for encryption", with(jwk("bad", rsaKey()), fields{"use": "enc"})},
 		{
 			"a key for RS512", with(jwk("bad", rsaKey()), fields{"alg": "RS512"}),
-			"it is for another algorithm than RS256",
 		},
-		{"an elliptic curve key", fields{"kty": "EC", "kid": "bad", "crv": "P-256"}, "it is no RSA key"},
-		{"a shared secret", fields{"kty": "oct", "kid": "bad", "k": "AQAB"}, "it is no RSA key"},
-		{"a private key", private, "it is a private key"},
-		{"a key without a modulus", with(jwk("bad", rsaKey()), fields{"n": nil}), "it has fewer than 2048 bits"},
-		{"a key whose exponent is 1", with(jwk("bad", rsaKey()), fields{"e": "AQ"}), "it cannot be read"},
-		{"a key whose exponent is even", with(jwk("bad", rsaKey()), fields{"e": "AQAA"}), "it cannot be read"},
-		{"a key whose exponent is long", with(jwk("bad", rsaKey()), fields{"e": "AQAAAAAB"}), "it cannot be read"},
-		{"a key with padding", with(jwk("bad", rsaKey()), fields{"e": "AQAB=="}), "it cannot be read"},
+		{"an elliptic curve key", fields{"kty": "EC", "kid": "bad", "crv": "P-256"}},
+		{"a shared secret", fields{"kty": "oct", "kid": "bad", "k": "AQAB"}},
+		{"a private key", private},
+		{"a key without a modulus", with(jwk("bad", rsaKey()), fields{"n": nil})},
+		{"a key whose exponent is 1", with(jwk("bad", rsaKey()), fields{"e": "AQ"})},
+		{"a key whose exponent is even", with(jwk("bad", rsaKey()), fields{"e": "AQAA"})},
+		{"a key whose exponent is long", with(jwk("bad", rsaKey()), fields{"e": "AQAAAAAB"})},
+		{"a key with padding", with(jwk("bad", rsaKey()), fields{"e": "AQAB=="})},
 		{
 			"a key of 32768 bits", with(jwk("bad", rsaKey()), fields{"n": strings.Repeat("z", 5464)}),
-			"it has more than 8192 bits",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,7 +75,8 @@ func TestKeysThatRS256CannotUse(t *testing.T) {
 			_, err := v.Verify(
 				t.Context(), bearing(signRS(signer, with(rsHeader(), fields{"kid": "bad"}), rsClaims())),
 			)
-			requireRefused(t, err, "The key that kid from JWT header names is not accepted: "+tt.fault)
+			requireRefused(t, err, "The key that kid from JWT header names is not accepted: "+
+				"RS256 needs an RSA public key for signatures, of 2048 to 8192 bits")
 			assert.EqualValues(t, 1, w.jwks.hits.Load(), "a kid that is known is not looked for again")
 		})
 	}
@@ -129,7 +127,7 @@ func TestJWKSHostFailures(t *testing.T) {
 			w.keys.instead(func(rw http.ResponseWriter, r *http.Request) {
 				http.Redirect(rw, r, "/.well-known/jwks", http.StatusFound)
 			})
-		}, "answered with a redirect, which is not followed", "redirect"},
+		}, "did not answer with a key set", "status 302"},
 		{"cut off", func(w *world, _ *Config) {
 			w.keys.instead(func(rw http.ResponseWriter, _ *http.Request) {
 				rw.Header().Set("Content-Length", "1000")
@@ -157,8 +155,8 @@ func TestJWKSHostFailures(t *testing.T) {
 			v := w.verifier(t, c)
 			_, err := v.Verify(t.Context(), rsToken())
 			requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com "+tt.message)
-			assert.ErrorContains(t, errors.Unwrap(err), tt.cause, "the cause is there for the log")
-			assert.Contains(t, w.logs.String(), "key set cannot be read")
+			assert.Contains(t, w.logs.String(), "keys cannot be read")
+			assert.Contains(t, w.logs.String(), tt.cause)
 
 			hits := w.jwks.hits.Load()
 			_, err = v.Verify(t.Context(), rsToken())
@@ -176,7 +174,7 @@ func TestJWKSHostThatHangs(t *testing.T) {
 		close(left)
 	})
 	v := w.verifier(t, w.config)
-	v.hosts[jwksName].cache.timeout = 50 * time.Millisecond
+	v.hosts[jwksName].timeout = 50 * time.Millisecond
 	_, err := v.Verify(t.Context(), rsToken())
 	requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com could not be reached")
 	<-left
@@ -279,6 +277,6 @@ func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
 	_, err := v.Verify(t.Context(), rsToken())
 	require.NoError(t, err)
 	assert.Zero(t, w.canary.conns.Load())
-	transport := v.hosts[jwksName].http.Transport.(*http.Transport)
+	transport := newJWKSClient(w.config).Transport.(*http.Transport)
 	assert.Nil(t, transport.Proxy)
 }

@@ -2,13 +2,14 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
-	"slices"
+	"reflect"
 	"sync"
 	"time"
 
@@ -16,23 +17,143 @@ import (
 )
 
 const (
-	// MinKeyLength is the fewest bytes that an HS256 key may have: as many as the hash has (RFC 7518,
-	// 3.2).
-	MinKeyLength = 32
-	// overlap is how long a key goes on verifying after its source has given another one: as long as a
-	// cache would have kept it.
-	overlap    = 5 * time.Minute
-	staleFor   = 24 * time.Hour // how long the last good keys serve while their source fails
-	maxKeyFile = 64 << 10       // Secret Manager's limit for a secret
+	minKeyLength = 32              // bytes: as many as the hash of HS256 has (RFC 7518, 3.2)
+	maxKeyFile   = 64 << 10        // Secret Manager's limit for a secret
+	earlyGap     = time.Minute     // between two early reads of a source
+	overlap      = 5 * time.Minute // how long an HS256 key verifies after another has taken its place
+	staleFor     = 24 * time.Hour  // how long the last good keys serve while their source fails
 )
 
 // errGone says that a source has answered and has no key: not an outage, but somebody's decision.
 var errGone = errors.New("the key is gone")
 
-// secret is one HS256 key.
-type secret struct {
-	key     []byte // nil: none
-	version string // where the source counts versions
+// key is one key of a source.
+type key struct {
+	kid     string              // "" for HS256, whose tokens need not name their key
+	value   jwt.VerificationKey // []byte for HS256, *rsa.PublicKey for RS256; nil: RS256 cannot use it
+	version string              // where the source counts versions
+	until   time.Time           // when a replaced key stops verifying; zero: it is current
+}
+
+// readKeys reads the keys that a source has now, one at least.
+type readKeys func(context.Context) ([]key, error)
+
+// source is a place that keys come from, with the keys that it gave last. It is read inside requests: once
+// at a time, and the read goes on when the request that began it gives up, since others may wait for it.
+// While a read runs or fails, the last keys serve.
+type source struct {
+	read    readKeys
+	ttl     time.Duration // keys are fresh for so long, or up to a fifth longer: instances spread out
+	timeout time.Duration // of one read
+	now     func() time.Time
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	keys    []key         // nil: none
+	err     error         // why there are none
+	readAt  time.Time     // when the source gave the keys
+	due     time.Time     // the first request from here on reads
+	earlyAt time.Time     // no early read before this
+	fails   int           // reads that failed in a row
+	flight  chan struct{} // closed when the read under way ends; nil: none is
+	running sync.WaitGroup
+}
+
+// get returns the keys, or why there are none. It waits for a read when there are no keys yet, and when
+// this request is the one that finds them due. A caller whom the keys did not help asks for an early read:
+// get then waits for the one under way, or begins one, which it may do once in each earlyGap.
+func (s *source) get(ctx context.Context, early bool) ([]key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, due := s.now(), s.due
+	early = early && s.keys != nil
+	if early {
+		due = s.earlyAt
+	}
+	begin := s.flight == nil && !now.Before(due)
+	if begin && early {
+		s.earlyAt = now.Add(earlyGap)
+	}
+	if begin {
+		s.begin(ctx)
+	}
+	if flight := s.flight; flight != nil && (begin || early || s.keys == nil) {
+		s.mu.Unlock()
+		select {
+		case <-flight:
+		case <-ctx.Done():
+		}
+		s.mu.Lock()
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("auth: waiting for a key: %w", ctx.Err())
+	}
+	return s.keys, s.err
+}
+
+// begin starts a read. The lock is held, and no read is under way.
+func (s *source) begin(ctx context.Context) {
+	done := make(chan struct{})
+	s.flight = done
+	s.running.Go(func() {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+		defer cancel()
+		keys, err := s.guardedRead(ctx)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.flight = nil
+		if err != nil {
+			s.failed(err)
+		} else {
+			s.took(keys)
+		}
+	})
+}
+
+// guardedRead makes a panic of read an error. It happens outside the request's goroutine, where nothing
+// else would keep it from ending the process. The panic's value is not repeated: it may hold part of a key.
+func (s *source) guardedRead(ctx context.Context) (keys []key, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic while reading a key: %T", v)
+		}
+	}()
+	return s.read(ctx)
+}
+
+// failed keeps the last keys for a day, unless the source said that they are gone. It is tried again after
+// a pause that doubles from a second up to a fifth of the ttl.
+func (s *source) failed(err error) {
+	now := s.now()
+	pause := min(time.Second<<min(s.fails, 10), s.ttl/5)
+	s.due, s.fails = now.Add(pause-rand.N(pause/2+1)), s.fails+1
+	if s.keys != nil && !errors.Is(err, errGone) && now.Sub(s.readAt) < staleFor {
+		s.log.Warn("keys cannot be read, the last ones stay in use", "error", err)
+		return
+	}
+	s.log.Error("keys cannot be read, none is in use", "error", err)
+	s.keys, s.err = nil, err
+}
+
+// took makes the keys that were read the current ones. HS256 keys that they replace verify for a while.
+func (s *source) took(keys []key) {
+	now, before := s.now(), s.keys
+	s.due, s.fails = now.Add(s.ttl+rand.N(s.ttl/5+1)), 0
+	s.err, s.readAt = nil, now
+	if reflect.DeepEqual(keys, before[:min(len(keys), len(before))]) {
+		return
+	}
+	s.log.Info("keys read", "keys", len(keys), "version", keys[0].version, "replaced", before != nil)
+	for _, old := range before {
+		if old.until.IsZero() {
+			old.until = now.Add(overlap)
+		}
+		if old.kid == "" && now.Before(old.until) {
+			keys = append(keys, old)
+		}
+	}
+	s.keys = keys
 }
 
 // ParseKey is the HS256 key in what an operator stored. One line end behind it is not part of it: editors
@@ -51,8 +172,8 @@ func ParseKey(raw []byte) ([]byte, error) {
 		fault = "has white space around it, which is not part of a key"
 	case starts("-----BEGIN"):
 		fault = "is a PEM file, and HS256 needs a shared secret"
-	case len(key) < MinKeyLength:
-		fault = fmt.Sprintf("has %d bytes and must have at least %d", len(key), MinKeyLength)
+	case len(key) < minKeyLength:
+		fault = fmt.Sprintf("has %d bytes and must have at least %d", len(key), minKeyLength)
 	}
 	if fault != "" {
 		return nil, errors.New("the key " + fault)
@@ -60,161 +181,27 @@ func ParseKey(raw []byte) ([]byte, error) {
 	return bytes.Clone(key), nil
 }
 
-// newSecret is the key in what a source gave.
-func newSecret(raw []byte, version string) (secret, error) {
-	key, err := ParseKey(raw)
-	return secret{key, version}, err
+// sharedSecret is the HS256 key in what a source gave.
+func sharedSecret(raw []byte, version string) ([]key, error) {
+	secret, err := ParseKey(raw)
+	return []key{{value: secret, version: version}}, err
 }
 
-// source is one place that an HS256 key is kept in.
-type source interface {
-	read(ctx context.Context) (secret, error) // the key that is there now
-	fmt.Stringer                              // its name, for the log
-}
-
-// keyring is what the sources gave at one moment: a slot for each.
-type keyring []slot
-
-// slot is the key of one source, with the one that it replaced.
-type slot struct {
-	current   secret
-	confirmed time.Time // when the source last gave current
-	former    secret    // verifies until its time
-	until     time.Time
-}
-
-// secretKeys are the keys of HS256.
-type secretKeys struct {
-	sources []source
-	cache   cached[keyring]
-	now     func() time.Time
-	log     *slog.Logger
-}
-
-// other returns the keys to verify with, others than those of the ring that was tried. It refuses the
-// token when there are none.
-func (k *secretKeys) other(ctx context.Context, tried *keyring) ([]jwt.VerificationKey, *keyring, error) {
-	ring, err := k.cache.get(ctx, tried)
-	if err != nil {
-		return nil, nil, err
-	}
-	if ring == nil {
-		return nil, nil, refuse(msgWrongKey, "it is not signed with the relay's SECRET_KEY")
-	}
-	var keys []jwt.VerificationKey
-	for _, s := range *ring {
-		if s.current.key != nil {
-			keys = append(keys, s.current.key)
+// readFile reads a file that holds a key, such as a mounted secret. It is read twice and taken when both
+// agree, since it may be replaced meanwhile. What the file system says of its time is not relied on: some
+// mounts report another one at each look.
+func readFile(path string) readKeys {
+	return func(context.Context) ([]key, error) {
+		content, err := os.ReadFile(path)
+		again, errAgain := os.ReadFile(path)
+		switch {
+		case err != nil || errAgain != nil:
+			return nil, cmp.Or(err, errAgain)
+		case len(content) > maxKeyFile:
+			return nil, fmt.Errorf("the file is longer than %d bytes", maxKeyFile)
+		case !bytes.Equal(content, again):
+			return nil, errors.New("the file changes while it is read")
 		}
-		if k.now().Before(s.until) {
-			keys = append(keys, s.former.key)
-		}
+		return sharedSecret(content, "")
 	}
-	return keys, ring, nil
-}
-
-// fetch reads all sources at once. One that fails keeps its keys; only when none has any, there is no
-// ring.
-func (k *secretKeys) fetch(ctx context.Context, old *keyring) (*keyring, error) {
-	ring, errs := make(keyring, len(k.sources)), make([]error, len(k.sources))
-	if old != nil {
-		copy(ring, *old)
-	}
-	var all sync.WaitGroup
-	for i := range k.sources {
-		all.Go(func() { errs[i] = k.update(ctx, &ring[i], k.sources[i]) })
-	}
-	all.Wait()
-	if !slices.ContainsFunc(ring, func(s slot) bool { return s.current.key != nil }) {
-		return nil, fmt.Errorf("%w: %w", ErrKeyUnavailable, errors.Join(errs...))
-	}
-	// Nothing would change by trying soon again where a key is gone.
-	errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, errGone) })
-	return &ring, errors.Join(errs...)
-}
-
-// update brings one slot up to what its source says.
-func (k *secretKeys) update(ctx context.Context, s *slot, from source) error {
-	got, err := guarded(ctx, from.read)
-	now, log := k.now(), k.log.With("source", from.String())
-	if err != nil {
-		if !servesOn(log, "signing key", s.confirmed, now, err) {
-			*s = slot{}
-		}
-		return err
-	}
-	known := s.current.key != nil
-	replaced := known && !bytes.Equal(s.current.key, got.key)
-	if replaced {
-		s.former, s.until = s.current, now.Add(overlap)
-	}
-	if replaced || !known {
-		log.Info("signing key read", "version", got.version, "replaced", replaced)
-	}
-	s.current, s.confirmed = got, now
-	return nil
-}
-
-// servesOn decides, and logs, whether the last good value of a source that fails stays in use. since is
-// when the source gave it, zero where there is none.
-func servesOn(log *slog.Logger, what string, since, now time.Time, err error) bool {
-	switch {
-	case errors.Is(err, errGone):
-		log.Error(what+" is gone and no longer accepted", "error", err)
-	case since.IsZero():
-		log.Error(what+" cannot be read", "error", err)
-	case now.Sub(since) >= staleFor:
-		log.Error(what+" could not be read for a day and is no longer accepted", "error", err)
-	default:
-		log.Warn(what+" cannot be read, the last one stays in use", "error", err)
-		return true
-	}
-	return false
-}
-
-// guarded makes a panic of read an error. It happens outside the request's goroutine, where nothing else
-// would keep it from ending the process. The panic's value is not repeated: it may hold part of a key.
-func guarded[T any](ctx context.Context, read func(context.Context) (T, error)) (value T, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic while reading a key: %T", v)
-		}
-	}()
-	return read(ctx)
-}
-
-// staticKey is the key of the environment.
-type staticKey string
-
-func (staticKey) String() string { return "SECRET_KEY" }
-
-func (k staticKey) read(context.Context) (secret, error) { return newSecret([]byte(k), "") }
-
-// keyFile is the path of a file that holds a key, such as a mounted secret.
-type keyFile string
-
-func (f keyFile) String() string { return string(f) }
-
-// read reads the file twice and takes it when both agree, since it may be replaced meanwhile. What the
-// file system says of its time is not relied on: some mounts report another one at each look.
-func (f keyFile) read(context.Context) (secret, error) {
-	var looks [2][]byte
-	for i := range looks {
-		file, err := os.Open(string(f))
-		if err != nil {
-			return secret{}, err
-		}
-		looks[i], err = io.ReadAll(io.LimitReader(file, maxKeyFile+1)) // whatever the path leads to
-		_ = file.Close()                                               // it was only read
-		if err != nil {
-			return secret{}, err
-		}
-	}
-	if len(looks[0]) > maxKeyFile {
-		return secret{}, fmt.Errorf("the file is longer than %d bytes", maxKeyFile)
-	}
-	if !bytes.Equal(looks[0], looks[1]) {
-		return secret{}, errors.New("the file changes while it is read")
-	}
-	return newSecret(looks[0], "")
 }

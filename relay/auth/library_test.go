@@ -56,7 +56,7 @@ func TestWhatGolangJWTLetsThrough(t *testing.T) {
 		_, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return key, nil })
 		require.NoError(t, err)
 	})
-	t.Run("an empty shared secret", func(t *testing.T) { // refused in newSecret
+	t.Run("an empty shared secret", func(t *testing.T) { // refused in ParseKey
 		token := signHS("", hsHeader(), hsClaims())
 		_, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return []byte{}, nil })
 		require.NoError(t, err)

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,14 +13,10 @@ import (
 
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
-	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
-
-// SecretManagerOption configures the client of Secret Manager.
-type SecretManagerOption = option.ClientOption
 
 // SecretName is the resource name of a Secret Manager secret or of one of its versions.
 type SecretName struct {
@@ -44,85 +41,60 @@ func ParseSecretName(s string) (SecretName, error) {
 	return name, nil
 }
 
-// String is the resource name.
-func (n SecretName) String() string {
-	if n.Version == "" {
-		return n.Parent
-	}
-	return n.Parent + "/versions/" + n.Version
-}
-
-// secretVersion is a key in Secret Manager.
-type secretVersion struct {
-	SecretName
-
-	options []SecretManagerOption
-	attempt time.Duration // for one call
-	pause   time.Duration // before the second call, doubled before each further one
-}
-
-func newSecretVersion(name SecretName, options []SecretManagerOption) *secretVersion {
-	if name.Version == "" {
-		name.Version = "latest"
-	}
-	return &secretVersion{name, options, 2 * time.Second, 100 * time.Millisecond}
-}
-
-// read accesses the version, trying again until the deadline of ctx. The client library would do so too,
-// but it lets one hanging call use up the whole deadline, and when the deadline ends during a pause it
-// forgets why the call had failed.
-func (s *secretVersion) read(ctx context.Context) (secret, error) {
-	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.Multiplier = s.pause, 2
-	var cause error // of the last failure that tells more than that time was up
-	got, err := backoff.Retry(ctx, func() (secret, error) {
-		got, err := s.access(ctx)
-		code := status.Code(err)
-		if cause == nil || code != codes.DeadlineExceeded {
-			cause = err
+// readSecret reads a version of a secret, the latest where the name has none. It tries three times. The
+// client library would try again too, but it lets one hanging call use up the whole deadline, and when the
+// deadline ends during a pause it forgets why the call had failed.
+func readSecret(name SecretName, options []option.ClientOption) readKeys {
+	const tries = 3
+	return func(ctx context.Context) (keys []key, err error) {
+		deadline, _ := ctx.Deadline()
+		timeout := time.Until(deadline) / tries
+		for try := range tries {
+			time.Sleep(time.Duration(try) * 100 * time.Millisecond)
+			keys, err = accessSecret(ctx, timeout, name, options)
+			switch status.Code(err) {
+			case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Aborted,
+				codes.DataLoss: // may pass
+			default:
+				return keys, err
+			}
 		}
-		switch code {
-		case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Aborted,
-			codes.DataLoss: // may pass
-			return got, err
-		}
-		return got, backoff.Permanent(err)
-	}, backoff.WithBackOff(pauses))
-	if err != nil {
-		return secret{}, cause
+		return keys, err
 	}
-	return got, nil
 }
 
-// access makes one call, with a client of its own: calls are minutes apart, and a connection from before
-// may have died while the instance had no CPU.
-func (s *secretVersion) access(ctx context.Context) (secret, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.attempt)
+// accessSecret makes one call, with a client of its own: calls are minutes apart, and a connection from
+// before may have died while the instance had no CPU.
+func accessSecret(
+	ctx context.Context, timeout time.Duration, name SecretName, more []option.ClientOption,
+) ([]key, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	// Without a logger of its own the client would obey GOOGLE_SDK_GO_LOGGING_LEVEL, and at debug write
 	// the secrets that it receives.
-	options := []SecretManagerOption{option.WithLogger(slog.New(slog.DiscardHandler))}
-	if s.Endpoint != "" {
-		options = append(options, option.WithEndpoint(s.Endpoint))
+	options := []option.ClientOption{option.WithLogger(slog.New(slog.DiscardHandler))}
+	if name.Endpoint != "" {
+		options = append(options, option.WithEndpoint(name.Endpoint))
 	}
-	client, err := secretmanager.NewClient(ctx, append(options, s.options...)...)
+	client, err := secretmanager.NewClient(ctx, append(options, more...)...)
 	if err != nil {
-		return secret{}, fmt.Errorf("secret manager client: %w", err)
+		return nil, fmt.Errorf("secret manager client: %w", err)
 	}
 	defer client.Close()
-	client.CallOptions.AccessSecretVersion = nil // no retries but those of read
+	client.CallOptions.AccessSecretVersion = nil // no retries but those of readSecret
 
-	request := &secretmanagerpb.AccessSecretVersionRequest{Name: s.String()}
+	path := name.Parent + "/versions/" + cmp.Or(name.Version, "latest")
+	request := &secretmanagerpb.AccessSecretVersionRequest{Name: path}
 	answer, err := client.AccessSecretVersion(ctx, request)
 	if code := status.Code(err); code == codes.NotFound || code == codes.FailedPrecondition {
-		return secret{}, fmt.Errorf("%w: %w", errGone, err) // deleted; disabled or destroyed
+		return nil, fmt.Errorf("%w: %w", errGone, err) // deleted; disabled or destroyed
 	}
 	if err != nil {
-		return secret{}, err
+		return nil, err
 	}
 	data, want := answer.GetPayload().GetData(), answer.GetPayload().GetDataCrc32C()
 	if want != int64(crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))) {
-		return secret{}, status.Error(codes.DataLoss, "the payload does not match its CRC32C")
+		return nil, status.Error(codes.DataLoss, "the payload does not match its CRC32C")
 	}
-	return newSecret(data, answer.GetName())
+	return sharedSecret(data, answer.GetName())
 }

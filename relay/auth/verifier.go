@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -16,13 +18,8 @@ import (
 )
 
 const (
-	hs256     = "HS256"
-	rs256     = "RS256"
-	leeway    = time.Minute     // how far the clocks of signer and relay may be apart
-	everyone  = "everyone"      // the aud of HS256 module types
-	remoteTTL = 5 * time.Minute // for keys of Secret Manager and of JWKS hosts
-	maxPause  = time.Minute     // between fetches of them that fail
-	fetchTime = 5 * time.Second // for one fetch of keys
+	leeway   = time.Minute // how far the clocks of signer and relay may be apart
+	everyone = "everyone"  // the aud of HS256 module types
 )
 
 // Verifier checks the Authorization header of requests. It is safe for concurrent use, and one is enough
@@ -30,54 +27,74 @@ const (
 type Verifier struct {
 	redacted
 
-	parser    *jwt.Parser
-	audiences []string             // in the form of sameAudience; nil: the URL that the request came to
-	secrets   *secretKeys          // for HS256
-	hosts     map[string]*jwksHost // for RS256. No request can add one
+	audiences []string           // in the form of sameAudience; nil: the URL that the request came to
+	secrets   []*source          // for HS256
+	hosts     map[string]*source // for RS256. No request can add one
 	now       func() time.Time
 }
 
-// New validates the configuration. It reads no file, makes no client and opens no connection: keys are
-// read by the first request that needs them.
+// New validates the configuration, and names every mistake in it. It reads no file, makes no client and
+// opens no connection: keys are read by the first request that needs them.
 func New(c Config) (*Verifier, error) {
-	names, hosts, err := c.check()
-	if err != nil {
-		return nil, err
-	}
-	v := &Verifier{
-		parser: jwt.NewParser(jwt.WithStrictDecoding()),
-		hosts:  map[string]*jwksHost{},
-		now:    c.Now,
-	}
+	v := &Verifier{hosts: map[string]*source{}, now: c.Now}
 	if v.now == nil {
 		v.now = time.Now
 	}
 	log := cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	newSource := func(name string, read readKeys) *source {
+		return &source{read: read, ttl: 5 * time.Minute, timeout: 5 * time.Second, now: v.now,
+			log: log.With("source", name)}
+	}
+	var errs []error
+	if _, err := ParseKey([]byte(c.SecretKey)); err != nil && c.SecretKey != "" {
+		errs = append(errs, fmt.Errorf("SECRET_KEY: %w", err))
+	}
+	for _, text := range c.SecretKeySecrets {
+		name, err := ParseSecretName(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("SECRET_KEY_SECRET: %w", err))
+		}
+		v.secrets = append(v.secrets, newSource(text, readSecret(name, c.SecretManagerOptions)))
+	}
+	if c.SecretKeyFile != "" {
+		v.secrets = []*source{newSource(c.SecretKeyFile, readFile(c.SecretKeyFile))}
+		v.secrets[0].ttl = time.Minute // reading it is cheap
+	}
+	if c.SecretKey != "" {
+		read := func(context.Context) ([]key, error) { return sharedSecret([]byte(c.SecretKey), "") }
+		v.secrets = []*source{newSource("SECRET_KEY", read)}
+		v.secrets[0].log = slog.New(slog.DiscardHandler) // it never changes
+	}
+
+	hosts := c.JWKSHosts
+	switch {
+	case len(hosts) == 0:
+		hosts = strings.Split(ciscoHosts, ",")
+	case len(hosts) == 1 && hosts[0] == noHosts:
+		hosts = nil
+		if len(v.secrets) == 0 {
+			errs = append(errs, errors.New("JWKS_HOSTS: is none and there is no SECRET_KEY, SECRET_KEY_FILE "+
+				"or SECRET_KEY_SECRET, so no token could be verified"))
+		}
+	}
+	client := newJWKSClient(c)
+	for _, host := range hosts {
+		if host == noHosts {
+			errs = append(errs, errors.New(`JWKS_HOSTS: "none" must be the only entry`))
+		} else if !isHost(host) {
+			errs = append(errs, fmt.Errorf("JWKS_HOSTS: %q must be a host name in lower case, without scheme, "+
+				"port and path", host))
+		}
+		v.hosts[host] = newSource(host, readJWKS(client, host))
+	}
 	for _, audience := range c.Audiences {
+		if strings.Trim(audience, " \t/") == "" {
+			errs = append(errs, errors.New("JWT_AUDIENCE: an entry is empty"))
+		}
 		v.audiences = append(v.audiences, sameAudience(audience))
 	}
-
-	client := newJWKSClient(c)
-	for _, name := range hosts {
-		h := &jwksHost{name: name, http: client, now: v.now, log: log.With("jwks_host", name)}
-		h.cache = cached[keySet]{fetch: h.fetch, ttl: remoteTTL, maxPause: maxPause, timeout: fetchTime, now: v.now}
-		v.hosts[name] = h
-	}
-
-	k := &secretKeys{now: v.now, log: log}
-	k.cache = cached[keyring]{fetch: k.fetch, ttl: remoteTTL, maxPause: maxPause, timeout: fetchTime, now: v.now}
-	v.secrets = k
-	switch {
-	case c.SecretKey != "":
-		k.sources = []source{staticKey(c.SecretKey)}
-		k.log = slog.New(slog.DiscardHandler)
-	case c.SecretKeyFile != "":
-		k.sources = []source{keyFile(c.SecretKeyFile)}
-		k.cache.ttl, k.cache.maxPause = time.Minute, 5*time.Second // reading it is cheap
-	default:
-		for _, name := range names {
-			k.sources = append(k.sources, newSecretVersion(name, c.SecretManagerOptions))
-		}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	return v, nil
 }
@@ -86,68 +103,58 @@ func New(c Config) (*Verifier, error) {
 // one that wraps [ErrKeyUnavailable], or the error of ctx when it ended while a key was being fetched.
 // Claims are empty with every error.
 func (v *Verifier) Verify(ctx context.Context, r *http.Request) (Claims, error) {
-	raw, err := bearer(r.Header)
+	t, err := parse(r.Header)
 	if err != nil {
 		return Claims{}, err
 	}
-	var p payload
-	token, parts, malformed := v.parser.ParseUnverified(raw, &p)
-	if token == nil {
-		return Claims{}, refuse(msgWrongJWT, "three parts with dots between them are expected")
-	}
-	kid, err := checkHeader(v.parser, parts[0])
+	sources, err := v.sources(t)
 	if err != nil {
 		return Claims{}, err
 	}
-	var host *jwksHost // for RS256
-	switch alg := token.Header["alg"]; {
-	case malformed != nil:
-		err = refusal(token, malformed)
-	case alg == rs256:
-		host, err = v.host(p)
-	case alg != hs256:
-		err = refusedAlg(token)
-	case len(v.secrets.sources) == 0:
-		err = refuse(msgNoSecretKey)
-	}
+	claims, err := v.checkClaims(t, r.Host)
 	if err != nil {
 		return Claims{}, err
 	}
-	claims, err := v.checkClaims(token, p, r)
-	if err != nil {
+	if err := v.checkSignature(ctx, t, sources); err != nil {
 		return Claims{}, err
 	}
+	return claims, nil
+}
 
-	signed := strings.Join(parts[:2], ".")
-	var keys []jwt.VerificationKey
-	for tried := (*keyring)(nil); ; { // a token of HS256 may be the first that is signed with a newer key
-		if host != nil {
-			keys, err = host.named(ctx, kid)
-		} else {
-			keys, tried, err = v.secrets.other(ctx, tried)
+// sources returns where the keys are that may have signed the token.
+func (v *Verifier) sources(t *token) ([]*source, error) {
+	if t.Method.Alg() == hs256 {
+		if len(v.secrets) == 0 {
+			return nil, refuse(msgNoSecretKey)
 		}
-		if err != nil {
-			return Claims{}, err
-		}
-		for _, key := range keys {
-			if token.Method.Verify(signed, token.Signature, key) == nil {
-				return claims, nil
-			}
-		}
-		if host != nil {
-			return Claims{}, refuse(msgWrongKeyRS256)
-		}
+		return v.secrets, nil
 	}
+	if len(v.hosts) == 0 {
+		return nil, refuse("Algorithm of JWT must be HS256", "the relay's JWKS_HOSTS is none")
+	}
+	name, ok := t.payload.text("jwks_host")
+	host, listed := v.hosts[name]
+	switch {
+	case listed:
+		return []*source{host}, nil
+	case !ok:
+		return nil, refuse(msgWrongJWKSHost, "it must be a string")
+	case name == "":
+		return nil, refuse(msgNoJWKSHost)
+	case !quotable(name):
+		name = "it"
+	}
+	return nil, refuse(msgWrongJWKSHost, name+" is not on the relay's list JWKS_HOSTS")
 }
 
 // checkClaims validates everything that the payload says, before a key is read.
-func (v *Verifier) checkClaims(t *jwt.Token, p payload, r *http.Request) (Claims, error) {
+func (v *Verifier) checkClaims(t *token, host string) (Claims, error) {
 	options := []jwt.ParserOption{jwt.WithLeeway(leeway), jwt.WithIssuedAt(), jwt.WithTimeFunc(v.now)}
 	hint := "it must be one that the relay's JWT_AUDIENCE names"
-	if _, ok := p.object["aud"]; ok || t.Method.Alg() == rs256 {
+	if _, ok := t.payload["aud"]; ok || t.Method.Alg() == rs256 {
 		accepted := v.audiences
 		if accepted == nil {
-			accepted = urlsOf(r.Host)
+			accepted = urlsOf(host)
 			hint = "it must be the URL that the request came to, without a path"
 		}
 		if t.Method.Alg() == hs256 {
@@ -158,21 +165,62 @@ func (v *Verifier) checkClaims(t *jwt.Token, p payload, r *http.Request) (Claims
 		}
 		options = append(options, jwt.WithAudience(accepted...))
 	}
-	err := jwt.NewValidator(options...).Validate(p)
+	err := jwt.NewValidator(options...).Validate(t.payload)
 	switch {
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
 		return Claims{}, refuse(msgWrongAudience, hint)
 	case err != nil:
-		return Claims{}, refusal(t, err)
+		return Claims{}, refusal(err)
 	}
-	c := Claims{settings: p.object}
-	if c.User, err = p.credential("user"); err != nil {
+	c := Claims{settings: t.payload}
+	if c.User, err = t.payload.required("user"); err != nil {
 		return Claims{}, err
 	}
-	if c.Password, err = p.credential("pass"); err != nil {
+	if c.Password, err = t.payload.required("pass"); err != nil {
 		return Claims{}, err
 	}
 	return c, nil
+}
+
+// checkSignature looks for the key that made the signature. Where no key of HS256 fits, or RS256 has none
+// of that name, it looks again among newer ones: the token may be the first that is signed with them.
+func (v *Verifier) checkSignature(ctx context.Context, t *token, sources []*source) error {
+	var unavailable []error
+	found := false
+	for _, early := range []bool{false, true} {
+		for _, s := range sources {
+			keys, err := s.get(ctx, early)
+			if err != nil && ctx.Err() != nil {
+				return err
+			}
+			if err != nil {
+				unavailable = append(unavailable, err)
+			}
+			found = found || err == nil
+			problem := ""
+			for _, k := range keys {
+				switch {
+				case k.kid != t.kid || !k.until.IsZero() && !v.now().Before(k.until):
+				case k.value == nil:
+					problem = msgUnusable
+				case t.Method.Verify(t.signed, t.Signature, k.value) == nil:
+					return nil
+				case t.kid != "":
+					problem = msgWrongKeyRS256
+				}
+			}
+			if problem != "" {
+				return refuse(problem)
+			}
+		}
+		if !found {
+			return t.noKeys(errors.Join(unavailable...))
+		}
+	}
+	if t.kid == "" {
+		return refuse(msgWrongKey, "it is not signed with the relay's SECRET_KEY")
+	}
+	return refuse(msgKidNotFound)
 }
 
 // urlsOf returns the audiences that a request's Host header stands for. The scheme is not read from the
@@ -191,10 +239,9 @@ func urlsOf(host string) []string {
 	return urls
 }
 
-// Close waits for fetches that are under way, for some seconds at most.
+// Close waits for reads of keys that are under way, for some seconds at most.
 func (v *Verifier) Close() {
-	for _, h := range v.hosts {
-		h.cache.running.Wait()
+	for _, s := range slices.Concat(v.secrets, slices.Collect(maps.Values(v.hosts))) {
+		s.running.Wait()
 	}
-	v.secrets.cache.running.Wait()
 }

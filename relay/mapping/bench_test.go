@@ -28,8 +28,9 @@ func BenchmarkMap(b *testing.B) {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
+				m := mapping.New(asked, page)
 				for _, e := range events {
-					mapping.Map(asked, page, e)
+					m.Map(e)
 				}
 			}
 		})
@@ -42,7 +43,7 @@ func BenchmarkEncode(b *testing.B) {
 	for _, n := range []int{1, 100} {
 		var entities []ctim.Entities
 		for _, e := range hundred()[:n] {
-			entities = append(entities, mapping.Map(asked, page, e))
+			entities = append(entities, mapping.New(asked, page).Map(e))
 		}
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			b.ReportAllocs()

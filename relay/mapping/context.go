@@ -4,174 +4,119 @@ import (
 	"strings"
 
 	"qualysrelay.example/ctim"
-	"qualysrelay.example/qualys"
 )
 
-// context tells the event in CTIM's own terms, or is nil where a field that CTIM requires is missing.
-func (m *mapper) context() *ctim.Context {
-	switch action := actionOf(m.event); eventType(m.event) {
-	case typeFile:
-		return m.fileContext(action)
-	case typeProcess:
-		return m.processContext(action)
-	case typeNetwork:
-		return m.networkContext()
-	case typeRegistry:
-		return m.registryContext(action)
+// context tells the event in CTIM's own terms, or is nil where a field that CTIM requires is missing or CTIM
+// has nothing for what was done: it knows no event for a process that ended.
+func (m *Mapper) context() *ctim.Context {
+	e := m.contextEvent()
+	if e.ProcessName == "" || e.ProcessID == 0 {
+		return nil
 	}
-	return nil
+	did := actions[upper(m.event.Action)]
+	var c ctim.Context
+	var list *[]ctim.ContextEvent
+	switch f, p, r := m.file, m.process, m.registry; m.noun {
+	case "File":
+		if f.Name == "" || f.FullPath == "" {
+			return nil
+		}
+		e.FileName, e.FilePath = ctim.Short(f.Name), ctim.Med(f.FullPath)
+		switch did {
+		case "create":
+			list, e.Type = &c.FileCreate, "FileCreateEvent"
+		case "delete":
+			list, e.Type = &c.FileDelete, "FileDeleteEvent"
+		case "modify":
+			list, e.Type = &c.FileModify, "FileModifyEvent"
+		}
+	case "Process":
+		e.ProcessArgs, e.ParentProcessID = ctim.Med(p.Arguments), p.ParentPID
+		e.ProcessHash = m.processHashes.hash(m.asked).Value
+		if did == "none" || did == "create" || did == "run" {
+			list, e.Type = &c.ProcessCreate, "ProcessCreateEvent"
+		}
+	case "Network":
+		if e.Traffic = m.traffic(); e.Traffic != nil {
+			list, e.Type = &c.Netflow, "NetflowEvent"
+		}
+	case "Registry":
+		if r.Key == "" {
+			return nil
+		}
+		e.RegistryKey = ctim.Short(r.Key)
+		switch {
+		case did == "create":
+			list, e.Type = &c.RegistryCreate, "RegistryCreateEvent"
+		case did == "delete":
+			list, e.Type = &c.RegistryDelete, "RegistryDeleteEvent"
+		case did == "modify" && r.ValueName != "":
+			e.RegistryValue, e.RegistryData = ctim.Med(r.ValueName), ctim.Long(r.ValueData)
+			list, e.Type = &c.RegistrySet, "RegistrySetEvent"
+		}
+	}
+	if list == nil {
+		return nil
+	}
+	*list = []ctim.ContextEvent{e}
+	return &c
 }
 
-// action is what an event did to its object. Qualys publishes no list of actions: one that is not known
-// is not guessed at.
-type action int
-
-const (
-	actionUnknown action = iota
-	actionNone
-	actionCreate
-	actionDelete
-	actionModify
-	actionRun
-)
-
-func actionOf(e *qualys.Event) action {
-	switch strings.ToUpper(strings.TrimSpace(e.Action)) {
-	case "":
-		return actionNone
-	case "CREATED", "CREATE":
-		return actionCreate
-	case "DELETED", "DELETE":
-		return actionDelete
-	case "MODIFIED", "MODIFY", "WRITTEN", "WRITE", "SET":
-		return actionModify
-	case "STARTED", "START", "RUNNING":
-		return actionRun
+// contextEvent has the time and the process that did it, the actor where the event names one. Of a PROCESS
+// event that is the process itself.
+func (m *Mapper) contextEvent() ctim.ContextEvent {
+	e := ctim.ContextEvent{Time: ctim.ObservedTime{Start: m.time}}
+	if a := m.actor; a.ProcessName != "" && a.ProcessID != 0 && m.noun != "Process" {
+		e.ProcessID, e.ProcessName = a.ProcessID, ctim.Short(a.ProcessName)
+	} else {
+		p := m.process
+		e.ProcessID, e.ProcessName, e.ProcessUsername = p.PID, ctim.Short(p.Name), ctim.Short(p.UserName)
 	}
-	return actionUnknown
+	return e
 }
 
-// by is the process that did it: the actor of a FILE event, else the event's process. CTIM wants its name
-// and its id.
-func (m *mapper) by() (c ctim.ContextBase, ok bool) {
-	c.Time.Start = m.time
-	if a := m.event.Actor; a != nil && a.ProcessName != "" && a.ProcessID != 0 {
-		c.ProcessID, c.ProcessName = a.ProcessID, ctim.Short(a.ProcessName)
-	} else if p := m.event.Process; p != nil {
-		c.ProcessID, c.ProcessName, c.ProcessUsername = p.PID, ctim.Short(p.Name), ctim.Short(p.UserName)
-	}
-	return c, c.ProcessName != "" && c.ProcessID != 0
+// actions are what an event did to its object. Qualys publishes no list of them: one that is not known is
+// not guessed at.
+var actions = map[string]string{
+	"":        "none",
+	"CREATED": "create", "CREATE": "create",
+	"DELETED": "delete", "DELETE": "delete",
+	"MODIFIED": "modify", "MODIFY": "modify", "WRITTEN": "modify", "WRITE": "modify", "SET": "modify",
+	"STARTED": "run", "START": "run", "RUNNING": "run",
 }
 
-func (m *mapper) fileContext(did action) *ctim.Context {
-	f := m.event.File
-	if f == nil || f.Name == "" || f.FullPath == "" {
-		return nil
-	}
-	by, ok := m.by()
-	if !ok {
-		return nil
-	}
-	event := ctim.FileEvent{ContextBase: by, FileName: ctim.Short(f.Name), FilePath: ctim.Med(f.FullPath)}
-	switch did {
-	case actionCreate:
-		event.Type = ctim.ContextFileCreate
-		return &ctim.Context{FileCreate: []ctim.FileEvent{event}}
-	case actionDelete:
-		event.Type = ctim.ContextFileDelete
-		return &ctim.Context{FileDelete: []ctim.FileEvent{event}}
-	case actionModify:
-		event.Type = ctim.ContextFileModify
-		return &ctim.Context{FileModify: []ctim.FileEvent{event}}
-	}
-	return nil
+// protocols that have ports, by IANA's numbers.
+var protocols = map[string]int{
+	"TCP": 6, "TCP6": 6, "TCPV6": 6, "6": 6, "UDP": 17, "UDP6": 17, "UDPV6": 17, "17": 17,
 }
 
-// processContext tells of a process that is there: CTIM knows no event for one that ended.
-func (m *mapper) processContext(did action) *ctim.Context {
-	p := m.event.Process
-	started := did == actionNone || did == actionCreate || did == actionRun
-	if p == nil || p.Name == "" || p.PID == 0 || !started {
-		return nil
-	}
-	return &ctim.Context{ProcessCreate: []ctim.ProcessCreateEvent{{
-		ContextBase: ctim.ContextBase{
-			Type: ctim.ContextProcessCreate, Time: ctim.ObservedTime{Start: m.time},
-			ProcessID: p.PID, ProcessName: ctim.Short(p.Name), ProcessUsername: ctim.Short(p.UserName),
-		},
-		ProcessArgs:     ctim.Med(p.Arguments),
-		ProcessHash:     m.process.hash(m.asked).Value,
-		ParentProcessID: p.ParentPID,
-	}}}
+var directions = map[string]string{
+	"OUT": "outgoing", "OUTBOUND": "outgoing", "OUTGOING": "outgoing",
+	"IN": "incoming", "INBOUND": "incoming", "INCOMING": "incoming",
 }
 
-// networkContext tells of a connection. CTIM wants all of both ends, the protocol and the direction.
-func (m *mapper) networkContext() *ctim.Context {
-	by, ok := m.by()
-	by.Type = ctim.ContextNetflow
-	n := m.event.Network
-	if !ok || n == nil || !isPort(n.LocalPort) || !isPort(n.RemotePort) {
-		return nil
-	}
-	local, okLocal := m.observable(ctim.ObservableIP, n.LocalIP)
-	remote, okRemote := m.observable(ctim.ObservableIP, n.RemoteIP)
-	protocol := protocolNumber(n.Protocol)
-	if !okLocal || !okRemote || protocol == 0 {
-		return nil
-	}
-	t := ctim.Traffic{Protocol: protocol}
-	switch strings.ToUpper(strings.TrimSpace(n.Direction)) {
-	case "OUT", "OUTBOUND", "OUTGOING":
-		t.Direction = ctim.DirectionOutgoing
-		t.SourceIP, t.SourcePort = local.Value, int(n.LocalPort)
-		t.DestinationIP, t.DestinationPort = remote.Value, int(n.RemotePort)
-		domain, _ := m.observable(ctim.ObservableDomain, n.RemoteDNS)
-		t.DestinationHostName = domain.Value
-	case "IN", "INBOUND", "INCOMING":
-		t.Direction = ctim.DirectionIncoming
-		t.SourceIP, t.SourcePort = remote.Value, int(n.RemotePort)
-		t.DestinationIP, t.DestinationPort = local.Value, int(n.LocalPort)
-	default:
-		return nil
-	}
-	return &ctim.Context{Netflow: []ctim.NetflowEvent{{ContextBase: by, Traffic: t}}}
-}
+func upper(s string) string { return strings.ToUpper(strings.TrimSpace(s)) }
 
-func isPort(n int64) bool { return n > 0 && n < 1<<16 }
-
-// protocolNumber is the IANA number of a protocol that has ports, or 0.
-func protocolNumber(s string) int {
-	switch strings.ToUpper(strings.TrimSpace(s)) {
-	case "TCP", "TCP6", "TCPV6", "6":
-		return 6
-	case "UDP", "UDP6", "UDPV6", "17":
-		return 17
+// traffic is the event's connection, or nil where something is not known: CTIM wants all of both ends,
+// the protocol and the direction.
+func (m *Mapper) traffic() *ctim.Traffic {
+	n := m.network
+	isPort := func(n int64) bool { return n > 0 && n < 1<<16 }
+	t := ctim.Traffic{
+		Protocol: protocols[upper(n.Protocol)], Direction: directions[upper(n.Direction)],
+		SourceIP:   m.observable(ctim.ObservableIP, n.LocalIP).Value,
+		SourcePort: int(n.LocalPort), DestinationPort: int(n.RemotePort),
+		DestinationIP: m.observable(ctim.ObservableIP, n.RemoteIP).Value,
 	}
-	return 0
-}
-
-func (m *mapper) registryContext(did action) *ctim.Context {
-	r := m.event.Registry
-	if r == nil || r.Key == "" {
+	if !isPort(n.LocalPort) || !isPort(n.RemotePort) || t.SourceIP == "" || t.DestinationIP == "" ||
+		t.Protocol == 0 || t.Direction == "" {
 		return nil
 	}
-	by, ok := m.by()
-	if !ok {
-		return nil
+	if t.Direction == "incoming" {
+		t.SourceIP, t.DestinationIP = t.DestinationIP, t.SourceIP
+		t.SourcePort, t.DestinationPort = t.DestinationPort, t.SourcePort
+	} else {
+		t.DestinationHostName = m.observable(ctim.ObservableDomain, n.RemoteDNS).Value
 	}
-	event := ctim.RegistryEvent{ContextBase: by, RegistryKey: ctim.Short(r.Key)}
-	switch {
-	case did == actionCreate:
-		event.Type = ctim.ContextRegistryCreate
-		return &ctim.Context{RegistryCreate: []ctim.RegistryEvent{event}}
-	case did == actionDelete:
-		event.Type = ctim.ContextRegistryDelete
-		return &ctim.Context{RegistryDelete: []ctim.RegistryEvent{event}}
-	case did == actionModify && r.ValueName != "":
-		event.Type = ctim.ContextRegistrySet
-		return &ctim.Context{RegistrySet: []ctim.RegistrySetEvent{{
-			RegistryEvent: event, RegistryValue: ctim.Med(r.ValueName), RegistryData: ctim.Long(r.ValueData),
-		}}}
-	}
-	return nil
+	return &t
 }

@@ -11,27 +11,25 @@ import (
 	"qualysrelay.example/qualys"
 )
 
-// contextLists names the lists of a context that are not empty, with the type of their first event.
+// contextLists names the lists that the events of a context are in, and their types.
 func contextLists(c *ctim.Context) string {
 	if c == nil {
 		return ""
 	}
 	var out []string
-	note := func(list string, n int, t func() ctim.ContextType) {
-		if n > 0 {
-			out = append(out, list+" "+string(t()))
+	note := func(list string, events []ctim.ContextEvent) {
+		for _, e := range events {
+			out = append(out, list+" "+e.Type)
 		}
 	}
-	note("process_create", len(c.ProcessCreate), func() ctim.ContextType { return c.ProcessCreate[0].Type })
-	note("file_create", len(c.FileCreate), func() ctim.ContextType { return c.FileCreate[0].Type })
-	note("file_delete", len(c.FileDelete), func() ctim.ContextType { return c.FileDelete[0].Type })
-	note("file_modify", len(c.FileModify), func() ctim.ContextType { return c.FileModify[0].Type })
-	note("netflow", len(c.Netflow), func() ctim.ContextType { return c.Netflow[0].Type })
-	note("registry_create", len(c.RegistryCreate),
-		func() ctim.ContextType { return c.RegistryCreate[0].Type })
-	note("registry_set", len(c.RegistrySet), func() ctim.ContextType { return c.RegistrySet[0].Type })
-	note("registry_delete", len(c.RegistryDelete),
-		func() ctim.ContextType { return c.RegistryDelete[0].Type })
+	note("process_create", c.ProcessCreate)
+	note("file_create", c.FileCreate)
+	note("file_delete", c.FileDelete)
+	note("file_modify", c.FileModify)
+	note("netflow", c.Netflow)
+	note("registry_create", c.RegistryCreate)
+	note("registry_set", c.RegistrySet)
+	note("registry_delete", c.RegistryDelete)
 	return strings.Join(out, ", ")
 }
 
@@ -115,17 +113,17 @@ func TestContext(t *testing.T) {
 }
 
 func TestTrafficIsSeenFromItsSource(t *testing.T) {
-	traffic := func(direction string) ctim.Traffic {
+	traffic := func(direction string) *ctim.Traffic {
 		e := with(networkEvent(), func(e *qualys.Event) { e.Network.Direction = direction })
 		c := requireSound(t, observable(ctim.ObservableIP, remoteIP), page, e).Sighting.Context
 		require.NotNil(t, c)
 		return c.Netflow[0].Traffic
 	}
-	assert.Equal(t, ctim.Traffic{
+	assert.Equal(t, &ctim.Traffic{
 		Protocol: 6, SourceIP: "192.0.2.29", SourcePort: 50123, DestinationIP: remoteIP,
 		DestinationPort: 443, Direction: "outgoing", DestinationHostName: remoteDNS,
 	}, traffic("Outgoing"))
-	assert.Equal(t, ctim.Traffic{
+	assert.Equal(t, &ctim.Traffic{
 		Protocol: 6, SourceIP: remoteIP, SourcePort: 443, DestinationIP: "192.0.2.29",
 		DestinationPort: 50123, Direction: "incoming",
 	}, traffic("INBOUND"), "the remote name is not the destination's")

@@ -11,63 +11,20 @@ import (
 // priority of every judgement: CTIM keeps more than 90 for people and curated lists.
 const priority = 90
 
-// verdict is one of Qualys's verdicts in upper case, "" where the entry has none.
-type verdict string
-
-const (
-	verdictKnown      verdict = "KNOWN"
-	verdictSuspicious verdict = "SUSPICIOUS"
-	verdictMalicious  verdict = "MALICIOUS"
-	verdictRemediated verdict = "REMEDIATED"
-)
-
-func verdictOf(entry *qualys.Indicator) verdict {
-	return verdict(strings.ToUpper(strings.TrimSpace(entry.Verdict)))
-}
-
-// disposition of a verdict, and its confidence. A remediated file was malicious: that it was dealt with
-// is told by the sighting's resolution. A verdict that we do not know is no better than UNKNOWN.
-func (v verdict) disposition() (ctim.Disposition, ctim.Confidence) {
-	switch v {
-	case verdictKnown:
-		return ctim.DispositionClean, ctim.ConfidenceHigh
-	case verdictMalicious, verdictRemediated:
-		return ctim.DispositionMalicious, ctim.ConfidenceHigh
-	case verdictSuspicious:
-		return ctim.DispositionSuspicious, ctim.ConfidenceMedium
-	}
-	return ctim.DispositionUnknown, ctim.ConfidenceLow
-}
-
-// rank orders verdicts by what an analyst would read first.
-func (v verdict) rank() int {
-	switch v {
-	case verdictMalicious:
-		return 4
-	case verdictSuspicious:
-		return 3
-	case verdictRemediated:
-		return 2
-	case verdictKnown:
-		return 0
-	}
-	return 1
-}
-
 // judgements has one judgement for each entry of indicator2 that is about a file whose hash is known.
 // Entries that say the same are one judgement.
-func (m *mapper) judgements() []*ctim.Judgement {
+func (m *Mapper) judgements() []*ctim.Judgement {
 	var out []*ctim.Judgement
-	for i := range m.event.Indicators {
-		entry := &m.event.Indicators[i]
-		o, ok := m.judged(entry)
-		if !ok {
+	for i := range m.entries {
+		entry := &m.entries[i]
+		o := m.judged(entry)
+		if o.Value == "" {
 			continue
 		}
 		reason := ctim.Short(strings.TrimSpace(entry.ThreatName))
-		d, c := verdictOf(entry).disposition()
+		v := verdicts[verdictOf(entry)]
 		id := ctim.DerivedID(ctim.KindJudgement,
-			m.key, string(o.Type), o.Value, d.Name(), string(c), string(m.severity), reason)
+			m.key, string(o.Type), o.Value, v.dispositionName, string(v.confidence), string(m.severity), reason)
 		if slices.ContainsFunc(out, func(j *ctim.Judgement) bool { return j.ID == id }) {
 			continue
 		}
@@ -78,10 +35,10 @@ func (m *mapper) judgements() []*ctim.Judgement {
 		out = append(out, &ctim.Judgement{
 			Base:            m.base(ctim.KindJudgement, id),
 			Observable:      o,
-			Disposition:     d,
-			DispositionName: d.Name(),
+			Disposition:     v.disposition,
+			DispositionName: v.dispositionName,
 			Priority:        priority,
-			Confidence:      c,
+			Confidence:      v.confidence,
 			Severity:        m.severity,
 			Reason:          reason,
 			ValidTime:       valid,
@@ -90,22 +47,19 @@ func (m *mapper) judgements() []*ctim.Judgement {
 	return out
 }
 
-// image is the hashes of a file of the event, each the zero observable where it is not known.
-type image struct{ sha256, md5 ctim.Observable }
+// hashes of a file of the event, each the zero observable where it is not known.
+type hashes struct{ sha256, md5 ctim.Observable }
 
-func (m *mapper) image(sha256, md5 string) image {
-	var f image
-	f.sha256, _ = m.observable(ctim.ObservableSHA256, sha256)
-	f.md5, _ = m.observable(ctim.ObservableMD5, md5)
-	return f
+func (m *Mapper) hashes(sha256, md5 string) hashes {
+	return hashes{m.observable(ctim.ObservableSHA256, sha256), m.observable(ctim.ObservableMD5, md5)}
 }
 
-// hash is the asked hash where it is one of the file's, else its SHA256, else its MD5.
-func (f image) hash(asked ctim.Observable) ctim.Observable {
-	if f.md5.Value != "" && (f.md5 == asked || f.sha256.Value == "") {
-		return f.md5
+// hash to name the file by: the asked one where it is one of the file's, else its SHA256, else its MD5.
+func (h hashes) hash(asked ctim.Observable) ctim.Observable {
+	if h.md5.Value != "" && (h.md5 == asked || h.sha256.Value == "") {
+		return h.md5
 	}
-	return f.sha256
+	return h.sha256
 }
 
 // judged is the hash that an entry of indicator2 is about: the one that the entry names, else that of the
@@ -113,19 +67,15 @@ func (f image) hash(asked ctim.Observable) ctim.Observable {
 // event did something; that does not make its file what was judged. Where the asked observable is a hash
 // of the same file, it is that one. Where neither names a hash there is no judgement; the sighting and
 // the indicator still tell of the verdict.
-func (m *mapper) judged(entry *qualys.Indicator) (ctim.Observable, bool) {
-	if h, ok := m.observable(ctim.ObservableSHA256, entry.SHA256); ok {
-		for _, f := range [...]image{m.file, m.process} {
-			if f.sha256 == h {
-				return f.hash(m.asked), true
-			}
-		}
-		return h, true
+func (m *Mapper) judged(entry *qualys.Indicator) ctim.Observable {
+	named := m.observable(ctim.ObservableSHA256, entry.SHA256)
+	switch {
+	case named.Value == "" && m.noun == "Process":
+		return m.processHashes.hash(m.asked)
+	case named.Value == "" || named == m.fileHashes.sha256:
+		return m.fileHashes.hash(m.asked)
+	case named == m.processHashes.sha256:
+		return m.processHashes.hash(m.asked)
 	}
-	own := m.file
-	if eventType(m.event) == typeProcess {
-		own = m.process
-	}
-	h := own.hash(m.asked)
-	return h, h.Value != ""
+	return named
 }

@@ -30,70 +30,122 @@ import (
 	"qualysrelay.example/qualys"
 )
 
-// source is the name of the source in every entity. Cisco's own relay for this product used it, and XDR
-// users filter by it.
-const source = "Qualys IOC"
+const (
+	// source is the name of the source in every entity. Cisco's own relay for this product used it, and
+	// XDR users filter by it.
+	source = "Qualys IOC"
+	// endpoint is the sensor of every sighting and the type of every target: Qualys's agent sits there.
+	endpoint = "endpoint"
+	// amber keeps what is ours inside the organisation that asked (Traffic Light Protocol).
+	amber = "amber"
+)
 
-// Map turns one event, found for o, into entities. huntingURL is the page of the Qualys console that
-// shows the search; where it is empty or not a URL that CTIM accepts, the entities do without.
-// Relationships join entities of the result only. The event is not changed.
-func Map(o ctim.Observable, huntingURL string, e *qualys.Event) ctim.Entities {
-	if e == nil {
-		return ctim.Entities{}
+// Mapper maps the events that were found for one observable. It keeps what they share, and the memory for
+// the one that is being mapped. It is not safe for concurrent use.
+type Mapper struct {
+	asked       ctim.Observable
+	normal      string // of the asked value
+	huntingURL  string // legal, or empty
+	observables []ctim.Observable
+	references  []ctim.ExternalReference
+	data        ctim.DataTable // its one cell is the event's
+
+	// Copies, in which the asked observable is written as it was asked. What the event points to is in the
+	// fields behind it, each zero where it has none.
+	event    qualys.Event
+	entries  []qualys.Indicator
+	file     qualys.File
+	process  qualys.Process
+	actor    qualys.Actor
+	network  qualys.Network
+	registry qualys.Registry
+
+	fileHashes, processHashes hashes
+
+	key       string   // tells events apart
+	ids       []string // external ids of the entities
+	time      ctim.Time
+	timestamp ctim.Time
+	noun      string            // see nounOf
+	worst     *qualys.Indicator // the entry with the verdict to read first, or nil
+	verdict   verdict           // of worst
+	score     qualys.Score
+	severity  ctim.Severity
+	level     string // see rating; "" where the event has no known score
+
+	// Memory of the last result and of its texts, used again.
+	lastSighting      ctim.Sighting
+	lastIndicator     ctim.Indicator
+	lastRelationships []ctim.Relationship
+	text              prose
+}
+
+// New makes the mapper of o. huntingURL is the page of the Qualys console that shows the search; where it
+// is empty or not a URL that CTIM accepts, the entities do without.
+func New(o ctim.Observable, huntingURL string) *Mapper {
+	m := &Mapper{
+		asked: o, normal: o.Normal(), huntingURL: ctim.URI(huntingURL), observables: []ctim.Observable{o},
+		data: ctim.DataTable{
+			Columns:  []ctim.Column{{Name: "Active", Type: "string"}}, // CTIM has no boolean type
+			Rows:     [][]string{{""}},
+			RowCount: 1,
+		},
+		text: make(prose, 0, 512),
 	}
-	m := newMapper(o, ctim.URI(huntingURL), e)
+	if m.huntingURL != "" {
+		m.references = []ctim.ExternalReference{{
+			SourceName: source, Description: "The search in Qualys", URL: m.huntingURL,
+		}}
+	}
+	return m
+}
+
+// Map turns one event into entities. Relationships join entities of the result only. The event is not
+// changed. Apart from the judgements, the result holds until the next event is mapped.
+func (m *Mapper) Map(e *qualys.Event) ctim.Entities {
+	m.read(e)
 	out := ctim.Entities{Sighting: m.sighting(), Indicator: m.indicator(), Judgements: m.judgements()}
 	out.Relationships = m.relationships(out)
 	return out
 }
 
-// mapper is one event, the observable that it was found for, and what several entities need of them.
-type mapper struct {
-	asked      ctim.Observable
-	normal     string        // of the asked value
-	huntingURL string        // legal, or empty
-	event      *qualys.Event // the asked observable in it is written as it was asked
-	ids        []string      // external ids of the entities
-	key        string        // tells events apart
-	time       ctim.Time
-	timestamp  ctim.Time
-	score      qualys.Score
-	severity   ctim.Severity
-	level      string // see level; "" where the event has no known score
+// read takes e in, and what several entities need of it.
+func (m *Mapper) read(e *qualys.Event) {
+	m.event, m.entries = *e, append(m.entries[:0], e.Indicators...)
+	m.file, m.process, m.actor = value(e.File), value(e.Process), value(e.Actor)
+	m.network, m.registry = value(e.Network), value(e.Registry)
+	m.respell()
+	m.fileHashes = m.hashes(m.file.SHA256, m.file.MD5)
+	m.processHashes = m.hashes(m.process.SHA256, m.process.MD5)
 
-	file, process image
-}
-
-func newMapper(o ctim.Observable, huntingURL string, e *qualys.Event) mapper {
-	m := mapper{
-		asked: o, normal: o.Normal(), huntingURL: huntingURL,
-		key: cmp.Or(e.Key, e.ID), time: ctim.TimeOf(e.Time), score: score(e),
-	}
-	m.severity, m.level = severity(m.score), level(e, m.score)
-	// An entity is as old as Qualys's record of the event, or where that is missing, as the event.
-	if m.timestamp = ctim.TimeOf(e.ProcessedTime); m.timestamp == "" {
-		m.timestamp = m.time
-	}
+	m.key, m.ids = cmp.Or(e.Key, e.ID), nil
 	if e.ID != "" {
 		m.ids = []string{e.ID}
 	}
-	m.event = m.respell(e)
-	if f := m.event.File; f != nil {
-		m.file = m.image(f.SHA256, f.MD5)
+	// An entity is as old as Qualys's record of the event, or where that is missing, as the event.
+	m.time = ctim.TimeOf(e.Time)
+	m.timestamp = cmp.Or(ctim.TimeOf(e.ProcessedTime), m.time)
+	m.noun = nounOf(e)
+	m.worst, m.verdict = worst(m.entries)
+	m.score = score(e)
+	m.severity, m.level = rating(m.score, m.verdict)
+}
+
+// value is what p points to, zero where it is nil.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
 	}
-	if p := m.event.Process; p != nil {
-		m.process = m.image(p.SHA256, p.MD5)
-	}
-	return m
+	return v
 }
 
 // base is what every entity has. A relationship has nothing more: it is most of an answer's documents.
 func base(k ctim.Kind, id string) ctim.Base {
-	return ctim.Base{ID: id, Type: k, SchemaVersion: ctim.SchemaVersion, TLP: ctim.TLPAmber, Source: source}
+	return ctim.Base{ID: id, Type: k, SchemaVersion: ctim.SchemaVersion, TLP: amber, Source: source}
 }
 
 // base is what the sighting, the indicator and the judgements have.
-func (m *mapper) base(k ctim.Kind, id string) ctim.Base {
+func (m *Mapper) base(k ctim.Kind, id string) ctim.Base {
 	b := base(k, id)
 	b.SourceURI, b.Timestamp, b.ExternalIDs = m.huntingURL, m.timestamp, m.ids
 	return b
@@ -101,31 +153,38 @@ func (m *mapper) base(k ctim.Kind, id string) ctim.Base {
 
 // indicator is what Qualys rated. It is about the event alone, whatever was asked; an event without a
 // rating has none.
-func (m *mapper) indicator() *ctim.Indicator {
+func (m *Mapper) indicator() *ctim.Indicator {
 	if m.level == "" {
 		return nil
 	}
-	confidence := ctim.ConfidenceHigh // as the judgements have it: what Qualys only suspects is Medium
+	confidence := ctim.Confidence("High") // as the judgements have it: what Qualys only suspects is Medium
 	if strings.HasPrefix(m.level, "Suspicious") {
-		confidence = ctim.ConfidenceMedium
+		confidence = "Medium"
 	}
-	return &ctim.Indicator{
+	// The noun is that of the event's type: the score encoded the type before 2021 and no longer does.
+	title := " event"
+	if m.noun != "" {
+		title = " " + m.noun + " event"
+	}
+	m.lastIndicator = ctim.Indicator{
 		Base:        m.base(ctim.KindIndicator, ctim.NewID(ctim.KindIndicator, m.key)),
-		Title:       m.indicatorTitle(),
+		Title:       m.level + title,
 		Description: ctim.Long(m.indicatorDescription()),
 		Producer:    source,
 		Severity:    m.severity,
 		Confidence:  confidence,
 		ValidTime:   ctim.ValidTime{Start: m.time},
-		Tags:        tags(m.event.Indicators),
+		Tags:        m.tags(),
 	}
+	return &m.lastIndicator
 }
 
 // tags are the names that Qualys gave to the threat, each once.
-func tags(entries []qualys.Indicator) []string {
-	var out []string
-	for i := range entries {
-		for _, name := range [...]string{entries[i].ThreatName, entries[i].FamilyName, entries[i].Category} {
+func (m *Mapper) tags() []string {
+	out := m.lastIndicator.Tags[:0]
+	for i := range m.entries {
+		entry := &m.entries[i]
+		for _, name := range [...]string{entry.ThreatName, entry.FamilyName, entry.Category} {
 			if name = ctim.Short(strings.TrimSpace(name)); name != "" {
 				out = addOnce(out, name)
 			}
@@ -134,28 +193,26 @@ func tags(entries []qualys.Indicator) []string {
 	return out
 }
 
-func (m *mapper) relationships(e ctim.Entities) []*ctim.Relationship {
-	most := 2*len(e.Judgements) + 1
-	all := make([]ctim.Relationship, 0, most) // in one piece of memory
-	out := make([]*ctim.Relationship, 0, most)
+func (m *Mapper) relationships(e ctim.Entities) []ctim.Relationship {
+	out := slices.Grow(m.lastRelationships[:0], 2*len(e.Judgements)+1)
 	join := func(from, kind, to string) {
 		id := ctim.DerivedID(ctim.KindRelationship, kind, from, to)
-		all = append(all, ctim.Relationship{
+		out = append(out, ctim.Relationship{
 			Base: base(ctim.KindRelationship, id), RelationshipType: kind, SourceRef: from, TargetRef: to,
 		})
-		out = append(out, &all[len(all)-1])
 	}
 	for _, j := range e.Judgements {
 		if e.Indicator != nil {
-			join(j.ID, ctim.RelationshipBasedOn, e.Indicator.ID)
+			join(j.ID, "based-on", e.Indicator.ID)
 		}
 		if e.Sighting != nil {
-			join(e.Sighting.ID, ctim.RelationshipBasedOn, j.ID)
+			join(e.Sighting.ID, "based-on", j.ID)
 		}
 	}
 	if e.Sighting != nil && e.Indicator != nil {
-		join(e.Sighting.ID, ctim.RelationshipSightingOf, e.Indicator.ID)
+		join(e.Sighting.ID, "sighting-of", e.Indicator.ID)
 	}
+	m.lastRelationships = out
 	return out
 }
 

@@ -134,11 +134,15 @@ func requireSound(t *testing.T, o ctim.Observable, huntingURL string, e *qualys.
 		return fmt.Sprintf("%+v %+v %+v %+v %+v %+v", e, e.File, e.Process, e.Network, e.Registry, e.Actor)
 	}
 	before := printed()
-	got := mapping.Map(o, huntingURL, e)
+	got := mapping.New(o, huntingURL).Map(e)
 	require.Equal(t, before, printed(), "other requests read the same event")
 	doc := answer(got)
 	require.NoError(t, ctimschema.Validate("ObserveResponse", doc))
-	require.Equal(t, string(doc), string(answer(mapping.Map(o, huntingURL, e))))
+	again := mapping.New(o, huntingURL)
+	for _, other := range []*qualys.Event{fileEvent(), networkEvent(), registryEvent()} {
+		again.Map(other)
+	}
+	require.Equal(t, string(doc), string(answer(again.Map(e))), "whatever was mapped before")
 
 	ids := map[string]bool{}
 	note := func(id string) {
@@ -314,6 +318,15 @@ func requireGolden(t *testing.T, name string, doc []byte) {
 	require.Equal(t, string(want), pretty.String())
 }
 
+func TestRow(t *testing.T) {
+	host, what := mapping.Row(with(fileEvent(), func(e *qualys.Event) { e.File.Name = "a|`b`" }))
+	assert.Equal(t, "`WS-07`", host)
+	assert.Equal(t, "`File created: a¦'b'`", what)
+	host, what = mapping.Row(&qualys.Event{})
+	assert.Empty(t, host)
+	assert.Equal(t, "`Event`", what)
+}
+
 // TestTheHouseProfile holds complete events to the schema's stricter profile, which wants a reason where
 // the design allows an empty one, and links on relationships, which the design leaves out.
 func TestTheHouseProfile(t *testing.T) {
@@ -322,7 +335,7 @@ func TestTheHouseProfile(t *testing.T) {
 		"registry": registryEvent(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := mapping.Map(observable(ctim.ObservableSHA256, sha), page, e)
+			got := mapping.New(observable(ctim.ObservableSHA256, sha), page).Map(e)
 			for profile, entity := range map[string]any{
 				"profileSighting": got.Sighting, "profileIndicator": got.Indicator,
 				"profileJudgement": got.Judgements[0],
@@ -343,20 +356,20 @@ func TestSeverityAndTitlesFollowTheScore(t *testing.T) {
 		severity ctim.Severity
 		level    string // of an event without a verdict of MALICIOUS; "" is no indicator
 	}{
-		{scored(0), ctim.SeverityNone, "Known Good"},
-		{scored(1), ctim.SeverityHigh, "Remediated"},
-		{scored(2), ctim.SeverityLow, "Suspicious Low"},
-		{scored(3), ctim.SeverityLow, "Suspicious Low"},
-		{scored(4), ctim.SeverityLow, "Suspicious Low"},
-		{scored(5), ctim.SeverityMedium, "Suspicious Medium"},
-		{scored(6), ctim.SeverityMedium, "Suspicious Medium"},
-		{scored(7), ctim.SeverityMedium, "Suspicious Medium"},
-		{scored(8), ctim.SeverityHigh, "Malicious"},
-		{scored(9), ctim.SeverityHigh, "Malicious"},
-		{scored(10), ctim.SeverityHigh, "Malicious"},
-		{scored(11), ctim.SeverityUnknown, ""},
-		{scored(-1), ctim.SeverityUnknown, ""},
-		{qualys.Score{}, ctim.SeverityUnknown, ""},
+		{scored(0), "None", "Known Good"},
+		{scored(1), "High", "Remediated"},
+		{scored(2), "Low", "Suspicious Low"},
+		{scored(3), "Low", "Suspicious Low"},
+		{scored(4), "Low", "Suspicious Low"},
+		{scored(5), "Medium", "Suspicious Medium"},
+		{scored(6), "Medium", "Suspicious Medium"},
+		{scored(7), "Medium", "Suspicious Medium"},
+		{scored(8), "High", "Malicious"},
+		{scored(9), "High", "Malicious"},
+		{scored(10), "High", "Malicious"},
+		{scored(11), "Unknown", ""},
+		{scored(-1), "Unknown", ""},
+		{qualys.Score{}, "Unknown", ""},
 	} {
 		for typ, noun := range map[string]string{
 			"FILE": " File", "PROCESS": " Process", "network": " Network", "Mutex": " Mutex",
@@ -375,7 +388,7 @@ func TestSeverityAndTitlesFollowTheScore(t *testing.T) {
 							}
 							e.Process = processEvent().Process
 						})
-						got := mapping.Map(observable(ctim.ObservableSHA256, sha), page, e)
+						got := mapping.New(observable(ctim.ObservableSHA256, sha), page).Map(e)
 						assert.Equal(t, tt.severity, got.Sighting.Severity)
 						require.Len(t, got.Judgements, 1)
 						assert.Equal(t, tt.severity, got.Judgements[0].Severity)
@@ -390,7 +403,7 @@ func TestSeverityAndTitlesFollowTheScore(t *testing.T) {
 						assert.Equal(t, tt.severity, got.Indicator.Severity)
 						assert.Equal(t, level+noun+" event", got.Indicator.Title)
 						assert.Equal(t, strings.HasPrefix(level, "Suspicious"),
-							got.Indicator.Confidence == ctim.ConfidenceMedium)
+							got.Indicator.Confidence == "Medium")
 					})
 			}
 		}
@@ -417,7 +430,7 @@ func TestAnEventWithoutAScoreIsRatedByItsWorstEntry(t *testing.T) {
 		e.Indicators = []qualys.Indicator{{Score: scored(3)}, {Score: scored(7)}, {Score: scored(99)}, {}}
 	})
 	got := requireSound(t, observable(ctim.ObservableSHA256, sha), page, e)
-	assert.Equal(t, ctim.SeverityMedium, got.Sighting.Severity)
+	assert.EqualValues(t, "Medium", got.Sighting.Severity)
 	assert.Equal(t, "Suspicious Medium File event", got.Indicator.Title)
 }
 
@@ -428,14 +441,14 @@ func TestVerdictsBecomeDispositions(t *testing.T) {
 		confidence  ctim.Confidence
 		resolution  string
 	}{
-		"KNOWN":      {1, "Clean", ctim.ConfidenceHigh, "detected"},
-		"UNKNOWN":    {5, "Unknown", ctim.ConfidenceLow, "detected"},
-		"SUSPICIOUS": {3, "Suspicious", ctim.ConfidenceMedium, "detected"},
-		"MALICIOUS":  {2, "Malicious", ctim.ConfidenceHigh, "detected"},
-		"REMEDIATED": {2, "Malicious", ctim.ConfidenceHigh, "contained"},
-		"remediated": {2, "Malicious", ctim.ConfidenceHigh, "contained"},
-		"PONDERED":   {5, "Unknown", ctim.ConfidenceLow, "detected"},
-		"":           {5, "Unknown", ctim.ConfidenceLow, "detected"},
+		"KNOWN":      {1, "Clean", "High", "detected"},
+		"UNKNOWN":    {5, "Unknown", "Low", "detected"},
+		"SUSPICIOUS": {3, "Suspicious", "Medium", "detected"},
+		"MALICIOUS":  {2, "Malicious", "High", "detected"},
+		"REMEDIATED": {2, "Malicious", "High", "contained"},
+		"remediated": {2, "Malicious", "High", "contained"},
+		"PONDERED":   {5, "Unknown", "Low", "detected"},
+		"":           {5, "Unknown", "Low", "detected"},
 	} {
 		t.Run("verdict "+verdict, func(t *testing.T) {
 			e := with(fileEvent(), func(e *qualys.Event) { e.Indicators[0].Verdict = verdict })
@@ -660,6 +673,9 @@ func TestRelations(t *testing.T) {
 			for _, r := range requireSound(t, ip, page, tt.event).Sighting.Relations {
 				got = append(got, triple{r.Source, r.Relation, r.Related})
 				assert.Equal(t, "Qualys IOC", r.Origin)
+				if !strings.HasPrefix(r.Relation, "File_") { // of these, CTIM's open vocabulary knows nothing
+					assert.NoError(t, ctimschema.Validate("relationVocabulary", []byte(`"`+r.Relation+`"`)))
+				}
 			}
 			assert.Equal(t, tt.want, got)
 		})
@@ -672,25 +688,26 @@ func TestRelationshipsPointTheWayThatCTIMDefines(t *testing.T) {
 	var arrows []string
 	for _, r := range got.Relationships {
 		arrows = append(arrows, r.SourceRef+" "+r.RelationshipType+" "+r.TargetRef)
+		require.NoError(t, ctimschema.Validate("relationshipVocabulary", []byte(`"`+r.RelationshipType+`"`)))
 	}
 	assert.Equal(t, []string{j + " based-on " + i, s + " based-on " + j, s + " sighting-of " + i}, arrows)
 }
 
 func TestIDsAreStable(t *testing.T) {
 	asked := observable(ctim.ObservableSHA256, sha)
-	one := mapping.Map(asked, page, fileEvent())
+	one := mapping.New(asked, page).Map(fileEvent())
 	assert.Equal(t, ctim.NewID(ctim.KindIndicator, fileEvent().ID), one.Indicator.ID)
 
-	byName := mapping.Map(observable(ctim.ObservableFileName, "invoice.exe"), page, fileEvent())
+	byName := mapping.New(observable(ctim.ObservableFileName, "invoice.exe"), page).Map(fileEvent())
 	assert.Equal(t, one.Indicator.ID, byName.Indicator.ID, "an indicator is about the event")
 	assert.NotEqual(t, one.Sighting.ID, byName.Sighting.ID, "a sighting is of what was asked for")
 	assert.Equal(t, one.Judgements[0].ID, byName.Judgements[0].ID, "a judgement is about the file")
 
-	elsewhere := mapping.Map(asked, "https://qualysguard.other.example/", fileEvent())
+	elsewhere := mapping.New(asked, "https://qualysguard.other.example/").Map(fileEvent())
 	assert.Equal(t, one.Sighting.ID, elsewhere.Sighting.ID, "the console's page does not define anything")
 
 	nameless := func(key string) string {
-		return mapping.Map(asked, page, with(fileEvent(), func(e *qualys.Event) {
+		return mapping.New(asked, page).Map(with(fileEvent(), func(e *qualys.Event) {
 			e.ID, e.Key = "",
 				key
 		})).Indicator.ID
@@ -708,10 +725,6 @@ func TestWithoutATimeTheJudgementStays(t *testing.T) {
 	assert.Equal(t, ctim.ValidTime{}, got.Judgements[0].ValidTime)
 	require.Len(t, got.Relationships, 1)
 	assert.Equal(t, got.Indicator.ID, got.Relationships[0].TargetRef)
-}
-
-func TestNoEventGivesNothing(t *testing.T) {
-	assert.Equal(t, ctim.Entities{}, mapping.Map(observable(ctim.ObservableIP, remoteIP), page, nil))
 }
 
 func TestThePageIsLeftOutWhereCTIMRefusesIt(t *testing.T) {
@@ -745,6 +758,7 @@ func TestLongValuesStayWholeWhereCTIMLetsThem(t *testing.T) {
 func TestVerdictOfMappedEventsIsCTIM(t *testing.T) {
 	asked := observable(ctim.ObservableMD5, md5)
 	var js []*ctim.Judgement
+	m := mapping.New(asked, page) // its judgements outlast the next event
 	for _, e := range []*qualys.Event{
 		fileEvent(),
 		with(fileEvent(), func(e *qualys.Event) {
@@ -754,13 +768,13 @@ func TestVerdictOfMappedEventsIsCTIM(t *testing.T) {
 			e.ID, e.Time, e.Indicators[0].SHA256 = "F_another_file", e.Time.Add(2*time.Hour), otherSHA
 		}),
 	} {
-		js = append(js, mapping.Map(asked, page, e).Judgements...)
+		js = append(js, m.Map(e).Judgements...)
 	}
 	v, j := ctim.VerdictOf(asked, js)
 	require.NotNil(t, v)
 	assert.Equal(t, []string{"F_later"}, j.ExternalIDs)
 	b := ctim.NewBundle(0)
-	require.True(t, b.AddVerdict(v, j))
+	require.True(t, b.Add(ctim.Entities{Verdict: v, Judgements: []*ctim.Judgement{j}}))
 	require.NoError(t, ctimschema.Validate("DeliberateResponse", envelope(b)))
 }
 
@@ -838,7 +852,7 @@ func TestAnAnswerOfAHundredEventsIsSmall(t *testing.T) {
 		"file.hash.sha256%3A%20%22" + sha + "%22"
 	b := ctim.NewBundle(0)
 	for _, e := range hundred() {
-		require.True(t, b.Add(mapping.Map(observable(ctim.ObservableSHA256, sha), link, e)))
+		require.True(t, b.Add(mapping.New(observable(ctim.ObservableSHA256, sha), link).Map(e)))
 	}
 	require.Equal(t, 100, b.Count(ctim.KindSighting))
 	require.Equal(t, 100, b.Count(ctim.KindJudgement))

@@ -3,19 +3,17 @@ package mapping
 import (
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"qualysrelay.example/ctim"
-	"qualysrelay.example/qualys"
 )
 
 // observable is what value, a field of the event, names: the asked observable where it is that one, else
-// the value in the usual form of its type. It is false where the value names nothing, such as a masked
-// address.
-func (m *mapper) observable(t ctim.ObservableType, value string) (ctim.Observable, bool) {
+// the value in the usual form of its type. It is the zero observable where the value names nothing, such
+// as a masked address.
+func (m *Mapper) observable(t ctim.ObservableType, value string) ctim.Observable {
 	if m.isAsked(t, value) {
-		return m.asked, true
+		return m.asked
 	}
 	value = strings.TrimSpace(value)
 	switch t {
@@ -37,13 +35,13 @@ func (m *mapper) observable(t ctim.ObservableType, value string) (ctim.Observabl
 		}
 	}
 	if value == "" {
-		return ctim.Observable{}, false
+		return ctim.Observable{}
 	}
-	return ctim.Observable{Type: t, Value: value}, true
+	return ctim.Observable{Type: t, Value: value}
 }
 
 // isAsked says whether value, a field of the event, is the asked observable in some spelling.
-func (m *mapper) isAsked(t ctim.ObservableType, value string) bool {
+func (m *Mapper) isAsked(t ctim.ObservableType, value string) bool {
 	switch asked := m.asked.Type; {
 	case t == asked:
 	case t == ctim.ObservableIP && asked == ctim.ObservableIPv6:
@@ -60,71 +58,33 @@ func (m *mapper) isAsked(t ctim.ObservableType, value string) bool {
 // macAddress is a MAC address of 48 bits in capitals with colons, or "" where s is none or consists of
 // zeroes.
 func macAddress(s string) string {
-	if len(s) != 17 || strings.Trim(s, "0:-") == "" {
-		return ""
-	}
-	if _, err := net.ParseMAC(s); err != nil {
+	address, err := net.ParseMAC(s)
+	if err != nil || len(s) != len("00:00:5E:00:53:29") || [6]byte(address) == [6]byte{} {
 		return ""
 	}
 	return strings.ToUpper(strings.ReplaceAll(s, "-", ":"))
 }
 
-// respell is e with the asked observable written as it was asked, a copy where e has it otherwise.
-func (m *mapper) respell(e *qualys.Event) *qualys.Event {
-	isOther := false
-	eachName(e, func(t ctim.ObservableType, field *string) {
-		isOther = isOther || *field != m.asked.Value && m.isAsked(t, *field)
-	})
-	if !isOther {
-		return e
-	}
-	c := *e
-	c.File, c.Process, c.Actor, c.Network = clone(e.File), clone(e.Process), clone(e.Actor), clone(e.Network)
-	c.Indicators = slices.Clone(e.Indicators)
-	eachName(&c, func(t ctim.ObservableType, field *string) {
-		if m.isAsked(t, *field) {
-			*field = m.asked.Value
+// respell writes the asked observable as it was asked in each field of the event that may name it.
+func (m *Mapper) respell() {
+	fix := func(t ctim.ObservableType, fields ...*string) {
+		for _, field := range fields {
+			if m.isAsked(t, *field) {
+				*field = m.asked.Value
+			}
 		}
-	})
-	return &c
-}
-
-func clone[T any](p *T) *T {
-	if p == nil {
-		return nil
 	}
-	v := *p
-	return &v
-}
-
-// eachName calls visit for each field of e that may name what can be asked for.
-func eachName(e *qualys.Event, visit func(t ctim.ObservableType, field *string)) {
-	if f := e.File; f != nil {
-		visit(ctim.ObservableSHA256, &f.SHA256)
-		visit(ctim.ObservableMD5, &f.MD5)
-		visit(ctim.ObservableFileName, &f.Name)
-		visit(ctim.ObservableFilePath, &f.FullPath)
+	fix(ctim.ObservableSHA256, &m.file.SHA256, &m.process.SHA256)
+	for i := range m.entries {
+		fix(ctim.ObservableSHA256, &m.entries[i].SHA256)
 	}
-	if p := e.Process; p != nil {
-		visit(ctim.ObservableSHA256, &p.SHA256)
-		visit(ctim.ObservableMD5, &p.MD5)
-		visit(ctim.ObservableProcessName, &p.Name)
-		visit(ctim.ObservableFilePath, &p.FullPath)
-	}
-	if a := e.Actor; a != nil {
-		visit(ctim.ObservableProcessName, &a.ProcessName)
-		visit(ctim.ObservableFilePath, &a.ImageFullPath)
-	}
-	if n := e.Network; n != nil {
-		visit(ctim.ObservableIP, &n.LocalIP)
-		visit(ctim.ObservableIP, &n.RemoteIP)
-		visit(ctim.ObservableDomain, &n.RemoteDNS)
-	}
-	for i := range e.Indicators {
-		visit(ctim.ObservableSHA256, &e.Indicators[i].SHA256)
-	}
-	visit(ctim.ObservableHostname, &e.Asset.NetBIOSName)
-	visit(ctim.ObservableHostname, &e.Asset.HostName)
+	fix(ctim.ObservableMD5, &m.file.MD5, &m.process.MD5)
+	fix(ctim.ObservableFileName, &m.file.Name)
+	fix(ctim.ObservableFilePath, &m.file.FullPath, &m.process.FullPath, &m.actor.ImageFullPath)
+	fix(ctim.ObservableProcessName, &m.process.Name, &m.actor.ProcessName)
+	fix(ctim.ObservableIP, &m.network.LocalIP, &m.network.RemoteIP)
+	fix(ctim.ObservableDomain, &m.network.RemoteDNS)
+	fix(ctim.ObservableHostname, &m.event.Asset.NetBIOSName, &m.event.Asset.HostName)
 }
 
 // baseName is the last part of a Windows or Unix path.

@@ -1,24 +1,70 @@
 package mapping
 
 import (
-	"slices"
 	"strings"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
 )
 
-// Types of events that the mapping knows. Qualys adds more: what is not here is mapped without a noun and
-// a context.
+// nounOf is what an event's type is called in titles, "File" for FILE, or "" for a type that is not known
+// here: Qualys adds more, and they are mapped without a noun and a context.
+func nounOf(e *qualys.Event) string {
+	for _, noun := range [...]string{"File", "Process", "Network", "Mutex", "Registry"} {
+		if strings.EqualFold(strings.TrimSpace(e.Type), noun) {
+			return noun
+		}
+	}
+	return ""
+}
+
+// verdict is one of Qualys's verdicts. They are in the order in which an analyst reads them, last first.
+type verdict int
+
 const (
-	typeFile     = "FILE"
-	typeProcess  = "PROCESS"
-	typeNetwork  = "NETWORK"
-	typeMutex    = "MUTEX"
-	typeRegistry = "REGISTRY"
+	known   verdict = iota
+	unknown         // or none, or one that is not known here
+	remediated
+	suspicious
+	malicious
 )
 
-func eventType(e *qualys.Event) string { return strings.ToUpper(strings.TrimSpace(e.Type)) }
+// verdicts as Qualys names them and as CTIM does. A remediated file was malicious: that it was dealt with is
+// told by the sighting's resolution.
+var verdicts = [...]struct {
+	name            string
+	disposition     ctim.Disposition
+	dispositionName string
+	confidence      ctim.Confidence
+}{
+	known:      {"KNOWN", 1, "Clean", "High"},
+	unknown:    {"UNKNOWN", 5, "Unknown", "Low"},
+	remediated: {"REMEDIATED", 2, "Malicious", "High"},
+	suspicious: {"SUSPICIOUS", 3, "Suspicious", "Medium"},
+	malicious:  {"MALICIOUS", 2, "Malicious", "High"},
+}
+
+func verdictOf(entry *qualys.Indicator) verdict {
+	name := upper(entry.Verdict)
+	for v := range verdicts {
+		if verdicts[v].name == name {
+			return verdict(v)
+		}
+	}
+	return unknown
+}
+
+// worst is the entry with the verdict to read first, nil where there are no entries, and that verdict.
+func worst(entries []qualys.Indicator) (*qualys.Indicator, verdict) {
+	var entry *qualys.Indicator
+	highest := known
+	for i := range entries {
+		if v := verdictOf(&entries[i]); entry == nil || v > highest {
+			entry, highest = &entries[i], v
+		}
+	}
+	return entry, highest
+}
 
 // rated says that a score is one of Qualys's ratings, 0 to 10.
 func rated(s qualys.Score) bool { return s.Known && s.Value >= 0 && s.Value <= 10 }
@@ -38,64 +84,26 @@ func score(e *qualys.Event) qualys.Score {
 	return highest
 }
 
-// severity of a rating. 1 is "remediated", which was as bad as 8 to 10 before it was dealt with.
-func severity(s qualys.Score) ctim.Severity {
+// rating is the severity of a score, and its level, the first words of an indicator's title. 1 is
+// "remediated", which was as bad as 8 to 10 before it was dealt with. Since 2025 malware is rated from 4
+// on, so a verdict of MALICIOUS outweighs the number in the level.
+func rating(s qualys.Score, v verdict) (severity ctim.Severity, level string) {
 	switch {
 	case !rated(s):
-		return ctim.SeverityUnknown
+		return "Unknown", ""
 	case s.Value == 0:
-		return ctim.SeverityNone
-	case s.Value == 1 || s.Value >= 8:
-		return ctim.SeverityHigh
-	case s.Value <= 4:
-		return ctim.SeverityLow
-	}
-	return ctim.SeverityMedium
-}
-
-// level is how bad a rated event is, the first words of its indicator's title, and "" for one without a
-// rating. Since 2025 malware is rated from 4 on, so a verdict of MALICIOUS outweighs the number.
-func level(e *qualys.Event, s qualys.Score) string {
-	isMalicious := func(entry qualys.Indicator) bool { return verdictOf(&entry) == verdictMalicious }
-	switch {
-	case !rated(s):
-		return ""
-	case s.Value >= 8 || slices.ContainsFunc(e.Indicators, isMalicious):
-		return "Malicious"
-	case s.Value == 0:
-		return "Known Good"
+		severity, level = "None", "Known Good"
 	case s.Value == 1:
-		return "Remediated"
+		severity, level = "High", "Remediated"
 	case s.Value <= 4:
-		return "Suspicious Low"
+		severity, level = "Low", "Suspicious Low"
+	case s.Value <= 7:
+		severity, level = "Medium", "Suspicious Medium"
+	default:
+		severity, level = "High", "Malicious"
 	}
-	return "Suspicious Medium"
-}
-
-// nounOf is what an event's type is called in titles, "File" for FILE, or "" for a type that is not known
-// here.
-func nounOf(e *qualys.Event) string {
-	switch eventType(e) {
-	case typeFile:
-		return "File"
-	case typeProcess:
-		return "Process"
-	case typeNetwork:
-		return "Network"
-	case typeMutex:
-		return "Mutex"
-	case typeRegistry:
-		return "Registry"
+	if v == malicious {
+		level = "Malicious"
 	}
-	return ""
-}
-
-// indicatorTitle is the level and what was rated: "Malicious Registry event". The noun is that of the
-// event's type: the score encoded the type before 2021 and no longer does.
-func (m *mapper) indicatorTitle() string {
-	noun := nounOf(m.event)
-	if noun == "" {
-		return m.level + " event"
-	}
-	return m.level + " " + noun + " event"
+	return severity, level
 }

@@ -1,76 +1,62 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 
 	"qualysrelay.example/ctim"
 )
 
 // sighting is the event as it was seen on its endpoint, or nil where it has no time.
-func (m *mapper) sighting() *ctim.Sighting {
+func (m *Mapper) sighting() *ctim.Sighting {
 	if m.time == "" {
 		return nil
 	}
 	observed := ctim.ObservedTime{Start: m.time, End: m.time}
-	active := "False"
+	m.data.Rows[0][0] = "False"
 	if m.event.Active {
-		active = "True"
+		m.data.Rows[0][0] = "True"
 	}
 	base := m.base(ctim.KindSighting,
 		ctim.DerivedID(ctim.KindSighting, m.key, string(m.asked.Type), m.asked.Value))
-	if m.huntingURL != "" {
-		base.ExternalReferences = []ctim.ExternalReference{{
-			SourceName: source, Description: "The search in Qualys", URL: m.huntingURL,
-		}}
-	}
-	return &ctim.Sighting{
+	base.ExternalReferences = m.references
+	m.lastSighting = ctim.Sighting{
 		Base:             base,
-		Title:            ctim.Short(m.title()),
+		Title:            ctim.Short(m.title(m.host())),
 		Description:      ctim.Long(m.description()),
-		Confidence:       ctim.ConfidenceHigh,
+		Confidence:       "High",
 		Count:            1,
 		Internal:         true,
 		Severity:         m.severity,
 		Resolution:       m.resolution(),
-		Sensor:           ctim.SensorEndpoint,
+		Sensor:           endpoint,
 		ObservedTime:     observed,
 		ActivityInterval: observed,
-		Observables:      []ctim.Observable{m.asked},
+		Observables:      m.observables,
 		Targets:          m.targets(),
 		Relations:        m.relations(),
-		Data: &ctim.DataTable{
-			Columns:  []ctim.Column{{Name: "Active", Type: "string"}}, // CTIM has no boolean type
-			Rows:     [][]string{{active}},
-			RowCount: 1,
-		},
-		Context: m.context(),
+		Data:             &m.data,
+		Context:          m.context(),
 	}
+	return &m.lastSighting
 }
 
 // resolution is contained where Qualys dealt with what it found. One file that is still there as
 // malicious or suspicious outweighs another that is not.
-func (m *mapper) resolution() string {
-	contained := m.score.Known && m.score.Value == 1
-	for i := range m.event.Indicators {
-		switch verdictOf(&m.event.Indicators[i]) {
-		case verdictRemediated:
-			contained = true
-		case verdictMalicious, verdictSuspicious:
-			return ctim.ResolutionDetected
-		}
+func (m *Mapper) resolution() string {
+	isOne := m.score.Known && m.score.Value == 1
+	if m.verdict == remediated || isOne && m.verdict < remediated {
+		return "contained"
 	}
-	if contained {
-		return ctim.ResolutionContained
-	}
-	return ctim.ResolutionDetected
+	return "detected"
 }
 
 // targets is the endpoint, or nothing where no field identifies one.
-func (m *mapper) targets() []ctim.Target {
+func (m *Mapper) targets() []ctim.Target {
 	a := &m.event.Asset
 	out := make([]ctim.Observable, 0, 2+2*len(a.Interfaces))
 	add := func(t ctim.ObservableType, value string) {
-		if o, ok := m.observable(t, value); ok {
+		if o := m.observable(t, value); o.Value != "" {
 			out = addOnce(out, o)
 		}
 	}
@@ -86,52 +72,48 @@ func (m *mapper) targets() []ctim.Target {
 		return nil
 	}
 	return []ctim.Target{{
-		Type: ctim.SensorEndpoint, Observables: out, ObservedTime: ctim.ObservedTime{Start: m.time},
+		Type: endpoint, Observables: out, ObservedTime: ctim.ObservedTime{Start: m.time},
 		OS: first(a.FullOSName, a.Platform),
 	}}
 }
 
 // relations are the facts that the event states between observables, each once.
-func (m *mapper) relations() []ctim.Relation {
-	out := make([]ctim.Relation, 0, 5)
+func (m *Mapper) relations() []ctim.Relation {
+	out := slices.Grow(m.lastSighting.Relations[:0], 5)
 	add := func(from ctim.Observable, relation string, to ctim.Observable) {
 		if from.Value != "" && to.Value != "" {
 			out = addOnce(out, ctim.Relation{Origin: source, Relation: relation, Source: from, Related: to})
 		}
 	}
-	// A name and a path belong to both hashes of a file. Of a process that only acted, its first hash
-	// will do.
-	named := func(f image, name, path string) {
-		fileName, _ := m.observable(ctim.ObservableFileName, name)
-		filePath, _ := m.observable(ctim.ObservableFilePath, path)
-		add(fileName, ctim.RelationFileNameOf, f.sha256)
-		add(fileName, ctim.RelationFileNameOf, f.md5)
-		add(filePath, ctim.RelationFilePathOf, f.sha256)
-		add(filePath, ctim.RelationFilePathOf, f.md5)
-	}
-	if f := m.event.File; f != nil {
-		named(m.file, first(f.Name, baseName(f.FullPath)), f.FullPath)
-	}
-	p, n := m.event.Process, m.event.Network
-	switch {
-	case p == nil || n != nil:
-	case eventType(m.event) == typeProcess:
-		named(m.process, baseName(p.FullPath), p.FullPath)
-	default:
-		hash := m.process.hash(m.asked)
-		named(image{sha256: hash}, baseName(p.FullPath), p.FullPath)
-	}
-	if n != nil {
-		ip, _ := m.observable(ctim.ObservableIP, n.RemoteIP)
-		domain, _ := m.observable(ctim.ObservableDomain, n.RemoteDNS)
-		if p != nil {
-			name, _ := m.observable(ctim.ObservableProcessName, p.Name)
-			add(name, ctim.RelationConnectedTo, ip)
-			add(name, ctim.RelationConnectedTo, domain)
-			add(m.process.sha256, ctim.RelationConnectedTo, ip)
-			add(m.process.sha256, ctim.RelationConnectedTo, domain)
+	// A name and a path belong to each hash of a file. CTIM's list lacks these two relations, but XDR users
+	// know them well.
+	addFile := func(name, path string, hashes ...ctim.Observable) {
+		fileName := m.observable(ctim.ObservableFileName, name)
+		filePath := m.observable(ctim.ObservableFilePath, path)
+		for _, hash := range hashes {
+			add(fileName, "File_Name_Of", hash)
 		}
-		add(domain, ctim.RelationResolvedTo, ip)
+		for _, hash := range hashes {
+			add(filePath, "File_Path_Of", hash)
+		}
+	}
+	name := first(m.file.Name, baseName(m.file.FullPath))
+	addFile(name, m.file.FullPath, m.fileHashes.sha256, m.fileHashes.md5)
+	path, ran := m.process.FullPath, m.processHashes
+	switch {
+	case m.event.Network != nil:
+		ip := m.observable(ctim.ObservableIP, m.network.RemoteIP)
+		domain := m.observable(ctim.ObservableDomain, m.network.RemoteDNS)
+		process := m.observable(ctim.ObservableProcessName, m.process.Name)
+		for _, from := range [...]ctim.Observable{process, ran.sha256} {
+			add(from, "Connected_To", ip)
+			add(from, "Connected_To", domain)
+		}
+		add(domain, "Resolved_To", ip)
+	case m.noun == "Process":
+		addFile(baseName(path), path, ran.sha256, ran.md5)
+	default: // of a process that only acted, one hash will do
+		addFile(baseName(path), path, ran.hash(m.asked))
 	}
 	return out
 }

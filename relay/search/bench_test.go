@@ -42,9 +42,9 @@ func BenchmarkRoundTrips(b *testing.B) {
 					fake.Inject(f)
 				}
 				client := qualys.NewClient(qualys.Options{})
-				s, account := New(client, Options{}), fake.Tenant()
+				s, account := newSearcher(client, Options{}), fake.Tenant()
 				if c.warm { // the login and the connections
-					searchAs(b.Context(), New(client, Options{}), account, 100, obs("md5", md5(1))...)
+					searchAs(b.Context(), newSearcher(client, Options{}), account, 100, obs("md5", md5(1))...)
 				}
 				fake.SetDelay(roundTrip)
 				fake.ResetStats()
@@ -70,13 +70,13 @@ func BenchmarkRoundTrips(b *testing.B) {
 
 // BenchmarkShare is the work of giving a full page to fifty lookups.
 func BenchmarkShare(b *testing.B) {
-	var targets []target
+	var lookups []*lookup
 	for _, o := range append(shas(40), obs("domain", "a.example", "b.example", "c.example")...) {
 		t, err := newTarget(o)
 		if err != nil {
 			b.Fatal(err)
 		}
-		targets = append(targets, t)
+		lookups = append(lookups, &lookup{target: t})
 	}
 	fake := qualystest.New(b, qualystest.Config{Events: qualystest.Generate(1, 1000, qualystest.Values{State: qualystest.HistoryState})})
 	client := qualys.NewClient(qualys.Options{})
@@ -86,6 +86,6 @@ func BenchmarkShare(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		share(targets, page.Events)
+		share(lookups, page.Events)
 	}
 }

@@ -43,39 +43,57 @@ func TestTheCacheHoldsNoError(t *testing.T) {
 func TestTheCacheForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(30*time.Second, 1<<20)
-		key := lookupKey{tenant: qualys.Tenant{User: "a"}.Key(), op: qualys.OpEvents, value: sha(1), limit: 100}
-		c.put(key, answer{events: []*qualys.Event{{ID: "x", Size: 100}}})
+		c := newSearcher(nil, Options{CacheTTL: 30 * time.Second, CacheBytes: 1 << 20})
+		key := lookupKey{tenant: qualys.Tenant{User: "a"}.Key(), value: sha(1), limit: 100}
+		c.put(key, Result{Events: []*qualys.Event{{ID: "x", Size: 100}}})
 		time.Sleep(29 * time.Second)
-		_, ok := c.get(key)
+		ok := c.cache.Has(key)
 		assert.True(t, ok)
 		other := key
 		other.tenant = qualys.Tenant{User: "b"}.Key()
-		_, ok = c.get(other)
+		ok = c.cache.Has(other)
 		assert.False(t, ok)
 		time.Sleep(2 * time.Second)
-		_, ok = c.get(key)
+		ok = c.cache.Has(key)
 		assert.False(t, ok)
-		assert.Zero(t, c.bytes)
 	})
 }
 
 func TestTheCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	const most = 32 << 20
-	c := newCache(time.Minute, most)
-	key := func(value string) lookupKey { return lookupKey{op: qualys.OpEvents, value: value} }
+	c := newSearcher(nil, Options{CacheTTL: time.Minute, CacheBytes: most})
+	key := func(value string) lookupKey { return lookupKey{value: value} }
 	for i := range 100 {
-		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}})
-		c.put(key(sha(i)), answer{events: []*qualys.Event{{Size: 1 << 20}}}) // replaces its own
+		c.put(key(sha(i)), Result{Events: []*qualys.Event{{Size: 1 << 20}}})
+		c.put(key(sha(i)), Result{Events: []*qualys.Event{{Size: 1 << 20}}}) // replaces its own
 	}
-	assert.LessOrEqual(t, c.bytes, int64(most))
-	assert.Equal(t, 31, c.entries.Len())
-	c.put(key("huge"), answer{events: []*qualys.Event{{Size: most}}})
-	_, ok := c.get(key("huge"))
+	assert.Equal(t, 31, c.cache.Len())
+	c.put(key("huge"), Result{Events: []*qualys.Event{{Size: most}}})
+	ok := c.cache.Has(key("huge"))
 	assert.False(t, ok)
-	off := newCache(0, most)
-	off.put(key("x"), answer{})
-	_, ok = off.get(key("x"))
+	off := newSearcher(nil, Options{CacheBytes: most})
+	off.put(key("x"), Result{})
+	ok = off.cache.Has(key("x"))
 	assert.False(t, ok)
+}
+
+func TestWhatTheCacheDropsMeanwhileIsSearchedTogether(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{CacheTTL: time.Minute}, file(7))
+	r.search(t, 100, shas(20)...)
+	r.fake.ResetStats()
+	release := make(chan struct{})
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Contains: md5(1), Do: qualystest.Hold(release)})
+	done := search(t, r, append(obs("md5", md5(1)), shas(20)...)...)
+	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 }))
+	r.searcher.cache.DeleteAll()
+	close(release)
+	results := <-done
+	require.Len(t, results, 21)
+	for i, result := range results {
+		assert.Empty(t, result.Errs)
+		assert.Equal(t, i == 8, len(result.Events) == 1, "observable %d", i)
+	}
+	assert.Equal(t, 4, r.fake.Searches())
 }

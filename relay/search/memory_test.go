@@ -46,11 +46,11 @@ func TestNewestGivesItsMemoryBack(t *testing.T) {
 	t.Parallel()
 	pool := semaphore.NewWeighted(64 << 20)
 	r := newRig(t, Options{Memory: pool}, active(heavy(100, 5000))...)
-	r.searcher.Newest(withDeadline(t), r.fake.Tenant(), qualys.Filter{}, 100, func(result Result) {
+	r.searcher.Ask(withDeadline(t), r.fake.Tenant(), func(result Result) {
 		require.Empty(t, result.Errs)
 		require.Len(t, result.Events, 100)
 		assert.False(t, pool.TryAcquire(64<<20), "it is held while it is visited")
-	})
+	}, Question{What: Newest, Active: true, Limit: 100})
 	require.Eventually(t, func() bool { return pool.TryAcquire(64 << 20) }, patience, tick)
 }
 
@@ -110,27 +110,38 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := semaphore.NewWeighted(1000)
 		require.True(t, pool.TryAcquire(500))
-		s := New(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
-		r := s.request(t.Context(), qualys.Tenant{Gateway: "http://gateway.example"})
-		want := func(i int) *waiter { return r.want(lookupKey{op: qualys.OpEvents, value: fmt.Sprint(i)}, target{}) }
-		fits, waits, refused := want(1), want(2), want(3)
-		events := []*qualys.Event{{Size: 300}}
-		begin := time.Now()
-		r.receive(fits, answer{events: events}, time.Now().Add(memoryWait))
-		time.AfterFunc(time.Second, func() { pool.Release(200) })
-		r.receive(waits, answer{events: events}, time.Now().Add(memoryWait))
-		assert.Equal(t, time.Second, time.Since(begin))
-		r.receive(refused, answer{events: events}, time.Now().Add(memoryWait))
-		assert.Equal(t, time.Second+memoryWait, time.Since(begin))
-		for w, err := range map[*waiter]error{fits: nil, waits: nil, refused: ErrMemory} {
-			a := r.wait(w)
-			require.ErrorIs(t, a.err, err)
-			assert.Equal(t, err == nil, len(a.events) == 1)
+		s := newSearcher(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
+		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context()}
+		keep := func() (*lookup, error) {
+			l := &lookup{key: lookupKey{limit: 100}}
+			l.waiters = []*waiter{{request: r, lookup: l, done: make(chan struct{})}}
+			ctx, cancel := context.WithTimeout(t.Context(), memoryWait)
+			defer cancel()
+			err := tenant.keep(ctx, l, []*qualys.Event{{Size: 300}})
+			return l, err
 		}
-		late := want(4)
-		r.end()
-		r.receive(late, answer{events: events}, time.Now().Add(memoryWait))
-		assert.True(t, pool.TryAcquire(700), "what comes after the end is given back")
+		begin := time.Now()
+		fits, err := keep()
+		require.NoError(t, err)
+		time.AfterFunc(time.Second, func() { pool.Release(200) })
+		waits, err := keep()
+		require.NoError(t, err)
+		assert.Equal(t, time.Second, time.Since(begin))
+		refused, err := keep()
+		require.ErrorIs(t, err, ErrMemory)
+		assert.Equal(t, time.Second+memoryWait, time.Since(begin))
+		assert.Empty(t, refused.found.Events)
+		assert.True(t, refused.found.Truncated)
+		first := fits.waiters[0]
+		for _, l := range []*lookup{fits, waits} {
+			w := l.waiters[0]
+			tenant.note(func() { tenant.deliver(nil, l) })
+			tenant.wait(w, nil)
+			assert.Len(t, w.answer.Events, 1)
+		}
+		assert.False(t, pool.TryAcquire(101), "what is not visited is charged for")
+		tenant.note(func() { tenant.release(first) })
+		assert.True(t, pool.TryAcquire(400), "what was visited is given back")
 	})
 }
 
@@ -151,4 +162,15 @@ func TestAllMemoryComesBackAfterFailures(t *testing.T) {
 	results, _ := searchAs(ctx, r.searcher, r.fake.Tenant(), 100, shas(9)...)
 	assert.Len(t, results, 9)
 	require.Eventually(t, func() bool { return pool.TryAcquire(size) }, patience, tick)
+}
+
+func TestAPanicOfTheVisitorGivesAllBack(t *testing.T) {
+	t.Parallel()
+	pool := semaphore.NewWeighted(64 << 20)
+	r := newRig(t, Options{Memory: pool}, heavy(100, 5000)...)
+	assert.Panics(t, func() {
+		r.searcher.Search(withDeadline(t), r.fake.Tenant(), shas(3), 100, func(Result) bool { panic("odd event") })
+	})
+	require.Eventually(t, func() bool { return pool.TryAcquire(64 << 20) }, patience, tick)
+	assert.Zero(t, waiters(r))
 }

@@ -84,14 +84,14 @@ func FuzzSpellingsMeanTheSame(f *testing.F) {
 		f.Add(value)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		for typ, kind := range kinds {
-			first := kind.spell(value)
-			if typ == ctim.ObservableFilePath && strings.Contains(first[0], "?") {
+		for typ := range kinds {
+			first := normal(ctim.Observable{Type: typ, Value: value})
+			if typ == ctim.ObservableFilePath && strings.Contains(first, "?") {
 				continue // a prefix behind a prefix
 			}
-			for _, spelling := range first {
-				again := kind.spell(spelling)[0]
-				require.True(t, strings.EqualFold(first[0], again), "%s %q: %q and %q", typ, value, first[0], again)
+			for _, spelling := range []string{first, spelledOut(typ, first)} {
+				again := normal(ctim.Observable{Type: typ, Value: spelling})
+				require.True(t, strings.EqualFold(first, again), "%s %q: %q and %q", typ, value, first, again)
 			}
 		}
 	})
@@ -207,14 +207,14 @@ func TestShare(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var targets []target
+			var lookups []*lookup
 			for _, o := range test.observables {
 				target, err := newTarget(o)
 				require.NoError(t, err)
-				targets = append(targets, target)
+				lookups = append(lookups, &lookup{target: target})
 			}
-			shares, uncertain := share(targets, []*qualys.Event{test.event})
-			for i := range targets {
+			shares, uncertain := share(lookups, []*qualys.Event{test.event})
+			for i := range lookups {
 				assert.Equal(t, test.about[i], len(shares[i]) == 1, "%v", test.observables[i])
 			}
 			assert.Equal(t, test.uncertain, uncertain)

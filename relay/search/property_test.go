@@ -99,10 +99,10 @@ func compare(t *testing.T, seed uint64) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 
-	joined, _ := searchAs(ctx, New(client, Options{}), fake.Tenant(), limit, observables...)
+	joined, _ := searchAs(ctx, newSearcher(client, Options{}), fake.Tenant(), limit, observables...)
 	alone := make([]string, len(joined))
 	for i, r := range joined {
-		single, _ := searchAs(ctx, New(client, Options{}), fake.Tenant(), limit, r.Observable)
+		single, _ := searchAs(ctx, newSearcher(client, Options{}), fake.Tenant(), limit, r.Observable)
 		require.Len(t, single, 1)
 		require.Empty(t, single[0].Errs)
 		require.Empty(t, r.Errs)
@@ -110,7 +110,7 @@ func compare(t *testing.T, seed uint64) {
 		require.Equal(t, alone[i], describe(r))
 	}
 
-	shared := New(client, Options{CacheTTL: time.Minute})
+	shared := newSearcher(client, Options{CacheTTL: time.Minute})
 	for round := range 2 {
 		var group sync.WaitGroup
 		answers := make([]string, len(joined))

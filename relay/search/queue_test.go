@@ -251,10 +251,9 @@ func TestARequestThatJoinsAQueryInFlightOutlivesItsFirst(t *testing.T) {
 }
 
 func waiters(r *rig) int {
-	req := r.searcher.request(context.Background(), r.fake.Tenant())
-	n := 0
-	req.tenant.note(func() {
-		for _, l := range req.tenant.lookups {
+	tenant, n := r.searcher.tenant(r.fake.Tenant()), 0
+	tenant.note(func() {
+		for _, l := range tenant.lookups {
 			n += len(l.waiters)
 		}
 	})
@@ -299,10 +298,10 @@ func TestRateLimits(t *testing.T) {
 				require.NotContains(t, e.Message, sha(1))
 			}
 		}
-		_, _, err := r.searcher.Check(withDeadline(t), r.fake.Tenant())
+		_, _, err := check(withDeadline(t), r.searcher, r.fake.Tenant())
 		require.Error(t, err)
-		counts, _ := r.searcher.Count(withDeadline(t), r.fake.Tenant(), []qualys.CountQuery{{}})
-		require.Error(t, counts[0].Err)
+		counts, _ := count(withDeadline(t), r.searcher, r.fake.Tenant(), []qualys.CountQuery{{}})
+		require.NotEmpty(t, counts[0].Errs)
 		assert.Equal(t, calls, r.fake.Calls())
 	})
 	t.Run("what is queued is told at once", func(t *testing.T) {
@@ -361,4 +360,42 @@ func TestRateLimits(t *testing.T) {
 		}
 		assert.Equal(t, 1, r.fake.Stats().MaxInFlight)
 	})
+}
+
+func TestNothingLeavesInAPause(t *testing.T) {
+	t.Parallel()
+	for name, observables := range map[string][]ctim.Observable{"a retry": shas(1), "a split": shas(2)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, Options{})
+			r.warm(t)
+			release := make(chan struct{})
+			r.fake.Inject(qualystest.Fault{
+				On: qualystest.Search, State: qualystest.HistoryState,
+				Do: qualystest.After(release, qualystest.Status(http.StatusInternalServerError, "")),
+			})
+			r.fake.Inject(qualystest.Fault{
+				On: qualystest.Search, State: qualystest.CurrentState,
+				Do: qualystest.Status(http.StatusTooManyRequests, "", "X-RateLimit-ToWait-Sec", "3600"),
+			})
+			begun := time.Now()
+			done := search(t, r, observables...)
+			require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.Searches == 2 }))
+			tenant := r.searcher.tenant(r.fake.Tenant())
+			require.Eventually(t, func() (paused bool) {
+				tenant.note(func() { paused = tenant.limited != nil })
+				return paused
+			}, patience, tick)
+			close(release)
+			for _, result := range <-done {
+				for _, err := range result.Errs {
+					e, ok := asError(err)
+					require.True(t, ok, "%v", err)
+					assert.Equal(t, qualys.KindRateLimited, e.Kind)
+				}
+			}
+			assert.Equal(t, 2, r.fake.Searches())
+			assert.Less(t, time.Since(begun), patience/2, "who has no time for the wait is told at once")
+		})
+	}
 }

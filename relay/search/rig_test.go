@@ -1,13 +1,16 @@
 package search
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/semaphore"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
@@ -30,7 +33,23 @@ func newRig(t *testing.T, o Options, events ...qualystest.Event) *rig {
 	fake := qualystest.New(t, qualystest.Config{Events: events})
 	client := qualys.NewClient(qualys.Options{HeaderTimeout: 10 * time.Second, Memory: o.Memory})
 	t.Cleanup(client.Close)
-	return &rig{fake, New(client, o), client}
+	return &rig{fake, newSearcher(client, o), client}
+}
+
+// newSearcher makes a searcher with the options that are set, and usual ones for the others.
+func newSearcher(client *qualys.Client, o Options) *Searcher {
+	o.Concurrency = cmp.Or(o.Concurrency, 4)
+	o.CacheBytes = cmp.Or(o.CacheBytes, 32<<20)
+	o.MaxRequestBytes = cmp.Or(o.MaxRequestBytes, 16<<20)
+	if o.Memory == nil {
+		o.Memory = semaphore.NewWeighted(1 << 40)
+	}
+	if o.Span == nil {
+		o.Span = func(ctx context.Context, _ string) (context.Context, func(error)) {
+			return ctx, func(error) {}
+		}
+	}
+	return New(client, o)
 }
 
 func (r *rig) search(t *testing.T, limit int, observables ...ctim.Observable) ([]Result, Stats) {
@@ -53,23 +72,43 @@ func searchAs(
 // warm logs in, so that the next search is one round trip.
 func (r *rig) warm(t *testing.T) {
 	t.Helper()
-	require.NoError(t, r.client.Login(t.Context(), r.fake.Tenant()))
+	require.NoError(t, r.client.Check(t.Context(), r.fake.Tenant()))
 	r.fake.ResetStats()
 }
 
 // queued counts the lookups that have not left.
 func (r *rig) queued() int {
-	req := r.searcher.request(context.Background(), r.fake.Tenant())
-	n := 0
-	req.tenant.note(func() {
-		for _, l := range req.tenant.lookups {
-			if l.batch == nil {
+	tenant, n := r.searcher.tenant(r.fake.Tenant()), 0
+	tenant.note(func() {
+		for _, l := range tenant.lookups {
+			if !l.sent {
 				n += len(l.waiters)
 			}
 		}
 	})
 	return n
 }
+
+// check, count and newest ask one kind of question.
+func check(ctx context.Context, s *Searcher, account qualys.Tenant) (limits qualys.RateLimits, stats Stats, err error) {
+	stats = s.Ask(ctx, account, func(r Result) {
+		if limits = r.Limits; len(r.Errs) > 0 {
+			err = r.Errs[0]
+		}
+	}, Question{What: Check, Active: true})
+	return limits, stats, err
+}
+
+func count(ctx context.Context, s *Searcher, account qualys.Tenant, queries []qualys.CountQuery) (results []Result, stats Stats) {
+	var questions []Question
+	for _, q := range queries {
+		questions = append(questions, Question{What: Count, Filter: q.Filter, Active: q.Active, Split: q.Split})
+	}
+	stats = s.Ask(ctx, account, func(r Result) { results = append(results, r) }, questions...)
+	return results, stats
+}
+
+func asError(err error) (*qualys.Error, bool) { return errors.AsType[*qualys.Error](err) }
 
 func withDeadline(t *testing.T) context.Context {
 	t.Helper()

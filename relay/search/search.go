@@ -1,67 +1,60 @@
 package search
 
 import (
-	"cmp"
 	"context"
-	"sync"
+	"errors"
+	"slices"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/jellydator/ttlcache/v3"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
 )
 
-// Options configure a Searcher. The zero value of each means its default.
+// Options configure a Searcher. All but CacheTTL have to be set.
 type Options struct {
-	Concurrency     int           // calls in flight for one tenant at most; 4. Qualys may allow fewer
+	Concurrency     int           // calls in flight for one tenant at most; Qualys may allow fewer
 	CacheTTL        time.Duration // for which an answer is given again; 0 disables the cache
-	CacheBytes      int64         // of events in the cache at most; 32 MiB
-	Memory          qualys.Memory // for the events of all requests, as in the client; nil: unbounded
-	MaxRequestBytes int64         // of events that one request holds before it visits them; 16 MiB
-	// Span, where set, is told of each search: it returns the context to work in and what to call at the
-	// end.
+	CacheBytes      int64         // of events in the cache at most
+	Memory          qualys.Memory // for the events of all requests, as in the client
+	MaxRequestBytes int64         // of events that one request holds before it visits them
+	// Span is told of each search: it returns the context to work in and what to call at the end.
 	Span func(ctx context.Context, name string) (context.Context, func(error))
 }
 
-// maxTenants is how many tenants' queues and limits are remembered.
-const maxTenants = 1024
+// ErrMemory says that there was no memory for some of the events that were found.
+var ErrMemory = errors.New("search: no memory for the events that were found")
 
 // Searcher searches for many tenants at once. It has no goroutine of its own: one exists only while a call
 // to Qualys is in flight. It is safe for concurrent use.
 type Searcher struct {
 	client  *qualys.Client
 	options Options
-	cache   *cache
-
-	mu      sync.Mutex
-	tenants *simplelru.LRU[qualys.TenantKey, *tenant]
+	cache   *ttlcache.Cache[lookupKey, Result]
+	tenants *ttlcache.Cache[qualys.TenantKey, *tenant]
 }
 
 // New makes a Searcher over the client.
 func New(client *qualys.Client, o Options) *Searcher {
-	o.Concurrency = cmp.Or(o.Concurrency, 4)
-	o.CacheBytes = cmp.Or(o.CacheBytes, 32<<20)
-	o.MaxRequestBytes = cmp.Or(o.MaxRequestBytes, 16<<20)
-	if o.Memory == nil {
-		o.Memory = unbounded{}
+	const maxTenants, maxAnswers = 1024, 10_000 // that are remembered; those unused for longest make place
+	return &Searcher{
+		client: client, options: o,
+		tenants: ttlcache.New(ttlcache.WithCapacity[qualys.TenantKey, *tenant](maxTenants)),
+		cache: ttlcache.New(
+			ttlcache.WithTTL[lookupKey, Result](o.CacheTTL),
+			ttlcache.WithDisableTouchOnHit[lookupKey, Result](),
+			ttlcache.WithCapacity[lookupKey, Result](maxAnswers),
+			//nolint:gosec // it is not negative
+			ttlcache.WithMaxCost(uint64(o.CacheBytes), func(i ttlcache.CostItem[lookupKey, Result]) uint64 {
+				return uint64(cost(i.Key, i.Value)) //nolint:gosec // it is not negative
+			}),
+		),
 	}
-	if o.Span == nil {
-		o.Span = func(ctx context.Context, _ string) (context.Context, func(error)) {
-			return ctx, func(error) {}
-		}
-	}
-	s := &Searcher{client: client, options: o, cache: newCache(o.CacheTTL, o.CacheBytes)}
-	s.tenants, _ = simplelru.NewLRU[qualys.TenantKey, *tenant](maxTenants, nil) // fails for a size below one
-	return s
 }
 
-type unbounded struct{}
-
-func (unbounded) Acquire(context.Context, int64) error { return nil }
-func (unbounded) Release(int64)                        {}
-
-// Result is what was found about one observable. What was found before or beside a failure stays.
+// Result is what was found about one observable, or the answer to one Question. What was found before or
+// beside a failure stays.
 type Result struct {
 	Observable ctim.Observable // as it was asked
 	Filter     qualys.Filter   // the query that finds it, for links to the console
@@ -72,10 +65,22 @@ type Result struct {
 	// Examined is how many events Qualys returned until its window of 10,000 ended, where the events of
 	// other values fill it so that not all about the observable could be seen; otherwise 0.
 	Examined   int
-	Unreadable int // elements of Qualys's answers that could not be read
+	Unreadable int               // elements of Qualys's answers that could not be read
+	Count      qualys.Count      // of the events, where they are counted
+	Limits     qualys.RateLimits // that Qualys told last
 	// Errs are *qualys.Error, qualys.ErrUnquotable, ErrTooLong, ErrMemory or the end of the context, each
 	// once.
 	Errs []error
+}
+
+// Stats is what one request cost upstream. A call that several requests wait for is counted for each.
+type Stats struct {
+	Calls     int           // HTTP exchanges with Qualys, logins among them
+	Logins    int           // logins among the calls
+	Upstream  time.Duration // the time of all calls added up
+	Waits     int           // rate limits that were waited for
+	CacheHits int           // answers from the cache
+	Batches   []int         // for each search, how many lookups it was for
 }
 
 // Search finds the events about each supported observable and calls visit with each result, in the order in
@@ -86,186 +91,158 @@ type Result struct {
 func (s *Searcher) Search(
 	ctx context.Context, account qualys.Tenant, asked []ctim.Observable, limit int, visit func(Result) bool,
 ) Stats {
-	r := s.request(ctx, account)
 	var results []Result
-	waiters := make(map[ctim.Observable][]*waiter, len(asked)) // for the current state and for history
+	var lookups [][]*lookup
+	seen := make(map[ctim.Observable]bool, len(asked))
 	for _, o := range asked {
-		if _, duplicate := waiters[o]; duplicate || !Supported(o.Type) {
+		if seen[o] || !Supported(o.Type) {
 			continue
 		}
+		seen[o] = true
 		target, err := newTarget(o)
-		result := Result{Observable: o, Filter: target.filter}
-		waiters[o] = nil
+		result, both := Result{Observable: o, Filter: target.filter}, []*lookup(nil)
 		if err != nil {
 			result.Errs = []error{err}
 		} else {
-			for state := range states {
-				key := lookupKey{
-					tenant: r.tenant.key, op: qualys.OpEvents, field: target.fields[0], value: target.key,
-					state: state, limit: limit,
-				}
-				waiters[o] = append(waiters[o], r.want(key, target))
+			key := lookupKey{what: string(target.fields[0]), value: target.key, limit: limit}
+			for key.state = range states {
+				size := min(max(limit+1, minPage), maxPage) // one more tells whether there are more
+				both = append(both, &lookup{key: key, target: target, size: size})
 			}
 		}
-		results = append(results, result)
+		results, lookups = append(results, result), append(lookups, both)
 	}
-	r.tenant.submit(r, r.order...)
-	for i := range results {
-		result := &results[i]
-		states := waiters[result.Observable]
-		if states != nil {
-			result.merge(r.wait(states[current]), r.wait(states[history]), limit)
+	return s.do(ctx, account, results, lookups, limit, visit)
+}
+
+// What a Question asks.
+const (
+	Check  = "check"  // whether a login and the smallest search there is succeed; never cached
+	Newest = "newest" // the newest events
+	Count  = "count"  // the number of events
+)
+
+// Question is about the events that a query finds.
+type Question struct {
+	What   string // Check, Newest or Count
+	Filter qualys.Filter
+	Active bool         // the current state, otherwise history
+	Limit  int          // the most events, 0 to 1000
+	Split  qualys.Split // of a count
+}
+
+// Ask calls visit with the answer to each question, in their order. visit must not keep the events.
+func (s *Searcher) Ask(
+	ctx context.Context, account qualys.Tenant, visit func(Result), questions ...Question,
+) Stats {
+	results, lookups := make([]Result, len(questions)), make([][]*lookup, len(questions))
+	for i, q := range questions {
+		key := lookupKey{what: q.What, value: q.Filter.String(), limit: q.Limit, split: q.Split}
+		if !q.Active {
+			key.state = history
 		}
-		if !visit(*result) {
+		alone := target{filter: q.Filter, alone: true}
+		lookups[i] = []*lookup{{key: key, target: alone, size: min(q.Limit+1, maxPage)}}
+		results[i].Filter = q.Filter
+	}
+	return s.do(ctx, account, results, lookups, maxPage, func(r Result) bool {
+		visit(r)
+		return true
+	})
+}
+
+// do makes the lookups that each result needs and calls visit with it when they are answered, in order,
+// until it returns false. The events are charged for until then. Every request is one call of do.
+func (s *Searcher) do(
+	ctx context.Context, account qualys.Tenant, results []Result, lookups [][]*lookup, limit int,
+	visit func(Result) bool,
+) (stats Stats) {
+	ctx, cancel := context.WithTimeout(ctx, time.Hour) // every request has a deadline
+	defer cancel()
+	t, r := s.tenant(account), &request{ctx: ctx}
+	waiters := make([][]*waiter, len(results))
+	for i := range results {
+		for _, l := range lookups[i] {
+			l.key.tenant = t.key
+			w := &waiter{request: r, lookup: l, cached: s.cache.Has(l.key), done: make(chan struct{})}
+			waiters[i] = append(waiters[i], w)
+		}
+	}
+	all := slices.Concat(waiters...)
+	t.submit(slices.DeleteFunc(slices.Clone(all), func(w *waiter) bool { return w.cached })...)
+	defer context.AfterFunc(ctx, func() { t.note(func() { t.dismiss(context.Cause(ctx), all...) }) })()
+	defer t.note(func() { // where visit panics, too
+		t.dismiss(context.Canceled, all...)
+		t.release(all...)
+		stats = r.stats
+	})
+	for i, result := range results {
+		for _, w := range waiters[i] {
+			t.wait(w, all)
+		}
+		more := visit(result.with(waiters[i], limit))
+		t.note(func() { t.release(waiters[i]...) })
+		if !more {
 			break
 		}
-		r.visited(states)
-		result.Events = nil
 	}
-	return r.end()
+	return stats
 }
 
-// Check logs in where needed and makes the smallest search there is. It returns the rate limits that Qualys
-// told.
-func (s *Searcher) Check(
-	ctx context.Context, account qualys.Tenant,
-) (limits qualys.RateLimits, stats Stats, err error) {
-	stats = s.ask(ctx, account, func(answers []answer) {
-		limits, err = answers[0].limits, answers[0].err
-	}, question{key: lookupKey{op: opCheck, limit: 1}})
-	return limits, stats, err
+// tenant returns the account's tenant.
+func (s *Searcher) tenant(account qualys.Tenant) *tenant {
+	key := account.Key()
+	item, _ := s.tenants.GetOrSetFunc(key, func() *tenant {
+		lookups := make(map[lookupKey]*lookup)
+		return &tenant{Searcher: s, account: account, key: key, allowed: s.options.Concurrency, lookups: lookups}
+	})
+	return item.Value()
 }
 
-// Newest finds the newest events of the query in the current state, 1 to 1000, and calls visit with them
-// once. visit must not keep the events.
-func (s *Searcher) Newest(
-	ctx context.Context, account qualys.Tenant, f qualys.Filter, limit int, visit func(Result),
-) Stats {
-	return s.ask(ctx, account, func(answers []answer) {
-		result := Result{Filter: f}
-		result.merge(answers[0], answer{}, limit)
-		visit(result)
-	}, question{f, lookupKey{op: opNewest, limit: limit}})
-}
-
-// CountResult is the answer to one query of Count.
-type CountResult struct {
-	qualys.Count
-	Err error
-}
-
-// Count counts the events of each query, in the order of the queries.
-func (s *Searcher) Count(
-	ctx context.Context, account qualys.Tenant, queries []qualys.CountQuery,
-) ([]CountResult, Stats) {
-	questions, results := make([]question, len(queries)), make([]CountResult, len(queries))
-	for i, q := range queries {
-		questions[i] = question{q.Filter, lookupKey{op: qualys.OpCount, state: history, split: q.Split}}
-		if q.Active {
-			questions[i].key.state = current
-		}
-	}
-	stats := s.ask(ctx, account, func(answers []answer) {
-		for i, a := range answers {
-			results[i] = CountResult{a.count, a.err}
-		}
-	}, questions...)
-	return results, stats
-}
-
-// question is what a lookup that is joined with no others is about. Its key lacks the tenant and the value.
-type question struct {
-	filter qualys.Filter
-	key    lookupKey
-}
-
-// ask calls visit with the answers, in the order of the questions. They are charged for until it returns.
-func (s *Searcher) ask(
-	ctx context.Context, account qualys.Tenant, visit func([]answer), questions ...question,
-) Stats {
-	r := s.request(ctx, account)
-	waiters, answers := make([]*waiter, len(questions)), make([]answer, len(questions))
-	for i, q := range questions {
-		q.key.tenant, q.key.value = r.tenant.key, q.filter.String()
-		waiters[i] = r.want(q.key, target{filter: q.filter, alone: true})
-	}
-	r.tenant.submit(r, r.order...)
-	for i, w := range waiters {
-		answers[i] = r.wait(w)
-	}
-	visit(answers)
-	return r.end()
-}
-
-// merge joins the answers of both states. An event of history that is the same occurrence as one of the
+// with adds the answers that were given. An event of history that is the same occurrence as one of the
 // current state is left out.
-func (r *Result) merge(active, past answer, limit int) {
-	r.Examined, r.Unreadable = active.examined+past.examined, active.unreadable+past.unreadable
-	occurrences := map[string]bool{}
-	for _, e := range active.events {
-		r.Events = append(r.Events, e)
-		occurrences[e.TimeSeriesID] = true
-	}
-	for _, e := range past.events {
-		if e.ID == "" || !occurrences[e.ID] {
+func (r Result) with(given []*waiter, limit int) Result {
+	occurrences := make(map[string]bool)
+	for _, w := range given {
+		for _, e := range w.answer.Events {
+			if e.Active {
+				occurrences[e.TimeSeriesID] = true
+			} else if e.ID != "" && occurrences[e.ID] {
+				continue
+			}
 			r.Events = append(r.Events, e)
 		}
-	}
-	r.Truncated = active.truncated || past.truncated || len(r.Events) > limit
-	r.Events = r.Events[:min(len(r.Events), limit)]
-	for _, err := range []error{active.err, past.err} {
-		if err != nil && (len(r.Errs) == 0 || r.Errs[0].Error() != err.Error()) {
-			r.Errs = append(r.Errs, err)
+		r.Truncated = r.Truncated || w.answer.Truncated || len(r.Events) > limit
+		r.Examined, r.Unreadable = r.Examined+w.answer.Examined, r.Unreadable+w.answer.Unreadable
+		r.Count, r.Limits = w.answer.Count, w.answer.Limits
+		for _, err := range w.answer.Errs {
+			if len(r.Errs) == 0 || r.Errs[0].Error() != err.Error() {
+				r.Errs = append(r.Errs, err)
+			}
 		}
 	}
+	r.Events = r.Events[:min(len(r.Events), limit)]
+	return r
 }
 
-// cache holds the latest answers of lookups; those unused for longest make place.
-type cache struct {
-	ttl  time.Duration
-	most int64 // bytes
-
-	mu      sync.Mutex
-	entries *simplelru.LRU[lookupKey, cacheEntry]
-	bytes   int64
-}
-
-type cacheEntry struct {
-	answer answer
-	bytes  int64
-	until  time.Time
-}
-
-func newCache(ttl time.Duration, most int64) *cache {
-	const entries = 10_000
-	c := &cache{ttl: ttl, most: most}
-	c.entries, _ = simplelru.NewLRU(entries, func(_ lookupKey, e cacheEntry) { c.bytes -= e.bytes })
-	return c
-}
-
-func (c *cache) get(key lookupKey) (answer, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	entry, ok := c.entries.Get(key)
-	if ok && !time.Now().Before(entry.until) {
-		c.entries.Remove(key)
-		return answer{}, false
+// size is the memory of the events.
+func (r Result) size() (bytes int64) {
+	for _, e := range r.Events {
+		bytes += int64(e.Size)
 	}
-	return entry.answer, ok
+	return bytes
 }
 
-// put keeps an answer without an error, unless it has more than a quarter of the cache's bytes.
-func (c *cache) put(key lookupKey, a answer) {
-	const overhead, partSize = 512, 96 // bytes of an entry without events, and of a part of a count
-	size := overhead + int64(len(key.value)) + a.size() + partSize*int64(len(a.count.Parts))
-	if c.ttl <= 0 || a.err != nil || key.op == opCheck || size > c.most/4 {
-		return
+// put caches an answer without an error, unless it takes more than a quarter of the cache.
+func (s *Searcher) put(key lookupKey, found Result) {
+	fits := cost(key, found) <= s.options.CacheBytes/4
+	if s.options.CacheTTL > 0 && found.Errs == nil && key.what != Check && fits {
+		s.cache.Set(key, found, ttlcache.DefaultTTL)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.entries.Remove(key) // Add would overwrite it without giving its bytes back
-	c.entries.Add(key, cacheEntry{answer: a, bytes: size, until: time.Now().Add(c.ttl)})
-	for c.bytes += size; c.bytes > c.most; {
-		c.entries.RemoveOldest()
-	}
+}
+
+// cost is about the bytes of a cached answer.
+func cost(key lookupKey, found Result) int64 {
+	const empty, part = 512, 96 // an answer without events, and a part of a count
+	return empty + int64(len(key.value)) + found.size() + part*int64(len(found.Count.Parts))
 }

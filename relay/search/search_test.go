@@ -243,7 +243,7 @@ func TestNothingFoundIsNotWhatAFailureLooksLike(t *testing.T) {
 			for _, result := range results {
 				assert.Len(t, result.Errs, 1)
 			}
-			_, _, err := r.searcher.Check(withDeadline(t), r.fake.Tenant())
+			_, _, err := check(withDeadline(t), r.searcher, r.fake.Tenant())
 			require.Error(t, err)
 			remove()
 			results, _ = r.search(t, 100, shas(3)...)
@@ -262,7 +262,9 @@ func TestTransientFailuresAreTriedAgain(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, Options{}, file(1))
 			r.fake.Inject(qualystest.Fault{On: qualystest.Login, Times: qualystest.Once, Do: do})
-			r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: do})
+			for _, state := range []qualystest.State{qualystest.CurrentState, qualystest.HistoryState} {
+				r.fake.Inject(qualystest.Fault{On: qualystest.Search, State: state, Times: qualystest.Once, Do: do})
+			}
 			results, _ := r.search(t, 100, obs("sha256", sha(1))...)
 			assert.Empty(t, results[0].Errs)
 			assert.Len(t, results[0].Events, 1)
@@ -353,14 +355,14 @@ func TestCheckTellsTheRateLimits(t *testing.T) {
 	r := newRig(t, Options{})
 	r.fake.SetHeader("X-RateLimit-Limit", "300")
 	r.fake.SetHeader("X-RateLimit-Remaining", "297")
-	limits, stats, err := r.searcher.Check(withDeadline(t), r.fake.Tenant())
+	limits, stats, err := check(withDeadline(t), r.searcher, r.fake.Tenant())
 	require.NoError(t, err)
 	assert.Equal(t, 300, limits.Limit)
 	assert.Equal(t, 297, limits.Remaining)
 	assert.Equal(t, 1, r.fake.Searches())
 	assert.Equal(t, 2, stats.Calls)
 	assert.Equal(t, 1, stats.Logins)
-	_, _, err = r.searcher.Check(withDeadline(t), r.fake.Tenant())
+	_, _, err = check(withDeadline(t), r.searcher, r.fake.Tenant())
 	require.NoError(t, err)
 	assert.Equal(t, 2, r.fake.Searches(), "a check is never answered from the cache")
 }
@@ -373,19 +375,19 @@ func TestCount(t *testing.T) {
 	two, err := Filter(ctim.Observable{Type: "sha256", Value: sha(2)})
 	require.NoError(t, err)
 	queries := []qualys.CountQuery{{}, {Filter: one}, {Filter: two, Active: true}, {Filter: one, Active: true}, {Filter: one}}
-	results, stats := r.searcher.Count(withDeadline(t), r.fake.Tenant(), queries)
-	assert.Equal(t, []int64{3, 1, 1, 0, 1}, []int64{results[0].N, results[1].N, results[2].N, results[3].N, results[4].N})
+	results, stats := count(withDeadline(t), r.searcher, r.fake.Tenant(), queries)
+	assert.Equal(t, []int64{3, 1, 1, 0, 1}, []int64{results[0].Count.N, results[1].Count.N, results[2].Count.N, results[3].Count.N, results[4].Count.N})
 	assert.Equal(t, 4, r.fake.Stats().Counts, "an equal query is made once")
 	assert.Equal(t, 1, stats.Logins)
-	_, stats = r.searcher.Count(withDeadline(t), r.fake.Tenant(), queries)
-	assert.Equal(t, 4, stats.CacheHits)
+	_, stats = count(withDeadline(t), r.searcher, r.fake.Tenant(), queries)
+	assert.Equal(t, 5, stats.CacheHits)
 	assert.Equal(t, 4, r.fake.Stats().Counts)
 
 	fresh := newRig(t, Options{}, file(1))
 	fresh.fake.Inject(qualystest.Fault{On: qualystest.Count, State: qualystest.CurrentState, Do: qualystest.Status(http.StatusForbidden, "not yours")})
-	results, _ = fresh.searcher.Count(withDeadline(t), fresh.fake.Tenant(), queries[:3])
-	assert.Equal(t, int64(1), results[0].N)
-	e, ok := asError(results[2].Err)
+	results, _ = count(withDeadline(t), fresh.searcher, fresh.fake.Tenant(), queries[:3])
+	assert.Equal(t, int64(1), results[0].Count.N)
+	e, ok := asError(results[2].Errs[0])
 	require.True(t, ok)
 	assert.Equal(t, "not yours", e.Message)
 }
@@ -398,13 +400,13 @@ func TestCountInParts(t *testing.T) {
 	byType, byDay, byHour := malicious, malicious, malicious
 	byType.Split, byDay.Split, byHour.Split = qualys.ByType(), qualys.ByTime(from, to, 24*time.Hour), qualys.ByTime(from, to, time.Hour)
 	queries := []qualys.CountQuery{malicious, byType, byDay, byHour}
-	results, _ := r.searcher.Count(withDeadline(t), r.fake.Tenant(), queries)
+	results, _ := count(withDeadline(t), r.searcher, r.fake.Tenant(), queries)
 	for i, parts := range []int{0, 4, 1, 2} {
-		require.NoError(t, results[i].Err)
-		assert.EqualValues(t, 8, results[i].N)
-		assert.Len(t, results[i].Parts, parts, "each split is a lookup of its own")
+		require.Empty(t, results[i].Errs)
+		assert.EqualValues(t, 8, results[i].Count.N)
+		assert.Len(t, results[i].Count.Parts, parts, "each split is a lookup of its own")
 	}
-	again, stats := r.searcher.Count(withDeadline(t), r.fake.Tenant(), queries)
+	again, stats := count(withDeadline(t), r.searcher, r.fake.Tenant(), queries)
 	assert.Equal(t, results, again)
 	assert.Equal(t, 4, stats.CacheHits)
 	assert.Zero(t, stats.Calls)
@@ -414,12 +416,12 @@ func TestNewest(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Options{CacheTTL: time.Minute}, qualystest.Story()...)
 	newest := func(limit int) (times []string, result Result, stats Stats) {
-		stats = r.searcher.Newest(withDeadline(t), r.fake.Tenant(), qualys.ScoreRange(8, 10), limit, func(found Result) {
+		stats = r.searcher.Ask(withDeadline(t), r.fake.Tenant(), func(found Result) {
 			result = found
 			for _, e := range found.Events {
 				times = append(times, e.Time.Format(time.TimeOnly))
 			}
-		})
+		}, Question{What: Newest, Filter: qualys.ScoreRange(8, 10), Active: true, Limit: limit})
 		return times, result, stats
 	}
 	times, result, stats := newest(3)
@@ -445,7 +447,7 @@ func TestAPanicOfASearchIsAnError(t *testing.T) {
 	fake := qualystest.New(t, qualystest.Config{})
 	client := qualys.NewClient(qualys.Options{})
 	t.Cleanup(client.Close)
-	s := New(client, Options{Span: func(context.Context, string) (context.Context, func(error)) { panic("a bug") }})
+	s := newSearcher(client, Options{Span: func(context.Context, string) (context.Context, func(error)) { panic("a bug") }})
 	results, _ := searchAs(withDeadline(t), s, fake.Tenant(), 100, shas(2)...)
 	for _, result := range results {
 		require.NotEmpty(t, result.Errs)

@@ -52,7 +52,7 @@ func TestStress(t *testing.T) {
 		o := oracle{make(map[string]string), make(map[string]map[string]bool)}
 		for _, asked := range pool {
 			for _, limit := range append(limits, 1000) {
-				results, _ := searchAs(t.Context(), New(quiet, Options{}), account, limit, asked)
+				results, _ := searchAs(t.Context(), newSearcher(quiet, Options{}), account, limit, asked)
 				require.Empty(t, results[0].Errs)
 				o.want[fmt.Sprint(asked, limit)] = describe(results[0])
 				o.about[fmt.Sprint(asked)] = make(map[string]bool)
@@ -65,7 +65,7 @@ func TestStress(t *testing.T) {
 		accounts, oracles = append(accounts, account), append(oracles, o)
 	}
 
-	s := New(client, Options{Memory: memory, CacheTTL: 20 * time.Millisecond, MaxRequestBytes: 4 << 20})
+	s := newSearcher(client, Options{Memory: memory, CacheTTL: 20 * time.Millisecond, MaxRequestBytes: 4 << 20})
 	ctx, stop := context.WithTimeout(t.Context(), *stressTime)
 	defer stop()
 	var group sync.WaitGroup
@@ -112,14 +112,11 @@ func TestStress(t *testing.T) {
 	assert.Positive(t, failed.Load())
 	require.Eventually(t, func() bool { return memory.TryAcquire(256 << 20) }, patience, tick, "all memory comes back")
 	for _, account := range accounts {
-		tenant := s.request(t.Context(), account).tenant
+		tenant := s.tenant(account)
 		require.Eventually(t, func() (idle bool) {
 			tenant.note(func() {
-				idle = len(tenant.lookups) == 0
+				idle = len(tenant.lookups) == 0 && tenant.calls == [states]int{}
 			})
-			if idle = idle && tenant.calls.TryAcquire(4); idle {
-				tenant.calls.Release(4)
-			}
 			return idle
 		}, patience, tick)
 	}

@@ -7,42 +7,84 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"qualysrelay.example/qualys"
 )
 
+// state is one of the two searches that each observable needs.
+type state int
+
 const (
-	maxJoined   = 50          // lookups in one query
-	maxLimits   = 2           // rate limits that a query waits for
-	defaultWait = time.Second // for a rate limit that does not say how long
-	longestWait = time.Hour   // that is believed
+	current state = iota // state=true
+	history
+	states
 )
+
+// lookupKey identifies a lookup. Lookups of one key have the same answer.
+type lookupKey struct {
+	tenant qualys.TenantKey
+	what   string // the first field that is searched, or what a Question asks
+	value  string // the target's key, or the filter
+	state  state
+	limit  int // the most events that are wanted
+	split  qualys.Split
+}
+
+// lookup is one search in one state. What is below target is under tenant.mu, and what is below query
+// belongs to that while there is one.
+type lookup struct {
+	key     lookupKey
+	target  target
+	waiters []*waiter
+	holders int    // waiters that were given events and have not visited them
+	sent    bool   // it is not in the queue any more
+	query   *query // in flight, that is about it
+
+	found        Result          // so far
+	bytes        int64           // that it is charged for
+	seen         map[string]bool // keys of the events that were found: pages shift while events arrive
+	size, number int             // of the next page
+	examined     int             // events of its pages
+}
+
+func (l *lookup) wanted() bool { return len(l.waiters) > 0 }
+
+// waiter is one request's wait for one lookup. The fields below done are under tenant.mu until it is closed.
+type waiter struct {
+	request *request
+	lookup  *lookup
+	cached  bool // when the request began, and not taken yet
+	round   int  // of the queue; each request has one lookup in each
+	done    chan struct{}
+	answer  Result
+}
+
+// request is one call of Searcher.do. The fields below ctx are under tenant.mu.
+type request struct {
+	ctx    context.Context //nolint:containedctx // a request is one call of Searcher.do
+	rounds [states]int     // of its latest waiters
+	held   int64           // bytes of the answers that it has not visited
+	stats  Stats
+}
 
 // tenant is the queue of one Qualys account, and what is known about its limits. Its methods are called with
 // the mutex held where they do not say otherwise.
 type tenant struct {
-	searcher *Searcher
-	account  qualys.Tenant
-	key      qualys.TenantKey
-	calls    *semaphore.Weighted // in flight; one weighs more where Qualys allows fewer than configured
+	*Searcher
+	account qualys.Tenant
+	key     qualys.TenantKey
 
 	mu           sync.Mutex
-	lookups      map[lookupKey]*lookup // that are not answered and not given up
-	queues       [states]queue
-	concurrency  int64         // calls in flight that Qualys allows
-	loggingIn    bool          // a call in flight logs in first
-	failures     int           // of joined searches, in a row
-	pausedUntil  time.Time     // the end of the wait that a rate limit asks for, as far as it is believed
-	limitedUntil time.Time     // the end of the wait that Qualys told
-	limited      *qualys.Error // which said so
-}
-
-// queue is what waits to be sent in one state.
-type queue struct {
-	requests []*request          // with queued lookups; the next one's turn first
-	forming  bool                // a query waits for a call to be free
-	calls    *semaphore.Weighted // in flight
+	lookups      map[lookupKey]*lookup // that somebody waits for
+	queues       [states][]*waiter     // for what has not been sent, by their rounds
+	rounds       [states]int           // of the latest that was sent
+	turns        []*batch              // one for each call that may be made, the next one first
+	calls        [states]int           // in flight
+	allowed      int                   // calls in flight, by the options and by Qualys
+	loggingIn    bool                  // a call in flight logs in first
+	failures     int                   // of joined searches, in a row
+	pausedUntil  time.Time             // the end of a rate limit's wait, as far as it is believed
+	limitedUntil time.Time             // the end of the wait that Qualys told
+	limited      *qualys.Error         // which said so
 }
 
 // note does something under the mutex. Called without it.
@@ -52,197 +94,202 @@ func (t *tenant) note(work func()) {
 	work()
 }
 
-// submit makes the request wait for lookups, all but those that are cached, and sends what may leave. Called
-// without the mutex.
-func (t *tenant) submit(r *request, waiters ...*waiter) {
+// submit makes requests wait for lookups, and sends what may leave. Called without the mutex.
+func (t *tenant) submit(waiters ...*waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err := cmp.Or(context.Cause(r.ctx), t.refusal(r))
 	for _, w := range waiters {
-		key := w.lookup.key
-		switch open := t.lookups[key]; {
-		case w.cached:
+		r, s := w.request, w.lookup.key.state
+		if err := cmp.Or(context.Cause(r.ctx), t.refusal(r.ctx)); err != nil {
+			w.receive(Result{}, err)
 			continue
-		case err != nil:
-			w.answer.err = err
-			close(w.done)
-			continue
-		case open != nil:
+		}
+		if open := t.lookups[w.lookup.key]; open != nil {
 			w.lookup = open
-		default:
-			t.lookups[key], w.lookup.waiters = w.lookup, make(map[*request]*waiter, 1)
 		}
-		w.lookup.waiters[r] = w
-		if w.lookup.batch == nil {
-			if len(r.queue[key.state]) == 0 {
-				t.queues[key.state].requests = append(t.queues[key.state].requests, r)
-			}
-			r.queue[key.state] = append(r.queue[key.state], w.lookup)
+		t.lookups[w.lookup.key] = w.lookup
+		w.lookup.waiters = append(w.lookup.waiters, w)
+		if len(t.queues[s]) == 0 {
+			t.turns = append(t.turns, &batch{state: s})
 		}
+		w.round = max(r.rounds[s], t.rounds[s]) + 1
+		byRound := func(w *waiter, round int) int { return w.round - round }
+		next, _ := slices.BinarySearchFunc(t.queues[s], w.round+1, byRound)
+		r.rounds[s], t.queues[s] = w.round, slices.Insert(t.queues[s], next, w)
 	}
-	for s := range states {
-		t.form(s)
-	}
+	t.dispatch()
 }
 
-// leave ends all that the request waits for.
-func (t *tenant) leave(r *request, err error) {
-	for _, w := range r.order {
-		t.dismiss(r, w.lookup, err)
-	}
-	r.queue = [states][]*lookup{}
-}
-
-// dismiss ends a request's wait for a lookup with an error and what was found, which is not charged for
-// since it is about to be visited. What nobody waits for any more is given up.
-func (t *tenant) dismiss(r *request, l *lookup, err error) {
-	w := l.waiters[r]
-	if w == nil {
-		return
-	}
-	w.answer = answer{events: l.found, err: err}.first(l.key.limit)
-	close(w.done)
-	delete(l.waiters, r)
-	switch {
-	case l.wanted():
-	case l.batch == nil:
-		t.forget(l)
-	case !slices.ContainsFunc(l.batch.all, (*lookup).wanted):
-		t.forget(l.batch.all...)
-		l.batch.cancel()
-	}
-}
-
-// forget takes lookups out of the tenant, so that who wants one next makes a new one.
-func (t *tenant) forget(lookups ...*lookup) {
-	for _, l := range lookups {
-		if l.drop(); t.lookups[l.key] == l {
-			delete(t.lookups, l.key)
+// wait returns once the answer is there. One in the cache is taken, and charged for, only now; who has no
+// time for that gets it all the same, since it is visited at once. Where it was dropped since the request began,
+// it is searched together with what else was dropped of all. Called without the mutex.
+func (t *tenant) wait(w *waiter, all []*waiter) {
+	switch item := t.cache.Get(w.lookup.key); {
+	case w.cached && item != nil:
+		found := item.Value()
+		err := t.charge(w.request.ctx, w.lookup, found.size())
+		if err != nil && w.request.ctx.Err() == nil {
+			found = Result{Truncated: true, Errs: []error{err}}
 		}
-	}
-}
-
-// deliver ends a lookup: its answer is cached, and given to all who wait for it. Called without the mutex.
-func (t *tenant) deliver(l *lookup, a answer, until time.Time) {
-	a = a.first(l.key.limit)
-	t.searcher.cache.put(l.key, a)
-	var waiters map[*request]*waiter
-	t.note(func() {
-		if waiters, l.waiters = l.waiters, nil; t.lookups[l.key] == l {
-			delete(t.lookups, l.key)
-		}
-	})
-	for r, w := range waiters {
-		r.receive(w, a, until)
-	}
-	t.note(l.drop)
-}
-
-// form sends the next query of a state as soon as a call is free, and then the one after it.
-func (t *tenant) form(s state) {
-	queue := &t.queues[s]
-	if queue.forming || queue.first(s) == nil {
-		return
-	}
-	queue.forming = true
-	go func() {
-		weight, _ := t.acquire(context.Background(), s) // never fails: calls in flight end
-		var f *batch
 		t.note(func() {
-			f, queue.forming = t.take(s), false
-			f.weight = weight
-			t.form(s)
+			w.request.stats.CacheHits++
+			w.cached = false
+			w.receive(found, nil)
 		})
-		defer f.cancel()
-		if t.search(f, f.all); f.weight > 0 { // nobody waits any more
-			t.release(s, weight)
+	case w.cached:
+		dropped := slices.DeleteFunc(slices.Clone(all), func(o *waiter) bool {
+			return o != w && (!o.cached || t.cache.Has(o.lookup.key))
+		})
+		for _, o := range dropped {
+			o.cached = false
 		}
-	}()
+		t.submit(dropped...)
+	}
+	<-w.done
 }
 
-// acquire waits for a call to be free: one of the tenant's, and one of the half of them that a state has.
-// Called without the mutex.
-func (t *tenant) acquire(ctx context.Context, s state) (weight int64, err error) {
-	if err := t.queues[s].calls.Acquire(ctx, 1); err != nil {
-		return 0, err
+// charge waits for the memory of events of a lookup.
+func (t *tenant) charge(ctx context.Context, l *lookup, bytes int64) error {
+	ctx, cancel := context.WithTimeout(ctx, memoryWait)
+	defer cancel()
+	if bytes > 0 && t.options.Memory.Acquire(ctx, bytes) != nil {
+		return ErrMemory
 	}
-	t.note(func() { weight = (int64(t.searcher.options.Concurrency) + t.concurrency - 1) / t.concurrency })
-	if err = t.calls.Acquire(ctx, weight); err != nil {
-		t.queues[s].calls.Release(1)
-	}
-	return weight, err
-}
-
-func (t *tenant) release(s state, weight int64) {
-	t.calls.Release(weight)
-	t.queues[s].calls.Release(1)
-}
-
-// first is the lookup whose turn it is, or nil. It passes over those that nobody waits for and those that
-// left for another request.
-func (q *queue) first(s state) *lookup {
-	for ; len(q.requests) > 0; q.requests = q.requests[1:] {
-		for r := q.requests[0]; len(r.queue[s]) > 0; r.queue[s] = r.queue[s][1:] {
-			if l := r.queue[s][0]; l.batch == nil && l.wanted() {
-				return l
-			}
-		}
-	}
+	l.bytes += bytes
 	return nil
 }
 
-// take forms a query of one lookup of each waiting request in turn, as many as fit.
-func (t *tenant) take(s state) *batch {
+// receive ends the wait with what was found and perhaps an error.
+func (w *waiter) receive(found Result, err error) {
+	if w.answer = found; err != nil {
+		w.answer.Errs = []error{err}
+	}
+	if w.request.held += found.size(); len(found.Events) > 0 {
+		w.lookup.holders++
+	}
+	close(w.done)
+}
+
+// release gives answers back.
+func (t *tenant) release(waiters ...*waiter) {
+	for _, w := range waiters {
+		if w.request.held -= w.answer.size(); len(w.answer.Events) > 0 {
+			w.lookup.holders--
+			t.free(w.lookup)
+		}
+		w.answer = Result{}
+	}
+}
+
+// free gives the memory of events back that nobody holds or waits for.
+func (t *tenant) free(l *lookup) {
+	if l.query == nil && l.holders == 0 && !l.wanted() {
+		t.options.Memory.Release(l.bytes)
+		l.bytes, l.found = 0, Result{}
+	}
+}
+
+// dismiss ends waits that have not ended, with an error and what was found. What nobody waits for any more
+// is given up.
+func (t *tenant) dismiss(err error, waiters ...*waiter) {
+	for _, w := range waiters {
+		l := w.lookup
+		i := slices.Index(l.waiters, w)
+		if i < 0 {
+			continue
+		}
+		l.waiters = slices.Delete(l.waiters, i, i+1)
+		if w.receive(l.found, err); l.wanted() {
+			continue
+		}
+		delete(t.lookups, l.key) // who wants it next makes a new one
+		if q := l.query; q != nil && !slices.ContainsFunc(q.lookups, (*lookup).wanted) {
+			q.cancel()
+		}
+	}
+}
+
+// deliver ends lookups, perhaps with an error beside what they found: it is given to all who wait for it, and
+// cached where there is no error.
+func (t *tenant) deliver(err error, lookups ...*lookup) {
+	for _, l := range lookups {
+		if err == nil {
+			t.put(l.key, l.found)
+		}
+		t.dismiss(err, slices.Clone(l.waiters)...)
+		l.query = nil
+	}
+}
+
+// dispatch sends what may leave now, each in its turn. A state has half of the calls, so that one does not
+// wait for the other. In a pause it answers who has no time for the wait, but for those who wait for a call
+// in flight; at the end it is called again.
+func (t *tenant) dispatch() {
+	half, now := (t.options.Concurrency+1)/2, time.Now()
+	for _, l := range t.lookups {
+		if l.query != nil || !now.Before(t.pausedUntil) {
+			continue
+		}
+		for _, w := range slices.Clone(l.waiters) {
+			if err := t.refusal(w.request.ctx); err != nil {
+				t.dismiss(err, w)
+			}
+		}
+	}
+	for !now.Before(t.pausedUntil) && t.calls[current]+t.calls[history] < t.allowed {
+		next := slices.IndexFunc(t.turns, func(b *batch) bool { return t.calls[b.state] < half })
+		if next < 0 {
+			return
+		}
+		b := t.turns[next]
+		if t.turns = slices.Delete(t.turns, next, next+1); b.trace == nil {
+			t.form(b)
+		}
+		t.start(b)
+	}
+}
+
+// form makes a batch's first query of as many queued lookups as fit. What is left is the next batch's.
+func (t *tenant) form(b *batch) {
 	const or = len("+or+")
-	f, queue, ctx := &batch{state: s, budget: splitBudget}, &t.queues[s], context.Background()
-	for size := 0; len(f.all) < maxJoined; {
-		l := queue.first(s)
-		if l == nil {
-			break
+	var lookups []*lookup
+	queue, size := t.queues[b.state], 0
+	for ; len(queue) > 0 && len(lookups) < maxJoined; queue = queue[1:] {
+		w, l := queue[0], queue[0].lookup
+		if l.sent || !l.wanted() {
+			continue
 		}
 		size += l.target.filter.EncodedLen() + or
-		if len(f.all) > 0 && (size > maxFilter || l.target.alone || f.all[0].target.alone) {
+		if len(lookups) > 0 && (size > maxFilter || l.target.alone || lookups[0].target.alone) {
 			break
 		}
-		f.all, l.batch = append(f.all, l), f
-		ctx = context.WithoutCancel(queue.requests[0].ctx) // for the trace
-		queue.requests = append(queue.requests[1:], queue.requests[0])
+		lookups, l.sent, t.rounds[b.state] = append(lookups, l), true, w.round
+		b.trace = context.WithoutCancel(w.request.ctx)
 	}
-	f.ctx, f.cancel = context.WithCancel(ctx)
-	return f
+	if t.queues[b.state] = queue; len(queue) > 0 {
+		t.turns = append(t.turns, &batch{state: b.state})
+	}
+	b.budget = splitBudget
+	b.put(0, lookups)
 }
 
-// pause stops the tenant's calls after the rate limit of a call for some lookups, and answers who has no
-// time for the wait.
-func (t *tenant) pause(e *qualys.Error, lookups []*lookup) {
-	wait := min(e.Limits.Wait, longestWait)
-	if wait <= 0 {
-		wait = defaultWait
-	}
+// pause stops the tenant's calls after a rate limit.
+func (t *tenant) pause(e *qualys.Error) {
+	told := cmp.Or(e.Limits.Wait, defaultWait)
+	wait := min(told, longestWait)
 	if until := time.Now().Add(wait); until.After(t.pausedUntil) {
-		t.pausedUntil, t.limitedUntil = until, time.Now().Add(max(wait, e.Limits.Wait))
-	}
-	t.limited = withoutWords(e)
-	requests, _ := waiting(lookups)
-	for r := range requests {
-		r.stats.Waits++
-	}
-	for _, l := range t.lookups {
-		for r := range l.waiters {
-			if err := t.refusal(r); err != nil && !l.calling {
-				t.dismiss(r, l, err)
-			}
-		}
+		t.pausedUntil, t.limitedUntil, t.limited = until, time.Now().Add(told), withoutWords(e)
+		time.AfterFunc(wait, func() { t.note(t.dispatch) })
 	}
 }
 
-// refusal is the rate limit's error for a request that ends before the wait does, else nil.
-func (t *tenant) refusal(r *request) error {
-	deadline, ok := r.ctx.Deadline()
-	if wait := time.Until(t.pausedUntil); ok && wait > 0 && deadline.Before(t.pausedUntil) {
-		e := *t.limited
-		e.Limits.Wait = time.Until(t.limitedUntil)
-		return &e
+// refusal is the rate limit's error for who ends before the wait does, or has no deadline; else nil.
+func (t *tenant) refusal(ctx context.Context) error {
+	deadline, _ := ctx.Deadline()
+	if time.Now().After(t.pausedUntil) || deadline.After(t.pausedUntil) {
+		return nil
 	}
-	return nil
+	e := *t.limited
+	e.Limits.Wait = time.Until(t.limitedUntil)
+	return &e
 }

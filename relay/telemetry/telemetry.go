@@ -1,5 +1,5 @@
 // Package telemetry sends spans and metrics over OTLP, as the OTEL_ variables of OpenTelemetry's
-// specification say. Where it is off, each method costs a comparison.
+// specification say.
 //
 // An instance of Cloud Run has a processor only during a request, so each request sends what it left:
 // before the last byte of its answer, and within flushTime. A collector that does not answer within it
@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,10 +21,13 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/metric"
+	noopmetric "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	nooptrace "go.opentelemetry.io/otel/trace/noop"
+	"golang.org/x/sync/errgroup"
 
 	"qualysrelay.example/qualys"
 )
@@ -40,96 +42,64 @@ const (
 
 // Telemetry is safe for concurrent use.
 type Telemetry struct {
-	enabled bool
-	setUp   func() *exporters
-	paused  atomic.Int64 // until this time, in nanoseconds since 1970
-}
+	flush, shutdown []func(context.Context) error // of spans and of metrics; none: telemetry is off
 
-type exporters struct {
-	traces  *sdktrace.TracerProvider
-	metrics *sdkmetric.MeterProvider
-	tracer  trace.Tracer
+	paused atomic.Int64 // until this time, in nanoseconds since 1970
+	tracer trace.Tracer
 
 	requests, codes, calls, waits metric.Int64Counter
 	latency, upstream, batches    metric.Float64Histogram
 }
 
-// New makes nothing yet: the first request does, so that the start is not delayed.
+// New opens no connection. What cannot be set up is logged, and telemetry is off then.
 func New(enabled bool, version string, log *slog.Logger) *Telemetry {
-	return &Telemetry{enabled: enabled, setUp: sync.OnceValue(func() *exporters {
-		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-			log.Warn("telemetry cannot be sent", slog.Any("error", err))
-		}))
-		x, err := newExporters(version)
-		if err != nil {
-			log.Error("telemetry cannot be set up", slog.Any("error", err))
-			return nil
-		}
-		return x
-	})}
-}
-
-func newExporters(version string) (*exporters, error) {
+	t := new(Telemetry)
+	t.record(nooptrace.NewTracerProvider(), noopmetric.NewMeterProvider())
+	if !enabled {
+		return t
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		log.Warn("telemetry cannot be sent", slog.Any("error", err))
+	}))
 	ctx := context.Background()
-	spans, err := otlptracehttp.New(ctx)
-	if err != nil {
-		return nil, err
-	}
-	numbers, err := otlpmetrichttp.New(ctx)
-	if err != nil {
-		return nil, err
-	}
+	spans, spanErr := otlptracehttp.New(ctx)
+	numbers, numberErr := otlpmetrichttp.New(ctx)
 	own := resource.WithAttributes(
 		attribute.String("service.name", "qualys-relay"), attribute.String("service.version", version))
 	from, err := resource.New(ctx, own, resource.WithFromEnv()) // what comes later counts
-	if err != nil {
-		return nil, err
+	if err := errors.Join(spanErr, numberErr, err); err != nil {
+		log.Error("telemetry cannot be set up", slog.Any("error", err))
+		return t
 	}
-	x := &exporters{
-		traces: sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans), sdktrace.WithResource(from)),
-		// The interval never comes: each request flushes.
-		metrics: sdkmetric.NewMeterProvider(sdkmetric.WithResource(from),
-			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(numbers, sdkmetric.WithInterval(24*time.Hour)))),
-	}
-	x.tracer = x.traces.Tracer(scope)
-	meter := x.metrics.Meter(scope)
-	var problems []error
-	counter := func(name, what string) metric.Int64Counter {
-		c, err := meter.Int64Counter(name, metric.WithDescription(what))
-		problems = append(problems, err)
-		return c
-	}
-	histogram := func(name, unit, what string) metric.Float64Histogram {
-		h, err := meter.Float64Histogram(name, metric.WithUnit(unit), metric.WithDescription(what))
-		problems = append(problems, err)
-		return h
-	}
-	x.requests = counter("relay.requests", "Requests by endpoint and HTTP status")
-	x.codes = counter("relay.errors", "Errors in answers by endpoint and code")
-	x.calls = counter("relay.upstream.calls", "Calls to Qualys by operation and outcome")
-	x.waits = counter("relay.upstream.rate_limit_waits", "Waits that Qualys's rate limit asked for")
-	x.latency = histogram("relay.request.duration", "s", "Time from request to answer")
-	x.upstream = histogram("relay.upstream.duration", "s", "Time of each call to Qualys")
-	x.batches = histogram("relay.search.batch_size", "{observable}", "Observables in one query")
-	return x, errors.Join(problems...)
+	traces := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans), sdktrace.WithResource(from))
+	// The interval never comes: each request flushes.
+	reader := sdkmetric.NewPeriodicReader(numbers, sdkmetric.WithInterval(24*time.Hour))
+	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(from))
+	t.flush = []func(context.Context) error{traces.ForceFlush, metrics.ForceFlush}
+	t.shutdown = []func(context.Context) error{traces.Shutdown, metrics.Shutdown}
+	t.record(traces, metrics)
+	return t
 }
 
-// exporters is nil where telemetry is off or cannot be set up.
-func (t *Telemetry) exporters() *exporters {
-	if !t.enabled {
-		return nil
-	}
-	return t.setUp()
+// record makes the instruments. It ignores errors, which would be about their names and units.
+func (t *Telemetry) record(traces trace.TracerProvider, metrics metric.MeterProvider) {
+	t.tracer = traces.Tracer(scope)
+	meter, are, seconds := metrics.Meter(scope), metric.WithDescription, metric.WithUnit("s")
+	t.requests, _ = meter.Int64Counter("relay.requests", are("Requests by endpoint and HTTP status"))
+	t.codes, _ = meter.Int64Counter("relay.errors", are("Errors in answers by endpoint and code"))
+	t.calls, _ = meter.Int64Counter("relay.upstream.calls", are("Calls to Qualys by operation and outcome"))
+	t.waits, _ = meter.Int64Counter("relay.upstream.rate_limit_waits",
+		are("Waits that Qualys's rate limit asked for"))
+	t.latency, _ = meter.Float64Histogram("relay.request.duration", seconds, are("Time from request to answer"))
+	t.upstream, _ = meter.Float64Histogram("relay.upstream.duration", seconds, are("Time of each call to Qualys"))
+	t.batches, _ = meter.Float64Histogram("relay.search.batch_size",
+		metric.WithUnit("{observable}"), are("Observables in one query"))
 }
 
 // Span begins a piece of work in the trace of ctx, and returns the function that ends it with the work's
 // error.
 func (t *Telemetry) Span(ctx context.Context, name string) (context.Context, func(error)) {
-	x := t.exporters()
-	if x == nil {
-		return ctx, func(error) {}
-	}
-	ctx, span := x.tracer.Start(ctx, name)
+	ctx, span := t.tracer.Start(ctx, name)
 	return ctx, func(err error) {
 		if err != nil {
 			span.SetStatus(codes.Error, describe(err))
@@ -154,7 +124,7 @@ func describe(err error) string {
 
 // Request is the span of a whole request, and where its numbers go.
 type Request struct {
-	exporters *exporters // nil: off
+	telemetry *Telemetry
 	span      trace.Span
 	endpoint  string
 }
@@ -172,18 +142,14 @@ type Outcome struct {
 
 // Request begins the span of a request to an endpoint.
 func (t *Telemetry) Request(ctx context.Context, endpoint string) (context.Context, Request) {
-	x := t.exporters()
-	if x == nil {
-		return ctx, Request{}
-	}
-	ctx, span := x.tracer.Start(ctx, endpoint, trace.WithSpanKind(trace.SpanKindServer))
-	return ctx, Request{x, span, endpoint}
+	ctx, span := t.tracer.Start(ctx, endpoint, trace.WithSpanKind(trace.SpanKindServer))
+	return ctx, Request{t, span, endpoint}
 }
 
-// End ends the span and counts.
+// End ends the span and counts. A zero Request counts nothing.
 func (r Request) End(o Outcome) {
-	x := r.exporters
-	if x == nil {
+	t := r.telemetry
+	if t == nil {
 		return
 	}
 	r.span.SetAttributes(
@@ -194,53 +160,47 @@ func (r Request) End(o Outcome) {
 	}
 	r.span.End()
 	ctx, endpoint := context.Background(), attribute.String("endpoint", r.endpoint)
-	x.requests.Add(ctx, 1, metric.WithAttributes(endpoint, attribute.Int("status", o.Status)))
+	t.requests.Add(ctx, 1, metric.WithAttributes(endpoint, attribute.Int("status", o.Status)))
 	for _, code := range o.Codes {
-		x.codes.Add(ctx, 1, metric.WithAttributes(endpoint, attribute.String("code", code)))
+		t.codes.Add(ctx, 1, metric.WithAttributes(endpoint, attribute.String("code", code)))
 	}
-	x.waits.Add(ctx, int64(o.RateWaits), metric.WithAttributes(endpoint))
-	x.latency.Record(ctx, o.Took.Seconds(), metric.WithAttributes(endpoint))
+	t.waits.Add(ctx, int64(o.RateWaits), metric.WithAttributes(endpoint))
+	t.latency.Record(ctx, o.Took.Seconds(), metric.WithAttributes(endpoint))
 	for _, size := range o.Batches {
-		x.batches.Record(ctx, float64(size), metric.WithAttributes(endpoint))
+		t.batches.Record(ctx, float64(size), metric.WithAttributes(endpoint))
 	}
 }
 
 // Call counts one HTTP exchange with Qualys, once, however many requests wait for it.
 func (t *Telemetry) Call(c qualys.Call) {
-	x := t.exporters()
-	if x == nil {
-		return
-	}
 	what := metric.WithAttributes(attribute.String("operation", c.Op), attribute.Int("status", c.Status),
 		attribute.String("failure", string(c.Kind)))
-	x.calls.Add(context.Background(), 1, what)
-	x.upstream.Record(context.Background(), c.Duration.Seconds(), what)
+	t.calls.Add(context.Background(), 1, what)
+	t.upstream.Record(context.Background(), c.Duration.Seconds(), what)
 }
 
 // Flush sends what there is, within flushTime. It does nothing for a while after a collector did not
 // take it in time.
 func (t *Telemetry) Flush() {
-	x := t.exporters()
-	if x == nil || time.Now().UnixNano() < t.paused.Load() {
+	if time.Now().UnixNano() < t.paused.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
-	defer cancel()
-	metrics := make(chan error, 1)
-	go func() { metrics <- x.metrics.ForceFlush(ctx) }()
-	if err := errors.Join(x.traces.ForceFlush(ctx), <-metrics); err != nil {
+	if err := within(flushTime, t.flush); err != nil {
 		t.paused.Store(time.Now().Add(pauseTime).UnixNano())
+		otel.Handle(err)
 	}
 }
 
-// Close sends what is left, for a second at most.
-func (t *Telemetry) Close() {
-	x := t.exporters()
-	if x == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+// Close sends what is left, for a second at most. What a collector does not take is lost.
+func (t *Telemetry) Close() { _ = within(closeTime, t.shutdown) }
+
+// within makes the calls at the same time.
+func within(limit time.Duration, calls []func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	_ = x.traces.Shutdown(ctx) // what a collector does not take is lost
-	_ = x.metrics.Shutdown(ctx)
+	var all errgroup.Group
+	for _, call := range calls {
+		all.Go(func() error { return call(ctx) })
+	}
+	return all.Wait()
 }

@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"qualysrelay.example/cmd/relayctl/relayclient"
@@ -34,16 +32,12 @@ const (
 // platform stands for the Qualys console, which the demo has none of.
 const platform = "https://qualysguard.example"
 
-// Note is told what the user should know.
-type Note func(format string, args ...any)
-
-// Gateway starts the fake gateway alone, at a loopback address. The caller closes it.
-func Gateway(address string, note Note) (*qualystest.Server, error) {
-	users := map[string]string{GatewayUser: GatewayPassword}
-	return listen(qualystest.Config{Addr: address, Users: users}, note)
+// Gateway starts the fake gateway alone, at a loopback address, and notes what it rejects. The caller closes it.
+func Gateway(address string, note func(format string, args ...any)) (*qualystest.Server, error) {
+	return listen(qualystest.Config{Addr: address, Users: map[string]string{GatewayUser: GatewayPassword}}, note)
 }
 
-func listen(config qualystest.Config, note Note) (*qualystest.Server, error) {
+func listen(config qualystest.Config, note func(format string, args ...any)) (*qualystest.Server, error) {
 	config.Events = qualystest.Story()
 	return qualystest.Listen(config, func(format string, args ...any) {
 		note("The fake gateway rejected a request: "+format, args...)
@@ -54,48 +48,36 @@ func listen(config qualystest.Config, note Note) (*qualystest.Server, error) {
 type Demo struct {
 	Client *relayclient.Client // nil until Connect
 
-	gateway  *qualystest.Server
-	service  *relay.Service
-	token    secret.Value
-	rejected atomic.Bool
+	gateway *qualystest.Server
+	service *relay.Service
+	token   secret.Value
 }
 
-// New starts the gateway and makes the relay. The caller closes the demo.
-func New(now time.Time, note Note) (*Demo, error) {
-	d := &Demo{}
-	var err error
-	d.gateway, err = listen(qualystest.Config{}, func(format string, args ...any) {
-		d.rejected.Store(true)
-		note(format, args...)
-	})
+// New starts the gateway and makes the relay, as it is deployed but for the log, whose lines would hide the
+// table, and the cache, which would hide what a question costs. The caller closes the demo.
+func New(now time.Time, note func(format string, args ...any)) (*Demo, error) {
+	gateway, err := listen(qualystest.Config{}, note)
 	if err != nil {
 		return nil, err
 	}
+	d := &Demo{gateway: gateway}
 	key := secret.NewKey()
-	d.token, err = token.Claims{User: qualystest.User, Password: qualystest.Password}.Sign(key, now)
-	if err == nil {
-		d.service, err = newRelay(d.gateway.URL, key)
-	}
-	if err != nil {
-		d.gateway.Close()
-		return nil, err
-	}
-	return d, nil
-}
-
-// newRelay is the relay as it is deployed, but for the log, whose lines would hide the table, and the
-// cache, which would hide what a question costs.
-func newRelay(gateway string, key secret.Value) (*relay.Service, error) {
 	settings := map[string]string{
-		"SECRET_KEY": string(key), "API_URL": gateway, "PLATFORM_URL": platform, "LOG_LEVEL": "error",
+		"SECRET_KEY": string(key), "API_URL": gateway.URL, "PLATFORM_URL": platform, "LOG_LEVEL": "error",
 		"SEARCH_CACHE": "0",
 	}
 	config, err := relay.ConfigFromEnv(func(name string) string { return settings[name] })
-	if err != nil {
-		return nil, err
+	if err == nil {
+		d.token, err = token.Claims{User: qualystest.User, Password: qualystest.Password}.Sign(key, now)
 	}
-	config.Now = qualystest.StoryEnd // the dashboard shows the days until then
-	return relay.New(config, accesslog.New(os.Stderr, config.LogLevel, ""))
+	if err == nil {
+		config.Now = qualystest.StoryEnd // the dashboard shows the days until then
+		d.service, err = relay.New(config, accesslog.New(os.Stderr, config.LogLevel, ""))
+	}
+	if err != nil {
+		gateway.Close()
+	}
+	return d, err
 }
 
 // Close ends relay and gateway.
@@ -104,23 +86,24 @@ func (d *Demo) Close() {
 	d.gateway.Close()
 }
 
-// Handler serves the relay, and a page at every other path.
+// Handler serves the console's page, and the relay at every path that is not the page's.
 func (d *Demo) Handler(page http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", page)
-	for _, path := range []string{relayclient.PathHealth, relayclient.PathObserve, relayclient.PathDeliberate,
-		relayclient.PathRefer, relayclient.PathTiles, relayclient.PathTile, relayclient.PathTileData,
-		relayclient.PathVersion, relayclient.PathWatchdog} {
-		mux.Handle(path, d.service)
+	for _, path := range []string{"/{$}", "/assets/", "/api/"} {
+		mux.Handle(path, page)
 	}
+	mux.Handle("/", d.service)
 	return mux
 }
 
 // Connect tells the demo where its handler is served.
-func (d *Demo) Connect(base *url.URL) { d.Client = relayclient.New(base, d.token, time.Minute) }
-
-// Rejected tells whether the gateway rejected a request of the relay.
-func (d *Demo) Rejected() bool { return d.rejected.Load() }
+func (d *Demo) Connect(address string) error {
+	base, err := relayclient.ParseURL("the address", address)
+	if err == nil {
+		d.Client = relayclient.New(base, d.token, time.Minute)
+	}
+	return err
+}
 
 // Look asks the relay about everything in the story.
 func (d *Demo) Look(ctx context.Context) (*report.Report, error) {
@@ -146,19 +129,19 @@ func (d *Demo) WriteCommands(w io.Writer) {
 	}
 	all := qualystest.StoryObservables()
 	o := all[slices.IndexFunc(all, func(o qualystest.Observable) bool { return o.Type == "sha256" })]
-	base, body := d.Client.Base.String(), fmt.Sprintf(` -d '[{"type":%q,"value":%q}]'`, o.Type, o.Value)
+	const authorized = ` -H "Authorization: Bearer $TOKEN"`
+	body := fmt.Sprintf(`%s -d '[{"type":%q,"value":%q}]'`, authorized, o.Type, o.Value)
+	tile := authorized + ` -d '{"tile_id":"qualys-detections"`
 	fmt.Fprintf(w, "TOKEN=%s\n", string(d.token))
-	for _, endpoint := range []struct{ path, body string }{
-		{relayclient.PathHealth, ""}, {relayclient.PathObserve, body}, {relayclient.PathDeliberate, body},
-		{relayclient.PathRefer, body}, {relayclient.PathTiles, ""},
-		{relayclient.PathTile, ` -d '{"tile_id":"qualys-detections"}'`},
-		{relayclient.PathTileData, ` -d '{"tile_id":"qualys-detections","period":"last_7_days"}'`},
+	for _, c := range []struct{ method, path, rest string }{
+		{"X POST", relayclient.PathHealth, authorized}, {"X POST", relayclient.PathObserve, body},
+		{"X POST", relayclient.PathDeliberate, body}, {"X POST", relayclient.PathRefer, body},
+		{"X POST", relayclient.PathTiles, authorized}, {"X POST", relayclient.PathTile, tile + "}'"},
+		{"X POST", relayclient.PathTileData, tile + `,"period":"last_7_days"}'`},
+		{"X POST", relayclient.PathVersion, ""}, {"", relayclient.PathWatchdog, " -H 'Health-Check: hello'"},
 	} {
-		fmt.Fprintf(w, "curl -sX POST %s%s -H \"Authorization: Bearer $TOKEN\"%s%s\n",
-			base, endpoint.path, endpoint.body, readable)
+		fmt.Fprintf(w, "curl -s%s %s%s%s%s\n", c.method, d.Client.Base, c.path, c.rest, readable)
 	}
-	fmt.Fprintf(w, "curl -sX POST %s%s%s\n", base, relayclient.PathVersion, readable)
-	fmt.Fprintf(w, "curl -s %s%s -H 'Health-Check: hello'%s\n", base, relayclient.PathWatchdog, readable)
 }
 
 // Report is a text about the story as an analyst would write it, with an observable on each line.

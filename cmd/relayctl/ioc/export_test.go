@@ -1,4 +1,7 @@
 package ioc
 
 // Refang is the text that is searched.
-func Refang(s string) string { return string(refang(s).text) }
+func Refang(s string) string {
+	text, _ := refang(s)
+	return text
+}

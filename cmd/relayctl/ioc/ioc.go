@@ -1,13 +1,11 @@
 package ioc
 
 import (
-	"bytes"
 	"cmp"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"qualysrelay.example/ctim"
 )
@@ -15,8 +13,7 @@ import (
 // Finding is an observable that a text names.
 type Finding struct {
 	ctim.Observable
-	Text string `json:"-"`              // as it stood in the text
-	Note string `json:"note,omitempty"` // what to know before it is searched, such as NoteMixedScripts
+	Note string `json:"note,omitempty"` // what to know before it is searched, such as noteMixedScripts
 }
 
 // Skipped is a part of a text that reads like an observable and cannot be searched.
@@ -27,10 +24,10 @@ type Skipped struct {
 
 // Notes of findings.
 const (
-	NoteMixedScripts = "mixed scripts"
-	NoteMailProvider = "public mail provider"
-	NoteSubdomains   = "subdomains are not searched"
-	NoteEmptyFile    = "the hash of an empty file"
+	noteMixedScripts = "mixed scripts"
+	noteMailProvider = "public mail provider"
+	noteSubdomains   = "subdomains are not searched"
+	noteEmptyFile    = "the hash of an empty file"
 )
 
 // Why something is skipped.
@@ -60,21 +57,33 @@ func Types() []string {
 // Extract finds the observables in text, each once, in the order of their first mention, and says what it
 // skipped. It takes time and memory in proportion to the length of text.
 func Extract(text string) (found []Finding, skipped []Skipped) {
-	s := &scan{original: text, refanged: refang(text)}
-	for _, k := range kinds() {
-		end := 0
-		for _, m := range k.pattern.FindAllSubmatchIndex(s.text, -1) {
-			if m[0] < end || !s.startsWord(m[0], k.notAfter) {
+	s := &scan{original: text}
+	s.text, s.origin = refang(text)
+	for _, k := range kinds {
+		unclaimed, end := []byte(s.text), 0
+		for _, m := range k.pattern.FindAllStringSubmatchIndex(s.text, -1) {
+			if m[0] < end || k.notAfter.MatchString(s.text[max(0, m[0]-8):m[0]]) {
 				continue
 			}
 			if to := k.read(s, m); to > m[0] {
 				end = to
-				clear(s.text[m[0]:to])
+				clear(unclaimed[m[0]:to])
 			}
 		}
+		s.text = string(unclaimed)
 	}
-	return inOrder(s.found, func(f Finding) ctim.Observable { return f.Observable }),
-		inOrder(s.skipped, func(skipped Skipped) Skipped { return skipped })
+	slices.SortStableFunc(s.hits, func(a, b hit) int { return cmp.Compare(a.at, b.at) })
+	seen := make(map[any]bool, len(s.hits))
+	for _, h := range s.hits {
+		switch {
+		case h.skipped.Reason != "" && !seen[h.skipped]:
+			skipped = append(skipped, h.skipped)
+		case h.skipped.Reason == "" && !seen[h.found.Observable]:
+			found = append(found, h.found)
+		}
+		seen[h.skipped], seen[h.found.Observable] = true, true
+	}
+	return found, skipped
 }
 
 // Parse reads one value as a person typed it on a command line: like Extract, but all of it may be one name
@@ -83,10 +92,8 @@ func Parse(value string) (found []Finding, skipped []Skipped) {
 	value = strings.TrimSpace(value)
 	name, rest, typed := strings.Cut(value, ":")
 	switch {
-	case len(value) > 1 && value[0] == '/' && value[1] != '/' && !strings.Contains(value, " ") &&
-		!placeholder.MatchString(value):
-		o := ctim.Observable{Type: ctim.ObservableFilePath, Value: value}
-		return []Finding{{Observable: o, Text: value}}, nil
+	case anyPath.MatchString(value) && !placeholder.MatchString(value):
+		return []Finding{{Observable: ctim.Observable{Type: ctim.ObservableFilePath, Value: value}}}, nil
 	case strings.ContainsAny(value, "\"\r\n"):
 	case typed && slices.Contains(Types(), strings.ToLower(name)):
 		value = name + `:"` + strings.TrimSpace(rest) + `"`
@@ -96,68 +103,63 @@ func Parse(value string) (found []Finding, skipped []Skipped) {
 	return Extract(value)
 }
 
+var anyPath = regexp.MustCompile(`^/[^/ ][^ ]*$`)
+
 // kind is one way in which observables are written.
 type kind struct {
 	pattern *regexp.Regexp
 
-	// notAfter are the characters that may not stand directly before a match, beside those of words. Where
-	// it is empty, a match may begin anywhere.
-	notAfter string
+	// notAfter matches the end of a text behind which a match is only a part of something else.
+	notAfter *regexp.Regexp
 
 	// read looks at a match, as FindSubmatchIndex gives it, adds what it finds to the scan, and returns
 	// where the text that it claims ends; 0 if the match is not what it seemed.
 	read func(s *scan, m []int) int
 }
 
-// kinds lists the kinds, the most certain first.
-func kinds() []kind {
-	return []kind{
-		{typedPattern, `\/.`, (*scan).typed},
-		{urlPattern, ``, (*scan).url},
-		{registryPattern, `\/`, (*scan).registryKey},
-		{windowsPattern, `.`, (*scan).windowsPath},
-		{shellPattern, `.\/~*%}`, (*scan).shellConnection},
-		{unixPattern, `.\/~*%}>`, (*scan).unixPath},
-		{mutexPattern, `\/.`, (*scan).labelledMutex},
-		{kernelPattern, `\/.`, (*scan).kernelObject},
-		{relativePattern, `\/`, (*scan).relativePath},
-		{versionPattern, `\/`, skipAs(reasonVersion)},
-		{mailPattern, `.`, (*scan).mail},
-		{hashPattern, ``, (*scan).hash},
-		{ipv6Pattern, `.:`, (*scan).ipv6},
-		{netPattern, `.`, skipAs(reasonNetwork)},
-		{ipv4Pattern, `.`, (*scan).ipv4},
-		{quotedPattern, ``, (*scan).quotedName},
-		{tokenPattern, ``, (*scan).name},
-	}
+// wordOr matches a character of a word or one of the others. A hyphen that itself begins a word is a bullet.
+func wordOr(others string) *regexp.Regexp {
+	return regexp.MustCompile(`[\pL\pN\pM_` + others + `]-?$`)
 }
 
-// scan is a text being searched. The bytes that a kind has claimed are zero.
+var anywhere = regexp.MustCompile(`$.`) // never matches
+
+// kinds lists the kinds, the most certain first.
+var kinds = []kind{
+	{typedPattern, wordOr(`\\/.`), (*scan).typed},
+	{urlPattern, anywhere, (*scan).url},
+	{registryPattern, wordOr(`\\/`), skipPath(reasonRegistry)},
+	{drivePattern, wordOr(`./`), (*scan).path},
+	{devicePattern, wordOr(`.`), skipPath(reasonDevice)},
+	{sharePattern, wordOr(`.:`), (*scan).path},
+	{fixedPattern, wordOr(`.`), (*scan).path},
+	{userPattern, wordOr(`./`), skipPath(reasonVariable)},
+	{unixPattern, wordOr(`.\\/~*%}>`), (*scan).path},
+	{mutexPattern, wordOr(`\\/.`), (*scan).mutex},
+	{relativePattern, wordOr(`\\/`), (*scan).relativePath},
+	{versionPattern, wordOr(`\\/`), skipAs(reasonVersion)},
+	{mailPattern, wordOr(`.`), (*scan).mail},
+	{hashPattern, wordOr(``), (*scan).hash},
+	{ipv6Pattern, wordOr(`.:`), (*scan).addresses},
+	{netPattern, wordOr(`.`), skipAs(reasonNetwork)},
+	{ipv4Pattern, wordOr(`.`), (*scan).addresses},
+	{quotedPattern, wordOr(``), (*scan).quotedName},
+	{tokenPattern, anywhere, (*scan).name},
+}
+
+// scan is a text being searched. The bytes that earlier kinds have claimed are NUL.
 type scan struct {
 	original string
-	*refanged
-	found   []hit[Finding]
-	skipped []hit[Skipped]
+	text     string // refanged
+	origin   []int  // the place in original of each byte of text, and of its end
+	hits     []hit
 }
 
-// hit is a result and where it began.
-type hit[T any] struct {
-	at    int
-	value T
-}
-
-// inOrder sorts hits and drops those whose key was there before.
-func inOrder[T any, K comparable](hits []hit[T], key func(T) K) []T {
-	slices.SortStableFunc(hits, func(a, b hit[T]) int { return cmp.Compare(a.at, b.at) })
-	seen := make(map[K]bool, len(hits))
-	var list []T
-	for _, h := range hits {
-		if !seen[key(h.value)] {
-			seen[key(h.value)] = true
-			list = append(list, h.value)
-		}
-	}
-	return list
+// hit is something found or, with a reason, skipped, and where it begins.
+type hit struct {
+	at      int
+	found   Finding
+	skipped Skipped
 }
 
 // maxLength is the longest value that is found, in bytes: it bounds the work on a word that never ends. No
@@ -166,26 +168,22 @@ const maxLength = 1024
 
 // add keeps an observable that stands at [from, to).
 func (s *scan) add(from, to int, t ctim.ObservableType, value, note string) {
-	cut := bytes.HasPrefix(s.text[to:], []byte("…")) || bytes.HasPrefix(s.text[to:], []byte("..."))
+	cut := strings.HasPrefix(s.text[to:], "…") || strings.HasPrefix(s.text[to:], "...")
 	switch {
 	case to-from > maxLength:
 		s.skip(from, to, reasonTooLong)
 	case cut && !hasFileEnding(s.text[from:to]):
 		s.skip(from, to+3, reasonCut)
 	default:
-		f := Finding{ctim.Observable{Type: t, Value: value}, s.stood(from, to), note}
-		s.found = append(s.found, hit[Finding]{from, f})
+		s.hits = append(s.hits, hit{at: from, found: Finding{ctim.Observable{Type: t, Value: value}, note}})
 	}
 }
 
+// skip says why what stands at [from, to) is not searched.
 func (s *scan) skip(from, to int, reason string) {
-	s.skipped = append(s.skipped, hit[Skipped]{from, Skipped{s.stood(from, to), reason}})
-}
-
-// stood is the original of [from, to).
-func (s *scan) stood(from, to int) string {
 	unseen := func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
-	return strings.TrimFunc(s.original[s.origin[from]:s.origin[to]], unseen)
+	text := strings.TrimFunc(s.original[s.origin[from]:s.origin[to]], unseen)
+	s.hits = append(s.hits, hit{at: from, skipped: Skipped{text, reason}})
 }
 
 // defanged reports whether a dot in [from, to) was written otherwise: who writes evil[.]zip means no file.
@@ -199,30 +197,16 @@ func (s *scan) defanged(from, to int) bool {
 	return false
 }
 
-// startsWord reports whether a value can begin at position at: neither a word nor one of the characters in
-// notAfter stands before it. A hyphen that itself begins a word is a bullet.
-func (s *scan) startsWord(at int, notAfter string) bool {
-	before, size := utf8.DecodeLastRune(s.text[:at])
-	if before == '-' {
-		before, size = utf8.DecodeLastRune(s.text[:at-size])
-	}
-	return notAfter == "" || size == 0 || !isWord(before) && !strings.ContainsRune(notAfter, before)
-}
-
 // endsWord reports whether a value can end at position at: a dot or hyphen there is the end of a sentence,
 // not more of the same word.
-func (s *scan) endsWord(at int) bool {
-	after, size := utf8.DecodeRune(s.text[at:])
-	if after == '.' || after == '-' {
-		after, _ = utf8.DecodeRune(s.text[at+size:])
-	}
-	return !isWord(after)
-}
+func (s *scan) endsWord(at int) bool { return !moreOfWord.MatchString(s.text[at:]) }
+
+var moreOfWord = regexp.MustCompile(`^[.-]?[\pL\pN\pM_]`)
 
 // until is the end of the text from position at that holds none of the characters in stops, no white space
 // and nothing claimed.
 func (s *scan) until(at int, stops string) int {
-	if i := bytes.IndexAny(s.text[at:], " \t\r\n\x00"+stops); i >= 0 {
+	if i := strings.IndexAny(s.text[at:], " \t\r\n\x00"+stops); i >= 0 {
 		return at + i
 	}
 	return len(s.text)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 
 	"qualysrelay.example/cmd/relayctl/ioc"
 	"qualysrelay.example/ctim"
@@ -28,11 +29,11 @@ func TestATextWithoutObservablesAsksNothing(t *testing.T) {
 	}
 }
 
-func TestEachObservableIsFoundOnceAndKeepsWhereItStood(t *testing.T) {
+func TestEachObservableIsFoundOnce(t *testing.T) {
 	found, skipped := ioc.Extract("b.example, Evil[.]Example and EVIL.example; b.example; 10.0.0.0/8, 10.0.0.0/8")
 	assert.Equal(t, []ioc.Finding{
-		{Observable: ctim.Observable{Type: "domain", Value: "b.example"}, Text: "b.example"},
-		{Observable: ctim.Observable{Type: "domain", Value: "evil.example"}, Text: "Evil[.]Example"},
+		{Observable: ctim.Observable{Type: "domain", Value: "b.example"}},
+		{Observable: ctim.Observable{Type: "domain", Value: "evil.example"}},
 	}, found)
 	network := ioc.Skipped{Text: "10.0.0.0/8", Reason: "networks cannot be searched, only addresses"}
 	assert.Equal(t, []ioc.Skipped{network}, skipped)
@@ -80,6 +81,40 @@ func TestOneValueOnACommandLine(t *testing.T) {
 	}
 }
 
+func TestWhatWouldAskForMoreThanTheTextNames(t *testing.T) {
+	const unclear = "   (it is not clear where this path ends; put it in quotation marks)\n"
+	const relative = "   (not a whole path; give the path from its root, or search for the file name)\n"
+	const network = "   (networks cannot be searched, only addresses)\n"
+	long := strings.Repeat("a", 1100)
+	for text, want := range map[string]string{
+		`C:\Data\` + long + `.exe`:     `  skipped C:\Data\` + long + ".exe   (too long)\n",
+		"https://" + long + ".example": "",
+		long + ".exe":                  "",
+		long + `\x.c`:                  "",
+		`C:\Data\Who was\x\y.exe`:      `  skipped C:\Data\Who was\x\y.exe` + unclear,
+		`C:\A&&B\c.exe`:                "  file_path:C:\\A\n  skipped &&B\\c.exe" + relative,
+		`andC:\\Temp\\c.dll`:           "  skipped \\\\Temp\\\\c.dll" + relative,
+		"203.0.113.45/2.1.0.6":         "  ip:203.0.113.45\n  ip:2.1.0.6\n",
+		"203.0.113.0/24=bad":           "  skipped 203.0.113.0/24" + network,
+		"2001:db8::/32 and 2001:db8::": "  ipv6:2001:db8::\n  skipped 2001:db8::/32" + network,
+		"file:///home/eve/x.sh":        "  file_path:/home/eve/x.sh\n",
+		"/C:/Users/eve/x.exe":          "  file_path:C:/Users/eve/x.exe\n",
+		"*.evil.com":                   "  domain:evil.com   (subdomains are not searched)\n",
+		"R&D.exe, *.pdf.zip": "  file_name:R&D.exe\n" +
+			"  skipped *.pdf.zip   (holds a placeholder or a wildcard)\n",
+		"{random}svc.exe and invoice (1).exe": "  skipped {random}svc.exe   (holds a placeholder or a wildcard)\n" +
+			"  skipped (1).exe   (cut off)\n",
+		"mutex:<x> and Mutex: Global\\Run*": "  skipped <x>   (holds a placeholder or a wildcard)\n" +
+			"  skipped Global\\Run*   (holds a placeholder or a wildcard)\n",
+		"evil\u00a0[.]\u00a0example\u2028/tmp/a\vb \x00x.exe": "" +
+			"  domain:evil.example\n" +
+			"  file_path:/tmp/a\n  file_name:x.exe\n",
+		"mutex mutexes: a, and 12": "",
+	} {
+		assert.Equal(t, want, render(ioc.Extract(text)), "%q", text)
+	}
+}
+
 func FuzzExtract(f *testing.F) {
 	f.Add("hxxps://evil[.]example/x?y mutex:G\\F \"C:\\My Tools\\a b.exe\" 203.0.113.7:80 2001:db8::1 a@b.example")
 	f.Add("C:\\Users\\<user>\\x.exe, %APPDATA%\\a b.exe C:\\\\a\\\\b.exe\\n \\\\srv\\x\\y /tmp/x/\nz.sh " +
@@ -113,10 +148,11 @@ func stands(text string, f ioc.Finding) bool {
 	switch f.Type {
 	case ctim.ObservableIP, ctim.ObservableIPv6: // its usual form, and as it is written in the text
 		_, err := netip.ParseAddr(value)
-		return err == nil && f.Text != ""
+		return err == nil
 	case ctim.ObservableDomain, ctim.ObservableHostname:
 		name, err := idna.Punycode.ToUnicode(value)
-		return strings.Contains(text, value) || err == nil && name != value
+		mapped := strings.ToLower(norm.NFKC.String(text)) // also how IDNA reads "ǌ" and full-width letters
+		return strings.Contains(mapped, value) || err == nil && name != value
 	case ctim.ObservableFilePath:
 		holds := func(text string) bool { return strings.Contains(text, pathTail(f)) }
 		return slices.ContainsFunc(spellings(text), holds)

@@ -17,95 +17,80 @@ var (
 	quotedPattern = regexp.MustCompile("\"([^\"\\r\\n\\\\/:*?<>|,;=\\x00\ufffd]+)\"|" +
 		"'([^'\\r\\n\\\\/:*?<>|,;=\\x00\ufffd]+)'|`([^`\\r\\n\\\\/:*?<>|,;=\\x00\ufffd]+)`")
 	tokenPattern = regexp.MustCompile("[^\\s\"'`|=,;:\\x00\ufffd•‣▪●—–→。，、；：（）「」]+")
-	anyLabel     = regexp.MustCompile(`^(?:\*|%|<[^<>]+>|\{[^{}]+\}|\[[^\[\]]+\])?\.`)
+	// The parts of a domain: 1 any subdomain; 2 the name, without the port of evil.example_443.
+	nameParts = regexp.MustCompile(`^((?:\*|%|<[^<>]+>|\{[^{}]+\}|\[[^\[\]]+\])?\.)?(.+?)(?:_\d*)?\.?$`)
+	// gluedSentences matches two without a space between them: "done.It".
+	gluedSentences = regexp.MustCompile(`\.\p{Lu}\p{Ll}[^.]*$`)
+	// endOfName matches what stands before more of a name: "report–final.exe" or "O'Brien.exe".
+	endOfName = regexp.MustCompile(`[\pL\pN\pM_][–']$`)
+	port      = regexp.MustCompile("^:\\d+(?:[/?#][^\\s\"'<>`|,;\\x00]*)?")
 )
 
 // quotedName finds file names with spaces in quotation marks.
 func (s *scan) quotedName(m []int) int {
-	from, to := group(m, 1, 2, 3)
-	name := string(s.text[from:to])
+	name := s.text[m[0]+1 : m[1]-1]
 	first, _, spaced := strings.Cut(name, " ")
-	before, _ := utf8.DecodeLastRune(s.text[:m[0]])
-	if !spaced || isWord(before) || strings.TrimSpace(name) != name || !isFileName(name) || isProse(first) ||
-		proseIn(s.text[from:to]) != -1 {
+	if !spaced || strings.TrimSpace(name) != name || !isFileName(name) || isProse(first) ||
+		proseIn(name) != -1 {
 		return 0
 	}
-	s.add(from, to, ctim.ObservableFileName, name, "")
+	s.add(m[0]+1, m[1]-1, ctim.ObservableFileName, name, "")
 	return m[1]
 }
 
 // name finds file names and domains, and the relative paths that must not become file names.
 func (s *scan) name(m []int) int {
-	from, to := s.unwrapped(m[0], m[1])
-	token := string(s.text[from:to])
-	before, size := utf8.DecodeLastRune(s.text[:m[0]])
-	beyond, _ := utf8.DecodeLastRune(s.text[:m[0]-size])
-	if (before == '–' || before == '\'') && isWord(beyond) {
-		return 0 // more of "report–final.exe" or "O'Brien.exe"
-	}
-	switch {
-	case !strings.Contains(token, "."):
+	if m[1]-m[0] > maxLength {
 		return 0
-	case strings.HasPrefix(token, "./") && !strings.Contains(token[2:], "/"):
-		from, token = from+2, token[2:]
-	case strings.Contains(token, "&&"):
-		s.each(from, token, "&&")
-		return m[1]
 	}
-	if host, _, ok := strings.Cut(token, "/"); ok {
-		return s.slashed(from, to, host, m[1])
+	from, to := s.unwrapped(m[0], m[1])
+	token := s.text[from:to]
+	if !strings.Contains(token, ".") || endOfName.MatchString(s.text[max(0, m[0]-8):m[0]]) {
+		return 0
 	}
-	if i := strings.IndexAny(token, "?#"); i > 0 && s.isDomain(from, from+i) { // a URL's query, or a wildcard
-		to, token = from+i, token[:i]
+	if i := strings.IndexAny(token, "/?#"); i > 0 && s.isDomain(from, from+i) { // a URL, or a wildcard
+		s.domain(from, from+i, false)
+		return s.until(to, "\"<>`|")
+	}
+	if name, ok := strings.CutPrefix(token, "./"); ok && !strings.Contains(name, "/") {
+		from, token = from+2, name
 	}
 	head, _, inner := strings.Cut(token, "(")
+	separator := "/"
+	if strings.Contains(token, "&&") {
+		separator = "&&"
+	}
+	parts := strings.Split(token, separator)
+	isNoFile := func(part string) bool { return !isFileName(part) }
 	switch {
-	case placeholder.MatchString(token) && hasFileEnding([]byte(token)):
-		s.skip(from, to, reasonPlaceholder)
+	case strings.Contains(token, "/") && slices.ContainsFunc(parts, isNoFile):
+		if hasFileEnding(token) {
+			s.skip(from, to, reasonRelative)
+		}
 		return m[1]
-	case inner && hasFileEnding([]byte(head)): // bad.exe(malicious)
-		to = from + len(head)
+	case inner && hasFileEnding(head): // bad.exe(malicious)
+		parts = []string{head}
 	case inner && !strings.Contains(head, ".") && strings.HasSuffix(token, ")"): // C2(evil.example)
 		from, to = s.unwrapped(from+len(head), to)
+		parts = []string{s.text[from:to]}
 	}
-	s.single(from, to)
-	return s.urlRest(m[1])
-}
-
-// each adds the names in the token at position from, which the separator joins.
-func (s *scan) each(from int, token, separator string) {
-	for part := range strings.SplitSeq(token, separator) {
+	for _, part := range parts { // a.exe/b.exe or a.exe&&b.exe
 		s.single(from, from+len(part))
 		from += len(part) + len(separator)
 	}
-}
-
-// slashed reads a URL without a scheme, names joined by slashes, or a relative path.
-func (s *scan) slashed(from, to int, host string, claim int) int {
-	if s.isDomain(from, from+len(host)) {
-		s.domain(from, from+len(host), false)
-		return s.until(to, "\"<>`|")
-	}
-	token := string(s.text[from:to])
-	parts := strings.Split(token, "/")
-	if !slices.ContainsFunc(parts, func(part string) bool { return !isFileName(part) }) {
-		s.each(from, token, "/")
-	} else if hasFileEnding([]byte(token)) {
-		s.skip(from, to, reasonRelative)
-	}
-	return claim
+	return m[1] + len(port.FindString(s.text[m[1]:min(len(s.text), m[1]+maxLength)]))
 }
 
 // isDomain reports whether [from, to) is a domain rather than a file.
 func (s *scan) isDomain(from, to int) bool {
 	_, _, ok := s.domainName(from, to, false)
-	return ok && (s.defanged(from, to) || !isFileName(string(s.text[from:to])))
+	return ok && (s.defanged(from, to) || !isFileName(s.text[from:to]))
 }
 
 // single adds the file name or the domain at [from, to).
 func (s *scan) single(from, to int) {
 	to = s.trimmed(from, to)
-	name := string(s.text[from:to])
+	name := s.text[from:to]
 	switch {
 	case product.MatchString(name) || !strings.Contains(name, "."):
 	case !isFileName(name), !listed["file endings"][ending(name)] && s.defanged(from, to):
@@ -121,39 +106,34 @@ func (s *scan) single(from, to int) {
 
 // domain adds the domain at [from, to). A URL says that it is one, whatever its ending.
 func (s *scan) domain(from, to int, inURL bool) {
+	name := s.text[from:to]
+	_, parent, _ := strings.Cut(strings.ToLower(name), ".")
 	value, note, ok := s.domainName(from, to, inURL)
+	differs := strings.ContainsAny(name, "*?<>{}[]%$")
 	switch {
-	case ok:
+	case ok && (!differs || !isFileName(parent)):
 		s.add(from, to, ctim.ObservableDomain, value, note)
-	case strings.ContainsAny(string(s.text[from:to]), "*<>{}[]%$"):
-		_, tail, _ := strings.Cut(strings.ToLower(string(s.text[from:to])), ".")
-		if inURL || knownEnding("x."+tail) {
-			s.skip(from, to, reasonPlaceholder)
-		}
+	case differs && (inURL || hasFileEnding(name) || knownEnding("x."+parent)):
+		s.skip(from, to, reasonPlaceholder)
 	}
 }
 
 // domainName reads a fully qualified name. Its ending is a public suffix or kept for special use, unless it
 // is certain to be a name: in a URL, or defanged.
 func (s *scan) domainName(from, to int, certain bool) (value, note string, ok bool) {
-	name := string(s.text[from:to])
-	wildcard := anyLabel.FindString(name)
-	name = strings.TrimSuffix(name[len(wildcard):], ".")
-	if i := strings.LastIndexByte(name, '_'); i > 0 && strings.Trim(name[i+1:], "0123456789") == "" {
-		name = name[:i] // evil.example_443
-	}
-	if !certain && !s.defanged(from, to) && (glued(name) || !knownEnding(strings.ToLower(name))) {
+	m := nameParts.FindStringSubmatch(s.text[from:to])
+	if m == nil || gluedSentences.MatchString(m[2]) && !certain {
 		return "", "", false
 	}
-	last := ending(name)
-	if last == strings.ToLower(name) || len(last) < 2 || strings.Trim(last, "0123456789") == "" {
+	value, note, ok = asciiName(strings.ToLower(m[2]))
+	if !certain && !s.defanged(from, to) && !knownEnding(value) {
 		return "", "", false
 	}
-	value, note, ok = asciiName(strings.ToLower(name))
-	if wildcard != "" && note == "" {
-		note = NoteSubdomains
+	if m[1] != "" && note == "" {
+		note = noteSubdomains
 	}
-	return value, note, ok
+	last := ending(value)
+	return value, note, ok && last != value && len(last) > 1 && strings.Trim(last, "0123456789") != ""
 }
 
 const label = `[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?`
@@ -162,49 +142,29 @@ var (
 	// hostName matches a name as it is asked of the DNS.
 	hostName = regexp.MustCompile(`^(?:` + label + `\.)*` + label + `$`)
 	lookup   = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false))
+	// mixedScripts matches a label with Latin letters and those of another script.
+	mixedScripts = regexp.MustCompile(`\p{Latin}[^.]*[^\PL\p{Latin}\p{Common}]|` +
+		`[^\PL\p{Latin}\p{Common}][^.]*\p{Latin}`)
 )
 
-// asciiName is a name of one or more labels in its A-label form, marked where a label mixes Latin letters
-// with those of another script.
+// asciiName is a name of one or more labels in its A-label form, with a note where scripts are mixed.
 func asciiName(name string) (value, note string, ok bool) {
 	value = name
-	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		var err error
-		if value, err = lookup.ToASCII(name); err != nil {
-			return "", "", false
-		}
+	if ascii, err := lookup.ToASCII(name); err == nil {
+		value = ascii
 	}
-	unicodeName, _ := idna.Punycode.ToUnicode(name)
-	for label := range strings.SplitSeq(unicodeName, ".") {
-		latin := strings.ContainsFunc(label, func(r rune) bool { return unicode.Is(unicode.Latin, r) })
-		other := strings.ContainsFunc(label, func(r rune) bool {
-			return unicode.IsLetter(r) && !unicode.In(r, unicode.Latin, unicode.Common)
-		})
-		if latin && other {
-			note = NoteMixedScripts
-		}
+	if plain, _ := idna.Punycode.ToUnicode(name); mixedScripts.MatchString(plain) {
+		note = noteMixedScripts
 	}
 	return value, note, len(value) <= 253 && hostName.MatchString(value)
 }
 
-// knownEnding reports whether a name ends in a public suffix or in a special ending.
+// knownEnding reports whether a name in A-label form ends in a public suffix or in a special ending.
 func knownEnding(name string) bool {
-	if listed["special endings"][ending(name)] {
-		return true
-	}
-	if ascii, err := idna.Punycode.ToASCII(name); err == nil {
-		name = ascii
-	}
 	suffix, icann := publicsuffix.PublicSuffix(name)
 	// A suffix without a dot that ICANN does not run is the list's answer for what it does not know.
-	return (icann || strings.Contains(suffix, ".")) && (suffix != name || !icann)
-}
-
-// glued reports whether s is two sentences without a space between them: "done.It".
-func glued(s string) bool {
-	first, size := utf8.DecodeRuneInString(s[strings.LastIndexByte(s, '.')+1:])
-	rest, _ := utf8.DecodeRuneInString(s[strings.LastIndexByte(s, '.')+1+size:])
-	return unicode.IsUpper(first) && unicode.IsLower(rest)
+	return listed["special endings"][ending(name)] ||
+		(icann || strings.Contains(suffix, ".")) && (suffix != name || !icann)
 }
 
 // trimmed is the end of [from, to) without what trimEnd cuts off.
@@ -215,25 +175,20 @@ func (s *scan) trimmed(from, to int) int {
 	return from + len(trimEnd(s.text[from:to]))
 }
 
-// trimEnd cuts the punctuation off the end of a value that belongs to the sentence. A closing bracket or
-// quotation mark belongs to the value where the value opened it.
-func trimEnd(s []byte) []byte {
-	for len(s) > 0 {
-		last, size := utf8.DecodeLastRune(s)
+// The pairs of which the closing one belongs to a value that has the other, too.
+const openers, closers = "([{<\"'`*", ")]}>\"'`*"
+
+// trimEnd cuts the punctuation off the end of a value that belongs to the sentence.
+func trimEnd(s string) string {
+	for s != "" {
+		last, size := utf8.DecodeLastRuneInString(s)
+		pair := strings.IndexRune(closers, last)
 		switch {
-		case strings.ContainsRune(".,;:!?…([{<~ ", last) || unicode.Is(unicode.Cf, last):
-		case strings.ContainsRune("\"'`*", last):
-			if strings.Count(string(s), string(last))%2 == 0 {
-				return s
-			}
-		case strings.ContainsRune(")]}>", last):
-			open := map[rune]string{')': "(", ']': "[", '}': "{", '>': "<"}[last]
-			if strings.Count(string(s), open) >= strings.Count(string(s), string(last)) {
-				return s
-			}
-		case last == 's' && strings.HasSuffix(string(s), "'s"):
+		case strings.HasSuffix(s, "'s"):
 			size = 2
-		default:
+		case pair >= 4 && strings.Count(s, string(last))%2 == 0,
+			pair >= 0 && pair < 4 && strings.Count(s, openers[pair:pair+1]) >= strings.Count(s, string(last)),
+			pair < 0 && !strings.ContainsRune(".,;:!?…([{<~ ", last) && !unicode.Is(unicode.Cf, last):
 			return s
 		}
 		s = s[:len(s)-size]
@@ -243,25 +198,15 @@ func trimEnd(s []byte) []byte {
 
 // unwrapped is [from, to) without the brackets and Markdown marks around it.
 func (s *scan) unwrapped(from, to int) (int, int) {
-	for to-from <= maxLength {
-		to = s.trimmed(from, to)
-		if to <= from {
-			return from, from
-		}
-		token := string(s.text[from:to])
-		first, last := token[0], token[len(token)-1]
-		closing := len(token) // where the bracket that opens the token closes
-		if i := strings.IndexByte("([{<", first); i >= 0 {
-			closing = strings.IndexByte(token, ")]}>"[i])
-		}
+	for to = s.trimmed(from, to); to > from; to = s.trimmed(from, to) {
+		first, last := s.text[from], s.text[to-1]
+		pair := strings.IndexByte(openers[:4], first)
 		switch {
-		case closing == len(token)-1, first == '*' && last == '*' && len(token) > 2:
-			from, to = from+1, to-1
-		case closing < 0, strings.IndexByte("#+~@-", first) >= 0, first == '_' && last == '_':
-			from++
-		default:
+		case pair >= 0 && strings.IndexByte(s.text[from:to-1], closers[pair]) >= 0, // [random].evil.example
+			pair < 0 && strings.IndexByte("#+~@-", first) < 0 && (first != last || first != '*' && first != '_'):
 			return from, to
 		}
+		from++
 	}
 	return from, from
 }

@@ -2,7 +2,9 @@ package ioc
 
 import (
 	_ "embed" // words.txt
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,15 +18,12 @@ var listed = readLists()
 
 func readLists() map[string]map[string]bool {
 	lists := make(map[string]map[string]bool)
-	var list map[string]bool
-	for line := range strings.Lines(wordLists) {
-		if name, ok := strings.CutPrefix(line, "== "); ok {
-			list = make(map[string]bool)
-			lists[strings.TrimSpace(name)] = list
-		} else if !strings.HasPrefix(line, "#") {
-			for word := range strings.FieldsSeq(line) {
-				list[word] = true
-			}
+	for section := range strings.SplitSeq(wordLists, "\n== ") {
+		name, words, _ := strings.Cut(section, "\n")
+		words, _, _ = strings.Cut(words, "#") // what the next section is about
+		lists[name] = make(map[string]bool)
+		for word := range strings.FieldsSeq(words) {
+			lists[name][word] = true
 		}
 	}
 	return lists
@@ -53,13 +52,11 @@ var (
 )
 
 // fixedFolders are the folders that variables of Windows stand for on nearly every computer.
-func fixedFolders() map[string]string {
-	return map[string]string{
-		"%systemdrive%": `C:`, "%systemroot%": `C:\Windows`, "%windir%": `C:\Windows`,
-		"%public%": `C:\Users\Public`, "%programfiles%": `C:\Program Files`,
-		"%programfiles(x86)%": `C:\Program Files (x86)`,
-		"%programdata%":       `C:\ProgramData`, "%allusersprofile%": `C:\ProgramData`,
-	}
+var fixedFolders = map[string]string{
+	"%systemdrive%": `C:`, "%systemroot%": `C:\Windows`, "%windir%": `C:\Windows`,
+	"%public%": `C:\Users\Public`, "%programfiles%": `C:\Program Files`,
+	"%programfiles(x86)%": `C:\Program Files (x86)`,
+	"%programdata%":       `C:\ProgramData`, "%allusersprofile%": `C:\ProgramData`,
 }
 
 func isProse(word string) bool {
@@ -71,13 +68,13 @@ const unclear = -2
 
 // proseIn finds where prose begins behind a name that may hold spaces: "Upd was created", "stage and then".
 // It is -1 where all is name, and unclear for "Terms and Conditions.exe", which may be one file or two.
-func proseIn(name []byte) int {
-	words := append(strings.Split(string(name), " "), "")
+func proseIn(name string) int {
+	words := append(strings.Split(name, " "), "")
 	at := len(words[0])
 	for i, word := range words[1 : len(words)-1] {
 		next := words[i+2]
 		first, _ := utf8.DecodeRuneInString(next)
-		isFile := hasFileEnding([]byte(next))
+		isFile := hasFileEnding(next)
 		switch {
 		case isProse(word), strings.HasPrefix(word, "(") && !strings.Contains(word, ")"):
 			return at
@@ -95,12 +92,17 @@ func proseIn(name []byte) int {
 // ending is what stands behind the last dot, in lower case.
 func ending(name string) string { return strings.ToLower(name[strings.LastIndexByte(name, '.')+1:]) }
 
+// fileEndings are all that files have, those included that domains have too.
+func fileEndings() []string {
+	return slices.Concat([]string{"com"}, slices.Collect(maps.Keys(listed["file endings"])),
+		slices.Collect(maps.Keys(listed["shared endings"])))
+}
+
+var endsLikeFile = regexp.MustCompile(`(?i)\.(?:` + strings.Join(fileEndings(), "|") + `)$`)
+
 // hasFileEnding reports whether a path or a name ends like a file, whatever stands before.
-func hasFileEnding(s []byte) bool {
-	tail := string(s[max(0, len(s)-12):]) // no ending is longer
-	last := ending(tail)
-	return strings.Contains(tail, ".") &&
-		(listed["file endings"][last] || listed["shared endings"][last] || last == "com")
+func hasFileEnding(s string) bool {
+	return endsLikeFile.MatchString(s[max(0, len(s)-12):]) // none is longer
 }
 
 // isFileName reports whether s reads as the name of a file: something before a known ending, and nothing

@@ -6,9 +6,10 @@ import (
 	"bytes"
 	_ "embed" // the templates and the logo
 	"encoding/base64"
-	"encoding/json"
 	"strings"
 	"text/template"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"qualysrelay.example/cmd/relayctl/secret"
 	"qualysrelay.example/qualys"
@@ -35,82 +36,58 @@ func Regions() map[string]Region {
 	}
 }
 
-// Signing is who signs the tokens that XDR sends, and with what.
-type Signing int
-
-// The ways of signing.
-const (
-	ByXDR    Signing = iota // RS256: XDR with its own key
-	Before                  // HS256: the operator signed one token, XDR stores and sends it
-	EmbedKey                // HS256: XDR with the relay's key, which is in the module type
-)
-
 // Options are what a module type depends on.
 type Options struct {
 	Title    string
 	URL      string // the relay's, without a slash at its end
 	Audience string // the aud claim of the tokens that XDR signs
 	Region   Region
-	Signing  Signing
-	Key      secret.Value // with EmbedKey only
+	// Alg is RS256 where XDR signs with its own key, else HS256: XDR signs with Key, or without a Key stores
+	// and sends the one token that the operator signed.
+	Alg string
+	Key secret.Value // the relay's; it will be in the module type
 }
 
-// document is what the templates are filled with.
-type document struct {
-	Options
-	Key        string // in clear
-	ByXDR      bool
-	ReadyToken bool
-	Platforms  []qualys.Platform
-	Logo       string
-	Place      string
-}
+// ByXDR tells whether XDR signs with its own key.
+func (o Options) ByXDR() bool { return o.Alg == "RS256" }
 
-// execute fills a template in.
+// execute fills a template in. place is where the module type is.
 func (o Options) execute(source, place string) ([]byte, error) {
 	t := template.New("module type")
 	t.Funcs(template.FuncMap{
-		"json": encode,
+		"json": func(text string) (string, error) {
+			quoted, err := jsontext.AppendQuote(nil, text)
+			return string(quoted), err
+		},
 		"text": func(name string, data any) (string, error) {
 			var b strings.Builder
 			err := t.ExecuteTemplate(&b, name, data)
 			return b.String(), err
 		},
+		"inClear":   func(key secret.Value) string { return string(key) },
+		"platforms": qualys.Platforms,
+		"logo":      func() string { return base64.StdEncoding.EncodeToString(logo) },
+		"place":     func() string { return place },
 	})
 	if _, err := t.Parse(source); err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	err := t.Execute(&out, document{
-		Options: o, Key: string(o.Key), ByXDR: o.Signing == ByXDR, ReadyToken: o.Signing == Before,
-		Platforms: qualys.Platforms(), Place: place,
-		Logo: "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(logo),
-	})
+	err := t.Execute(&out, o)
 	return out.Bytes(), err
 }
 
 // Render renders the module type as indented JSON.
 func (o Options) Render() ([]byte, error) {
 	doc, err := o.execute(source, "")
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = (*jsontext.Value)(&doc).Indent(jsontext.WithIndent("  "))
 	}
-	var pretty bytes.Buffer
-	err = json.Indent(&pretty, doc, "", "  ")
-	return pretty.Bytes(), err
+	return append(doc, '\n'), err
 }
 
 // NextSteps says what to do with the module type, which is in the named place.
 func (o Options) NextSteps(place string) (string, error) {
 	steps, err := o.execute(nextSteps, place)
 	return string(bytes.TrimSpace(steps)), err
-}
-
-// encode is a value as JSON, with < and > as they are.
-func encode(v any) (string, error) {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return strings.TrimSpace(b.String()), err
 }

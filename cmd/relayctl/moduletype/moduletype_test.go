@@ -25,15 +25,15 @@ var update = flag.Bool("update", false, "write the golden files")
 const testKey = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 func moduleVariants() map[string]Options {
-	variant := func(by Signing, key secret.Value) Options {
+	variant := func(alg string, key secret.Value) Options {
 		const url = "https://relay.example"
-		return Options{Title: "Qualys EDR", URL: url, Audience: url, Region: Regions()["us"], Signing: by,
+		return Options{Title: "Qualys EDR", URL: url, Audience: url, Region: Regions()["us"], Alg: alg,
 			Key: key}
 	}
 	return map[string]Options{
-		"rs256":          variant(ByXDR, ""),
-		"hs256_token":    variant(Before, ""),
-		"hs256_embedded": variant(EmbedKey, testKey),
+		"rs256":          variant("RS256", ""),
+		"hs256_token":    variant("HS256", ""),
+		"hs256_embedded": variant("HS256", testKey),
 	}
 }
 
@@ -202,7 +202,8 @@ func TestEveryRegionHasItsOwnHosts(t *testing.T) {
 	var hosts []string
 	for name, c := range Regions() {
 		hosts = append(hosts, c.API, c.UI)
-		m := Options{Title: "Q", URL: "https://relay.example", Audience: "https://relay.example", Region: c}
+		m := Options{Title: "Q", URL: "https://relay.example", Audience: "https://relay.example", Region: c,
+			Alg: "RS256"}
 		doc, err := m.Render()
 		require.NoError(t, err, name)
 		require.NoError(t, validate(doc), name)

@@ -3,14 +3,13 @@ package probe
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,203 +20,183 @@ import (
 const (
 	maxCalls  = 60
 	maxBody   = 24 << 20        // bytes of an answer, unpacked
+	maxText   = 16 << 10        // bytes of an answer that is kept as text; a token is not longer
 	maxWait   = 2 * time.Minute // for a rate limit; where Qualys asks for more, the probe ends
 	limitWait = 5 * time.Second // where a refusal does not say how long
 )
 
-// caller makes the calls: raw ones, since what package qualys makes of an answer is what the probe is to
-// test. It follows no redirect and keeps to the calls that are left and to Qualys's rate limit.
-type caller struct {
-	gateway   string
-	token     string
-	timeout   time.Duration // of a call
-	transport *http.Transport
-	wait      func(context.Context, time.Duration) error
-	belief    string // that is tested at the moment
+// prober makes the calls, and holds what the tests of the beliefs share. The calls are raw ones, since what
+// package qualys makes of an answer is what the probe is to test.
+type prober struct {
+	Options
+	transport *http.Transport // unlike an http.Client, it follows and adds nothing
+	belief    string          // that is tested at the moment
 
-	mu      sync.Mutex
 	pause   time.Duration      // before the next call
 	stopped string             // why there are no more calls
+	calls   []*answer          // all that were made
 	answers map[string]*answer // to each GET; the same one is not made twice
-	calls   []Call
-	headers http.Header // that have to do with rate limits, of all answers
-}
+	headers http.Header        // that have to do with rate limits, of all answers
 
-// Call is one call as the report has it.
-type Call struct {
-	Belief  string `json:"belief"`            // that it was made for
-	Op      string `json:"op"`                // the path behind the gateway or the API path
-	Status  int    `json:"status,omitempty"`  // none where there was no answer
-	Type    string `json:"type,omitempty"`    // the media type
-	Bytes   int    `json:"bytes"`             // of the body
-	Events  int    `json:"events,omitempty"`  // in the body
-	Keys    shapes `json:"keys,omitempty"`    // of a body that is not a list of events
-	Failure string `json:"failure,omitempty"` // why there is no answer
+	login            *answer
+	token            string
+	claims           map[string]any    // of the token
+	prefix           string            // of the API paths: the first that answers
+	pageSize         int               // the largest that is served, of those that are tried
+	current, history *answer           // the first pages of that size
+	larger           *answer           // the one of them that has more events
+	active           bool              // it is the current state
+	events           []*event          // the sample: theirs, and a few of each type that those lack
+	keys             map[string]shapes // of the sample, by type
 }
 
 // answer is what came back. What is said about it is made of its status, of its kind and of names of keys.
+// The exported fields are in the report.
 type answer struct {
-	status  int // 0: there was none
-	header  http.Header
-	body    []byte
-	doc     any      // the body's JSON, nil where it is none
-	isList  bool     // of events
-	wrapped bool     // the list was inside of an object, or its events inside of others
-	events  []*event // of the list
-	odd     int      // elements of the list that are no events
-	asked   int      // events that were asked for, of a first page
-	failure string   // why there was no answer, in words of ours
-	cause   error    // of the failure
-}
+	Belief   string `json:"belief"`             // that the call was made for
+	Op       string `json:"op"`                 // the path behind the gateway
+	Status   int    `json:"status,omitempty"`   // 0: there was no answer
+	Type     string `json:"type,omitempty"`     // the media type
+	Bytes    int    `json:"bytes"`              // of the body
+	Elements int    `json:"elements,omitempty"` // of a list
+	Keys     shapes `json:"keys,omitempty"`     // of an object that is not a list of events
+	Failure  string `json:"failure,omitempty"`  // why there is no answer, in words of ours
 
-func newCaller(o Options) *caller {
-	c := &caller{
-		gateway: strings.TrimRight(o.Gateway, "/"), timeout: cmp.Or(o.Timeout, time.Minute), wait: o.Wait,
-		answers: make(map[string]*answer), headers: make(http.Header),
-		transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
-			MaxResponseHeaderBytes: 64 << 10,
-			ForceAttemptHTTP2:      true,
-		},
-	}
-	if c.wait == nil {
-		c.wait = sleep
-	}
-	return c
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	header http.Header
+	text   string   // of the body, where it is not too long
+	doc    any      // the body's JSON, nil where it is none
+	isList bool     // of events, which may be inside of an object
+	events []*event // the elements of the list that are events
+	odd    int      // elements that are no events, or inside of other objects
+	cause  error    // of the failure
 }
 
 // get makes a call, or returns the answer of the same call before. A call that a rate limit refuses is
 // made once more.
-func (c *caller) get(ctx context.Context, op, path string, params url.Values) *answer {
-	target := path + "?" + params.Encode()
-	if known := c.answers[target]; known != nil {
-		return known
+func (p *prober) get(ctx context.Context, target string) *answer {
+	a := p.answers[target]
+	for tries := 0; a == nil || a.limited() && tries < 2; tries++ {
+		a = p.call(ctx, 1, target, p.token, nil)[0]
 	}
-	a := c.call(ctx, op, target, c.token, nil)
-	if a.limited() {
-		a = c.call(ctx, op, target, c.token, nil)
-	}
-	if a.status != 0 && !a.limited() {
-		c.answers[target] = a
+	if a.Status != 0 && !a.limited() {
+		p.answers[target] = a
 	}
 	return a
 }
 
-// call makes one call: a login where there is a form. It may be used concurrently.
-func (c *caller) call(ctx context.Context, op, target, token string, form url.Values) *answer {
-	c.mu.Lock()
-	if len(c.calls) == maxCalls && c.stopped == "" {
-		c.stopped = fmt.Sprintf("the %d calls are used up", maxCalls)
+// call makes a call n times at once, within the limits: a login where there is a form.
+func (p *prober) call(ctx context.Context, n int, target, token string, form url.Values) []*answer {
+	if len(p.calls)+n > maxCalls {
+		p.stopped = cmp.Or(p.stopped, fmt.Sprintf("the %d calls are used up", maxCalls))
 	}
-	if c.stopped != "" {
-		defer c.mu.Unlock()
-		return &answer{failure: c.stopped}
+	path, _, _ := strings.Cut(target, "?")
+	answers := make([]*answer, n)
+	for i := range answers {
+		answers[i] = &answer{Belief: p.belief, Op: path, Failure: p.stopped}
 	}
-	at, pause := len(c.calls), c.pause
-	c.calls, c.pause = append(c.calls, Call{Belief: c.belief, Op: op}), 0
-	c.mu.Unlock()
-	if pause > 0 && c.wait(ctx, pause) != nil {
-		return &answer{failure: "interrupted"}
+	if p.stopped != "" {
+		return answers
 	}
-	a := c.exchange(ctx, target, token, form)
-	if a.failure == "" && json.Unmarshal(a.body, &a.doc) == nil {
-		a.readList()
+	if p.pause > 0 {
+		_ = p.Wait(ctx, p.pause) // where the context has ended, the call fails, too
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.calls[at].describe(a)
-	c.noteLimits(a)
-	if a.isList {
-		a.body = nil // it is not held twice
+	p.pause = 0
+	p.calls = append(p.calls, answers...)
+	var calls sync.WaitGroup
+	for _, a := range answers {
+		calls.Go(func() { p.exchange(ctx, a, target, token, form) })
 	}
-	return a
+	calls.Wait()
+	for _, a := range answers {
+		p.noteLimits(a)
+	}
+	return answers
 }
 
-// exchange sends a request and reads the answer within the limits.
-func (c *caller) exchange(ctx context.Context, target, token string, form url.Values) *answer {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+// usualType are the media types that are named: a header can hold anything.
+var usualType = regexp.MustCompile(`^(application/json|application/xml|text/plain|text/html|text/xml)\b`)
+
+func (p *prober) exchange(ctx context.Context, a *answer, target, token string, form url.Values) {
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	method, body := http.MethodGet, io.Reader(nil)
+	method := http.MethodGet
 	header := http.Header{"Authorization": {"Bearer " + token}, "Accept": {"application/json"}}
 	if form != nil {
-		method, body = http.MethodPost, strings.NewReader(form.Encode())
+		method = http.MethodPost
 		header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	}
 	header.Set("User-Agent", "relayctl-probe")
-	// The text of an error is not used: it may hold a URL with a query.
-	failed := func(what string) string {
-		if ctx.Err() != nil {
-			return "no answer in time"
+	var resp *http.Response
+	var body []byte
+	req, err := http.NewRequestWithContext(ctx, method, p.Gateway+target, strings.NewReader(form.Encode()))
+	if err == nil {
+		req.Header = header
+		resp, err = p.transport.RoundTrip(req)
+	}
+	if err == nil {
+		defer resp.Body.Close()
+		a.Status, a.header = resp.StatusCode, resp.Header
+		if a.Type = "no type"; resp.Header.Get("Content-Type") != "" {
+			a.Type = cmp.Or(usualType.FindString(resp.Header.Get("Content-Type")), "another type")
 		}
-		return what
+		body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.gateway+target, body)
-	if err != nil {
-		return &answer{failure: "the URL is not valid", cause: err}
+	if a.Bytes = len(body); a.Bytes <= maxText {
+		a.text = string(body)
 	}
-	req.Header = header
-	resp, err := c.transport.RoundTrip(req) // unlike an http.Client, it follows and adds nothing
-	if err != nil {
-		return &answer{failure: failed("no answer"), cause: err}
+	// The text of an error is not used: it may hold a URL with a query.
+	switch a.cause = err; {
+	case err != nil && ctx.Err() != nil:
+		a.Failure = "no answer in time"
+	case err != nil && a.Status == 0:
+		a.Failure = "no answer"
+	case err != nil:
+		a.Failure = "the answer is cut short"
+	case a.Bytes > maxBody:
+		a.Failure = fmt.Sprintf("the answer is larger than %d MiB", maxBody>>20)
+	case json.Unmarshal(body, &a.doc) == nil:
+		a.readList()
 	}
-	defer resp.Body.Close()
-	a := &answer{status: resp.StatusCode, header: resp.Header}
-	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1)); err != nil {
-		a.failure = failed("the answer is cut short")
-	} else if len(a.body) > maxBody {
-		a.failure = fmt.Sprintf("the answer is larger than %d MiB", maxBody>>20)
-	}
-	return a
 }
 
 // readList finds the events, as the client does, in a list or in an object that holds one.
 func (a *answer) readList() {
-	list, isList := a.doc.([]any)
+	list, isBare := a.doc.([]any)
+	a.isList = isBare
 	object, _ := a.doc.(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		if !isList && a.status/100 == 2 {
-			list, isList = object[name].([]any)
-			a.wrapped = isList
+		if !a.isList && a.Status/100 == 2 {
+			list, a.isList = object[name].([]any)
 		}
 	}
-	a.isList = isList
+	if !a.isList && object != nil {
+		a.Keys = make(shapes)
+		a.Keys.add(object)
+	}
+	a.Elements = len(list)
 	for _, element := range list {
 		doc, _ := element.(map[string]any)
-		if inner, ok := doc["data"].(map[string]any); ok {
-			doc, a.wrapped = inner, true
+		inner, isInside := doc["data"].(map[string]any)
+		if isInside {
+			doc = inner
 		}
-		if e := newEvent(doc); e != nil {
+		e := newEvent(doc)
+		if e != nil {
 			a.events = append(a.events, e)
-		} else {
+		}
+		if e == nil || isInside || !isBare {
 			a.odd++
 		}
 	}
 }
 
-func (c *Call) describe(a *answer) {
-	c.Status, c.Type, c.Bytes = a.status, a.mediaType(), len(a.body)
-	c.Events, c.Failure = len(a.events), a.failure
-	if !a.isList && a.doc != nil {
-		c.Keys = make(shapes)
-		c.Keys.add(a.doc)
-	}
-}
+var limitHeader = regexp.MustCompile(`(?i)^retry-?after$|rate-?limit|concurrency`)
 
-// noteLimits keeps what an answer says about the rate limit. It is called with c.mu held.
-func (c *caller) noteLimits(a *answer) {
+// noteLimits keeps what an answer says about the rate limit.
+func (p *prober) noteLimits(a *answer) {
 	for name, values := range a.header {
-		if isLimitHeader(name) {
-			c.headers[name] = values
+		if limitHeader.MatchString(name) {
+			p.headers[name] = values
 		}
 	}
 	remaining, counted := number(a.header, "X-RateLimit-Remaining")
@@ -231,9 +210,9 @@ func (c *caller) noteLimits(a *answer) {
 		}
 	}
 	if wait > maxWait {
-		c.stopped = fmt.Sprintf("the rate limit is reached, and Qualys asks to wait for %s", wait)
+		p.stopped = fmt.Sprintf("the rate limit is reached, and Qualys asks to wait for %s", wait)
 	}
-	c.pause = max(c.pause, wait)
+	p.pause = max(p.pause, wait)
 }
 
 // number reads a header. What is not a number from 0 on counts as absent.
@@ -244,41 +223,27 @@ func number(h http.Header, name string) (int, bool) {
 
 // limited reports whether a rate limit refused the call. A 409 may have codes that are about the account.
 func (a *answer) limited() bool {
-	account := strings.Contains(string(a.body), ">2003<") || strings.Contains(string(a.body), ">2011<")
-	return a.status == http.StatusTooManyRequests || a.status == http.StatusConflict && !account
+	account := strings.Contains(a.text, ">2003<") || strings.Contains(a.text, ">2011<")
+	return a.Status == http.StatusTooManyRequests || a.Status == http.StatusConflict && !account
 }
 
 // served reports whether the answer is a list of events, of which there may be none.
 func (a *answer) served() bool {
-	return a.failure == "" && (a.isList && a.status/100 == 2 || a.status == http.StatusNoContent)
-}
-
-// mediaType names the usual ones: a header can hold anything.
-func (a *answer) mediaType() string {
-	switch kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")); kind {
-	case "application/json", "text/plain", "text/html", "application/xml", "text/xml":
-		return kind
-	case "":
-		return "no type"
-	}
-	return "another type"
+	return a.Failure == "" && (a.isList && a.Status/100 == 2 || a.Status == http.StatusNoContent)
 }
 
 // String describes the answer without any value of it: "400, application/json with message".
 func (a *answer) String() string {
-	if a.failure != "" {
-		return a.failure
+	text := fmt.Sprintf("%d, %s", a.Status, a.Type)
+	switch {
+	case a.Failure != "":
+		return a.Failure
+	case a.odd > 0:
+		return fmt.Sprintf("%s with a list of %d, of which %d are no bare events", text, a.Elements, a.odd)
+	case a.isList:
+		return fmt.Sprintf("%s with a list of %d", text, a.Elements)
+	case a.Keys != nil:
+		return text + " with " + list(slices.Sorted(maps.Keys(a.Keys)))
 	}
-	text := fmt.Sprintf("%d, %s", a.status, a.mediaType())
-	switch doc := a.doc.(type) {
-	case map[string]any:
-		var names []string
-		for _, name := range slices.Sorted(maps.Keys(doc)) {
-			names = append(names, keyName(name))
-		}
-		return text + " with " + list(names)
-	case []any:
-		return fmt.Sprintf("%s with a list of %d", text, len(doc))
-	}
-	return fmt.Sprintf("%s, %d bytes", text, len(a.body))
+	return fmt.Sprintf("%s, %d bytes", text, a.Bytes)
 }

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"qualysrelay.example/qualys"
@@ -31,178 +29,156 @@ func newEvent(doc map[string]any) *event {
 	if doc == nil || err != nil || json.Unmarshal(raw, &e.Event) != nil {
 		return nil
 	}
+	e.Type = strings.ToUpper(e.Type)
 	each(doc, "", func(path string, v any) {
-		f := shownAt(path)
-		if e.Type == "MUTEX" && !isKnown(path) {
-			f = qualys.FieldMutex
-		}
-		if text, ok := v.(string); ok && f != "" {
-			e.shown[f] = append(e.shown[f], text)
+		text, isText := v.(string)
+		for _, f := range searchFields() {
+			isMutex := f.Field == qualys.FieldMutex && e.Type == "MUTEX" && !publishedKey.MatchString(path)
+			if isText && (isMutex || slices.Contains(f.keys, path)) {
+				e.shown[f.Field] = append(e.shown[f.Field], text)
+			}
 		}
 	})
 	return e
 }
 
-func eventTypes() []string { return []string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY"} }
+// searchField is one that the relay searches by, and the keys under which events show its values.
+type searchField struct {
+	qualys.Field
+	keys []string
+}
 
-// searchFields are all that the relay searches by.
-func searchFields() []qualys.Field {
-	return []qualys.Field{
-		qualys.FieldLocalIP, qualys.FieldRemoteIP, qualys.FieldRemoteFQDN, qualys.FieldFileName,
-		qualys.FieldFilePath, qualys.FieldMD5, qualys.FieldSHA256, qualys.FieldMutex, qualys.FieldProcessName,
+func searchFields() []searchField {
+	return []searchField{
+		{qualys.FieldLocalIP, []string{"network.localIP"}},
+		{qualys.FieldRemoteIP, []string{"network.remoteIP"}},
+		{qualys.FieldRemoteFQDN, []string{"network.remoteDns"}},
+		{qualys.FieldFileName, []string{"file.fileName"}},
+		{qualys.FieldFilePath, []string{"file.fullPath"}},
+		{qualys.FieldMD5, []string{"file.md5", "process.md5", "process.processFile.md5"}},
+		{qualys.FieldSHA256, []string{"file.sha256", "process.sha256", "process.processFile.sha256"}},
+		{qualys.FieldMutex, nil},
+		{qualys.FieldProcessName, []string{"process.processName"}},
 	}
 }
 
-// shownAt is the search field whose values events show at a path of keys; "" where there is none.
-func shownAt(path string) qualys.Field {
-	switch path {
-	case "network.localIP":
-		return qualys.FieldLocalIP
-	case "network.remoteIP":
-		return qualys.FieldRemoteIP
-	case "network.remoteDns":
-		return qualys.FieldRemoteFQDN
-	case "file.fileName":
-		return qualys.FieldFileName
-	case "file.fullPath":
-		return qualys.FieldFilePath
-	case "file.md5", "process.md5", "process.processFile.md5":
-		return qualys.FieldMD5
-	case "file.sha256", "process.sha256", "process.processFile.sha256":
-		return qualys.FieldSHA256
-	case "process.processName":
-		return qualys.FieldProcessName
-	}
-	return ""
+// publishedKey is the beginning of a path of keys that is published.
+var publishedKey = regexp.MustCompile(`^(action|actor|amsi|antiphishing|asset|dateTime|eventMetadata|` +
+	`eventProcessedTime|eventSource|file|id|indicator2|network|process|registry|score|timeSeriesId|` +
+	`type)(\.|\[|$)`)
+
+// those are the events that are as is says.
+func those(events []*event, is func(*event) bool) []*event {
+	return slices.DeleteFunc(slices.Clone(events), func(e *event) bool { return !is(e) })
 }
 
-// isKnown reports whether a path of keys begins with a key that is published.
-func isKnown(path string) bool {
-	top, _, _ := strings.Cut(path, ".")
-	return slices.Contains([]string{
-		"action", "actor", "amsi", "antiphishing", "asset", "dateTime", "eventMetadata",
-		"eventProcessedTime", "eventSource", "file", "id", "indicator2", "network", "process", "registry",
-		"score", "timeSeriesId", "type",
-	}, strings.TrimSuffix(top, "[]"))
-}
+func hasTime(e *event) bool { return !e.Time.IsZero() }
 
-func (e *event) has(f qualys.Field, value string) bool {
-	return slices.ContainsFunc(e.shown[f], func(v string) bool { return strings.EqualFold(v, value) })
-}
+func ofType(kind string) func(*event) bool { return func(e *event) bool { return e.Type == kind } }
 
-// sameAs reports whether two events are of one occurrence, by what they say.
-func (e *event) sameAs(o *event) bool {
-	differs := func(f qualys.Field) bool { return !slices.Equal(e.shown[f], o.shown[f]) }
-	return e.Time.Equal(o.Time) && e.Type == o.Type && e.Asset.AgentID == o.Asset.AgentID &&
-		!slices.ContainsFunc(searchFields(), differs)
-}
-
-// sighted is a value that an event shows.
+// sighted is the value of a field that an event shows.
 type sighted struct {
 	*event
+	field qualys.Field
 	value string
 }
 
-// pick returns the value of a field that fits and that the fewest events have, so that a search for it
-// finds few.
-func (p *prober) pick(ctx context.Context, f qualys.Field, fits func(string) bool) (sighted, bool) {
-	odd := func(r rune) bool { return unicode.IsControl(r) || strings.ContainsRune("\"`'\ufffd", r) }
-	ordinary := func(v string) bool {
-		return len(v) >= 3 && len(v) <= 300 && !strings.ContainsFunc(v, odd) && !strings.HasSuffix(v, `\`)
-	}
+// in reports whether an event shows the value.
+func (s *sighted) in(e *event) bool {
+	return slices.ContainsFunc(e.shown[s.field], func(v string) bool { return strings.EqualFold(v, s.value) })
+}
+
+// ordinary values have no quotes, and nothing else that QQL may need to have escaped.
+var ordinary = regexp.MustCompile("^[^\\pC\\x{FFFD}\"'`]{2,299}[^\\pC\\x{FFFD}\"'`\\\\]$")
+
+// pick returns the value of a field that fits the regular expression and that the fewest events have, so
+// that a search for it finds few; nil where there is none.
+func (p *prober) pick(f qualys.Field, fits string) (rarest *sighted) {
+	pattern := regexp.MustCompile(fits)
 	seen := make(map[string]int)
-	var all []sighted
-	for _, e := range p.sample(ctx) {
+	for _, e := range p.events {
 		for _, v := range e.shown[f] {
-			if ordinary(v) && fits(v) {
-				seen[v]++
-				all = append(all, sighted{e, v})
+			seen[v]++
+		}
+	}
+	for _, e := range p.events {
+		for _, v := range e.shown[f] {
+			isRarer := rarest == nil || seen[v] < seen[rarest.value]
+			if isRarer && ordinary.MatchString(v) && pattern.MatchString(v) {
+				rarest = &sighted{e, f, v}
 			}
 		}
 	}
-	if len(all) == 0 {
-		return sighted{}, false
-	}
-	return slices.MinFunc(all, func(a, b sighted) int { return cmp.Compare(seen[a.value], seen[b.value]) }), true
+	return rarest
 }
 
-func anyValue(string) bool { return true }
-
-// sample is the newest events of both datasets, and a few of each type that those lack.
-func (p *prober) sample(ctx context.Context) []*event {
-	if p.sampled {
-		return p.events
-	}
-	p.sampled = true
-	p.events = slices.Concat(p.firstPage(ctx, true).events, p.firstPage(ctx, false).events)
-	for _, kind := range eventTypes() {
-		ofKind, _ := qualys.EventType(kind)
-		for _, active := range [...]bool{true, false} {
-			if !slices.ContainsFunc(p.events, func(e *event) bool { return e.Type == kind }) {
-				p.events = append(p.events, p.search(ctx, active, ofKind.String(), 20, 0).events...)
-			}
-		}
-	}
-	return p.events
-}
-
-// firstPage is the largest page that is served, of the sizes that are tried.
-func (p *prober) firstPage(ctx context.Context, active bool) (a *answer) {
-	for _, size := range [...]int{largestPage, 500, 200, 100, 10} {
-		a = p.search(ctx, active, "", size, 0)
-		if a.asked = size; a.status != http.StatusBadRequest {
+// sample gets the newest events of both datasets, and a few of each type that those lack.
+func (p *prober) sample(ctx context.Context) {
+	for _, p.pageSize = range [...]int{largestPage, 500, 200, 100, 10} {
+		p.current = p.search(ctx, true, "", p.pageSize, 0)
+		if p.current.Status != http.StatusBadRequest {
 			break
 		}
 	}
-	return a
+	p.history = p.search(ctx, false, "", p.pageSize, 0)
+	if p.larger, p.active = p.history, false; len(p.current.events) >= len(p.history.events) {
+		p.larger, p.active = p.current, true
+	}
+	p.events = slices.Concat(p.current.events, p.history.events)
+	for _, kind := range [...]string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY"} {
+		for _, active := range [...]bool{true, false} {
+			if !slices.ContainsFunc(p.events, ofType(kind)) {
+				found := p.search(ctx, active, typeFilter(kind).String(), 20, 0).events
+				p.events = append(p.events, those(found, ofType(kind))...)
+			}
+		}
+		p.keys[kind] = make(shapes)
+	}
+	p.keys["other"] = make(shapes)
+	for _, e := range p.events {
+		kind := e.Type
+		if p.keys[kind] == nil {
+			kind = "other"
+		}
+		p.keys[kind].add(e.doc)
+	}
 }
 
-// shapes are the keys of JSON documents, with dots between the levels.
-type shapes map[string]*shape
+// shapes are the keys of JSON documents, with dots between the levels, and what values they have: how many
+// of each type and, of texts, of each length.
+type shapes map[string]map[string]int
 
-// shape says what the values of a key are like: how many there are of each type, and the lengths of texts.
-type shape struct {
-	Types    map[string]int `json:"types"`
-	Shortest int            `json:"shortest,omitempty"`
-	Longest  int            `json:"longest,omitempty"`
-}
-
-const maxShapes = 1000 // an answer can hold any number of keys
+const (
+	maxShapes  = 1000 // an answer can hold any number of keys
+	maxLengths = 20   // and texts of any length
+)
 
 func (s shapes) add(doc any) {
 	each(doc, "", func(path string, v any) {
-		one := s[path]
-		if one == nil && len(s) == maxShapes {
-			return
-		} else if one == nil {
-			one = &shape{Types: make(map[string]int)}
-			s[path] = one
+		kind := typeOf(v)
+		switch types := s[path]; {
+		case types == nil && len(s) < maxShapes:
+			s[path] = map[string]int{kind: 1}
+		case types != nil && types[kind] == 0 && len(types) >= maxLengths:
+			types["others"]++
+		case types != nil:
+			types[kind]++
 		}
-		if text, ok := v.(string); ok {
-			n := utf8.RuneCountInString(text)
-			one.Longest = max(one.Longest, n)
-			if one.Types["string"] == 0 || n < one.Shortest {
-				one.Shortest = n
-			}
-		}
-		one.Types[typeOf(v)]++
 	})
 }
 
 func typeOf(v any) string {
-	switch v.(type) {
+	switch v := v.(type) {
 	case string:
-		return "string"
+		return fmt.Sprintf("string of %d", utf8.RuneCountInString(v))
 	case float64:
 		return "number"
 	case bool:
 		return "boolean"
 	case nil:
 		return "null"
-	case []any:
-		return "empty list"
 	}
-	return "empty object"
+	return "empty"
 }
 
 // each calls visit for every value that holds no others, with the keys that lead to it.

@@ -9,15 +9,14 @@
 package probe
 
 import (
+	"cmp"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,11 +32,10 @@ type Options struct {
 	Gateway  string // the gateway's URL
 	User     string
 	Password secret.Value
-	RootCAs  *x509.CertPool // nil: the system's
 
-	Timeout time.Duration                              // of each call; 0: a minute
+	Timeout time.Duration                              // of each call
+	Testing func(belief string) (done func())          // called around each test
 	Wait    func(context.Context, time.Duration) error // for a rate limit; nil: by the clock
-	Testing func(belief string) (done func())          // called around each test; nil: nobody looks
 }
 
 // Outcome is what a test found out about a belief.
@@ -59,102 +57,96 @@ type Finding struct {
 	Follows string  `json:"follows,omitempty"` // for the relay, where the belief does not hold
 }
 
+// seen makes a finding. The tests use it with numbers, statuses and names of keys only (answer.String,
+// keyName), so that no value gets into one.
+func (o Outcome) seen(format string, args ...any) Finding {
+	return Finding{Outcome: o, Seen: fmt.Sprintf(format, args...)}
+}
+
+// so says what follows where that depends on what was seen.
+func (f Finding) so(follows string) Finding {
+	if f.Outcome == DoesNotHold {
+		f.Follows = follows
+	}
+	return f
+}
+
 // Result is what a probe found out.
 type Result struct {
 	Findings []Finding
+	Outcomes map[Outcome]int // how many findings there are of each
 
-	gateway string
-	calls   []Call
-	claims  shapes            // of the token
-	events  map[string]shapes // by type
+	prober *prober
 }
 
 // Run probes a gateway. It returns an error where Qualys cannot be reached or refuses the login, which is
 // tried only once, since accounts are locked after a few; and the context's error where that ends.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	p := &prober{caller: newCaller(o)}
+	o.Gateway = strings.TrimRight(o.Gateway, "/")
+	if o.Wait == nil {
+		o.Wait = sleep
+	}
+	p := &prober{
+		Options: o, belief: "login",
+		transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
+		},
+		answers: make(map[string]*answer), headers: make(http.Header), keys: make(map[string]shapes),
+	}
 	defer p.transport.CloseIdleConnections()
-	p.belief = "login"
-	p.login = p.call(ctx, "/auth", "/auth", "", url.Values{
-		"username": {o.User}, "password": {string(o.Password)}, "token": {"true"},
-	})
-	if err := p.loginError(ctx); err != nil {
+	if err := p.logIn(ctx); err != nil {
 		return nil, err
 	}
-	result := &Result{gateway: platformOf(p.gateway), claims: make(shapes), events: make(map[string]shapes)}
+	result := &Result{Outcomes: make(map[Outcome]int), prober: p}
 	for _, b := range beliefs() {
 		p.belief = b.name
-		done := func() {}
-		if o.Testing != nil {
-			done = o.Testing(b.says)
-		}
-		v := b.test(ctx, p)
+		done := o.Testing(b.says)
+		f := b.test(ctx, p)
 		done()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		f := Finding{Name: b.name, Says: b.says, Outcome: v.outcome, Seen: v.seen}
-		if v.outcome == DoesNotHold {
-			if f.Follows = b.follows; v.follows != "" {
-				f.Follows = v.follows
-			}
+		f.Name, f.Says = b.name, b.says
+		switch {
+		case f.Outcome == DoesNotHold:
+			f.Follows = cmp.Or(f.Follows, b.follows)
+		case f.Outcome == CouldNotTell && p.stopped != "" && f.Seen != p.stopped:
+			f.Seen += "; " + p.stopped
 		}
 		result.Findings = append(result.Findings, f)
-	}
-	result.calls = p.calls
-	result.claims.add(p.claims)
-	for _, e := range p.events {
-		kind := strings.ToUpper(e.Type)
-		if !slices.Contains(eventTypes(), kind) {
-			kind = "other"
-		}
-		if result.events[kind] == nil {
-			result.events[kind] = make(shapes)
-		}
-		result.events[kind].add(e.doc)
+		result.Outcomes[f.Outcome]++
 	}
 	return result, nil
 }
 
-// loginError is why there is nothing to probe with.
-func (p *prober) loginError(ctx context.Context) error {
-	switch a := p.login; {
+func sleep(ctx context.Context, d time.Duration) error {
+	until, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-until.Done()
+	return ctx.Err()
+}
+
+// logIn returns why there is nothing to probe with.
+func (p *prober) logIn(ctx context.Context) error {
+	form := url.Values{"username": {p.User}, "password": {string(p.Password)}, "token": {"true"}}
+	a := p.call(ctx, 1, "/auth", "", form)[0]
+	p.login = a
+	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case a.status == 0:
-		return fmt.Errorf("%s cannot be reached (%s): %w", p.gateway, a.failure, a.cause)
-	case a.status == http.StatusUnauthorized || a.status == http.StatusBadRequest:
+	case a.Status == 0:
+		return fmt.Errorf("%s cannot be reached (%s): %w", p.Gateway, a.Failure, a.cause)
+	case a.Status == http.StatusUnauthorized || a.Status == http.StatusBadRequest:
 		return fmt.Errorf("the login is refused with %d: the user or the password is wrong, or the account "+
-			"is locked or must not use the API; it is tried only once", a.status)
-	case a.failure != "" || a.status/100 != 2:
+			"is locked or must not use the API; it is tried only once", a.Status)
+	case a.Failure != "" || a.Status/100 != 2:
 		return errors.New("the login failed: " + a.String())
 	}
 	return nil
 }
 
-// platformOf is the name of a shared platform: the host name of a private one is its owner's.
-func platformOf(gateway string) string {
-	for _, platform := range qualys.Platforms() {
-		if strings.EqualFold(platform.Gateway, gateway) {
-			return platform.Name
-		}
-	}
-	return "not a shared platform"
-}
-
-// Count returns how many beliefs have the outcome.
-func (r *Result) Count(o Outcome) int {
-	n := 0
-	for _, f := range r.Findings {
-		if f.Outcome == o {
-			n++
-		}
-	}
-	return n
-}
-
 // Calls returns how many calls were made.
-func (r *Result) Calls() int { return len(r.calls) }
+func (r *Result) Calls() int { return len(r.prober.calls) }
 
 // WriteTable shows the findings to a person, in at most width columns.
 func (r *Result) WriteTable(w io.Writer, width int) error {
@@ -183,9 +175,17 @@ func (r *Result) WriteTable(w io.Writer, width int) error {
 
 // Report returns the findings, the calls and the keys of the events as JSON, for a bug report.
 func (r *Result) Report(version string) ([]byte, error) {
+	gateway := "not a shared platform" // the host name of a private one is its owner's
+	for _, platform := range qualys.Platforms() {
+		if strings.EqualFold(platform.Gateway, r.prober.Gateway) {
+			gateway = platform.Name
+		}
+	}
+	token := make(shapes)
+	token.add(r.prober.claims)
 	doc, err := json.MarshalIndent(map[string]any{
-		"version": version, "gateway": r.gateway, "beliefs": r.Findings, "calls": r.calls, "token": r.claims,
-		"events": r.events,
+		"version": version, "gateway": gateway, "beliefs": r.Findings, "calls": r.prober.calls,
+		"token": token, "events": r.prober.keys,
 	}, "", " ")
 	return append(doc, '\n'), err
 }

@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,6 +60,7 @@ func probed(t *testing.T, s fake, o probe.Options) *probe.Result {
 		o.Gateway = s.URL
 	}
 	o.User, o.Password = qualystest.User, secret.Value(qualystest.Password)
+	o.Timeout, o.Testing = cmp.Or(o.Timeout, time.Minute), func(string) func() { return func() {} }
 	if o.Wait == nil {
 		o.Wait = func(context.Context, time.Duration) error { return nil }
 	}
@@ -197,6 +199,7 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 		return qualystest.Fault{On: op, Contains: contains, Do: do}
 	}
 	empty := qualystest.Status(200, "[]", "Content-Type", "application/json")
+	tooMany := qualystest.Status(200, "["+strings.Repeat(`{"id":"X_1"},`, 1000)+`{"id":"X_1"}]`)
 	bad := qualystest.Status(400, `{"message":"canary words of Qualys"}`)
 	status := func(path string, from, to int) func(*http.Response) {
 		return func(r *http.Response) {
@@ -230,13 +233,19 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 		"page size": {
 			{config: qualystest.Config{Events: manyEvents(), MaxPageSize: 200}},
 			{config: qualystest.Config{Events: events(), MaxPageSize: 5}, follows: "CTR_ENTITIES_LIMIT"},
+			{fault: answers(qualystest.Search, "", tooMany), follows: "refuses such an answer"},
 			{front: func(r *http.Response) {
 				if size := r.Request.URL.Query().Get("pageSize"); size == "1000" || size == "500" {
 					r.StatusCode = 400
 				}
 			}},
 		},
-		"page number": {{config: qualystest.Config{PagesFromOne: true}}},
+		"page number": {{config: qualystest.Config{PagesFromOne: true}},
+			{front: func(r *http.Response) {
+				if r.Request.URL.Query().Get("pageNumber") == "1" {
+					r.StatusCode = 400
+				}
+			}}},
 		"searchAfter": {{fault: answers(qualystest.SearchAfter, "", qualystest.Status(404, ""))}},
 		"count": {{fault: answers(qualystest.Count, "", qualystest.Status(404, ""))},
 			{fault: answers(qualystest.Count, "", qualystest.Status(200, `{"count":777}`))}},
@@ -367,7 +376,9 @@ func TestARateLimitIsKept(t *testing.T) {
 func TestAProbeWithoutALogin(t *testing.T) {
 	t.Parallel()
 	s := gateway(t, qualystest.Config{})
-	good := probe.Options{Gateway: s.URL, User: qualystest.User, Password: secret.Value(qualystest.Password)}
+	good := probe.Options{
+		Gateway: s.URL, User: qualystest.User, Password: secret.Value(qualystest.Password), Timeout: time.Minute,
+	}
 	wrong := good
 	wrong.Password = "wrong"
 	_, err := probe.Run(t.Context(), wrong)
@@ -402,18 +413,26 @@ func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	elsewhere := gateway(t, qualystest.Config{})
 	t.Cleanup(func() { assert.Zero(t, elsewhere.Calls()) })
+	var keys, lengths strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&keys, `,"key%d":"canary"`, i)
+		fmt.Fprintf(&lengths, `,"canary%*d"`, i, i)
+	}
 	for name, c := range map[string]struct {
 		do   qualystest.Behaviour
 		seen string
 	}{
-		"no answer":          {qualystest.HangBeforeHeader(), "no answer in time"},
-		"half an answer":     {qualystest.HangInBody(), "no answer in time"},
-		"an endless answer":  {qualystest.Endless(), "larger than 24 MiB"},
-		"an endless text":    {qualystest.EndlessText(), "larger than 24 MiB"},
-		"a reset":            {qualystest.Reset(), "no answer"},
-		"a redirect":         {qualystest.Redirect(elsewhere.URL + "/ioc/events"), "302, no type, 0 bytes"},
-		"a refused account":  {qualystest.SecureID(), "409, text/xml"},
-		"an unusual type":    {qualystest.Status(200, "canary", "Content-Type", "canary/canary"), "200, another type, 6 bytes"},
+		"no answer":         {qualystest.HangBeforeHeader(), "no answer in time"},
+		"half an answer":    {qualystest.HangInBody(), "no answer in time"},
+		"an endless answer": {qualystest.Endless(), "larger than 24 MiB"},
+		"an endless text":   {qualystest.EndlessText(), "larger than 24 MiB"},
+		"a reset":           {qualystest.Reset(), "no answer"},
+		"a redirect":        {qualystest.Redirect(elsewhere.URL + "/ioc/events"), "302, no type, 0 bytes"},
+		"a refused account": {qualystest.SecureID(), "409, text/xml"},
+		"an unusual type":   {qualystest.Status(200, "canary", "Content-Type", "canary/canary"), "200, another type, 6 bytes"},
+		"many keys": {qualystest.Status(418, "{"+keys.String()[1:]+"}"),
+			"418, text/plain with key0, key1, key10, key100, key1000, key1001, key1002, key1003 and 992 more"},
+		"many lengths":       {qualystest.Status(418, `{"x":[`+lengths.String()[1:]+"]}"), "418, text/plain with x[]"},
 		"keys that are data": {qualystest.Status(418, `{"C:\\canary.exe":1,"x":{"canary@mail":null}}`), "418, text/plain with (other), x"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -428,6 +447,7 @@ func TestHostileAnswers(t *testing.T) {
 			assert.Contains(t, finding(t, r, "count").Seen, c.seen)
 			report, err := r.Report("")
 			require.NoError(t, err)
+			assert.Less(t, len(report), 1<<18)
 			assert.NotContains(t, string(report), "canary")
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"log/slog"
 	"time"
 
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
@@ -16,8 +17,12 @@ import (
 	"qualysrelay.example/relay/auth"
 )
 
-// storeTimeout is for the whole exchange with Secret Manager, credentials included.
-const storeTimeout = 30 * time.Second
+const (
+	storeTimeout = 30 * time.Second // for the whole exchange, credentials included
+	signIn       = "\nSign in with: gcloud auth application-default login"
+	uncertain    = "\nIt may have been stored all the same. List the versions before you try again: " +
+		"gcloud secrets versions list SECRET"
+)
 
 // Store adds the value as a new version of a secret in Secret Manager, projects/P/secrets/S or
 // projects/P/locations/L/secrets/S, and returns the version's resource name.
@@ -31,13 +36,13 @@ func Store(ctx context.Context, name string, value Value, options ...option.Clie
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if parsed.Endpoint != "" {
-		options = append([]option.ClientOption{option.WithEndpoint(parsed.Endpoint)}, options...)
-	}
+	// Without a logger of its own the client would obey GOOGLE_SDK_GO_LOGGING_LEVEL, and at debug write the
+	// key. An empty endpoint is the default one.
+	options = append([]option.ClientOption{option.WithLogger(slog.New(slog.DiscardHandler)),
+		option.WithEndpoint(parsed.Endpoint)}, options...)
 	client, err := secretmanager.NewClient(ctx, options...)
 	if err != nil {
-		return "", fmt.Errorf("no client for Secret Manager: %w\nSign in with: gcloud auth "+
-			"application-default login", err)
+		return "", fmt.Errorf("no client for Secret Manager: %w%s", err, signIn)
 	}
 	defer client.Close()
 	data := []byte(value)
@@ -47,28 +52,17 @@ func Store(ctx context.Context, name string, value Value, options ...option.Clie
 		Payload: &secretmanagerpb.SecretPayload{Data: data, DataCrc32C: &sum},
 	})
 	if err != nil {
-		return "", storeError(name, err)
+		failed := status.Convert(err)
+		return "", fmt.Errorf("cannot store the key in %s: %s: %s%s", name, failed.Code(), failed.Message(),
+			map[codes.Code]string{
+				codes.NotFound: "\nThe secret must exist. Create it once: gcloud secrets create SECRET " +
+					"--replication-policy=automatic",
+				codes.PermissionDenied: "\nAdding a version needs the role " +
+					"roles/secretmanager.secretVersionAdder on the secret.",
+				codes.Unauthenticated:  signIn,
+				codes.Unavailable:      uncertain,
+				codes.DeadlineExceeded: uncertain,
+			}[failed.Code()])
 	}
 	return version.GetName(), nil
-}
-
-// storeError says what to do about an error of Secret Manager.
-func storeError(name string, err error) error {
-	hint := ""
-	switch status.Code(err) {
-	case codes.NotFound:
-		hint = "\nThe secret must exist. Create it once: gcloud secrets create SECRET " +
-			"--replication-policy=automatic"
-	case codes.PermissionDenied:
-		hint = "\nAdding a version needs the role roles/secretmanager.secretVersionAdder on the secret."
-	case codes.Unauthenticated:
-		hint = "\nSign in with: gcloud auth application-default login"
-	case codes.Unavailable, codes.DeadlineExceeded:
-		hint = "\nIt may have been stored all the same. List the versions before you try again: gcloud " +
-			"secrets versions list SECRET"
-	}
-	if s, ok := status.FromError(err); ok {
-		err = fmt.Errorf("%s: %s", s.Code(), s.Message())
-	}
-	return fmt.Errorf("cannot store the key in %s: %w%s", name, err, hint)
 }

@@ -11,14 +11,11 @@ import (
 	"strings"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/golang-jwt/jwt/v5"
 
 	"qualysrelay.example/cmd/relayctl/secret"
 )
-
-// masked stands for a value that is not shown. Its length says nothing.
-const masked = "********"
 
 // Decode is a token's header and claims as indented JSON, with what is secret by its name masked, and its
 // times in words, a line for each. The signature is not verified.
@@ -27,65 +24,34 @@ func Decode(token secret.Value) (doc []byte, times []string, err error) {
 	if len(parts) != 3 {
 		return nil, nil, errors.New("not a JWT: it is not three parts joined by dots")
 	}
+	for i, name := range []string{"header", "payload"} {
+		part, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil {
+			return nil, nil, fmt.Errorf("not a JWT: its %s is not base64url", name)
+		}
+		if part = bytes.TrimSpace(part); !bytes.HasPrefix(part, []byte("{")) || !json.Valid(part) {
+			return nil, nil, fmt.Errorf("not a JWT: its %s is not a JSON object", name)
+		}
+		parts[i] = string(part)
+	}
+	doc, err = mask(fmt.Sprintf(`{"header":%s,"claims":%s}`, parts[0], parts[1]))
+	return doc, timesIn(parts[1]), err
+}
+
+// secretName matches the names of claims that are not for showing.
+var secretName = regexp.MustCompile(`(?i)pass|pwd|secret|token|key`)
+
+// mask indents a JSON document and replaces the values that are not for showing. What the relay refuses, such
+// as a key that is there twice, it keeps: the reader of a refused token must see it.
+func mask(doc string) ([]byte, error) {
 	var out bytes.Buffer
-	enc := jsontext.NewEncoder(&out, lenient(), jsontext.WithIndent("  "))
-	_ = enc.WriteToken(jsontext.BeginObject) // into memory: no error
-	_ = enc.WriteToken(jsontext.String("header"))
-	if _, err := decodePart(enc, "header", parts[0]); err != nil {
-		return nil, nil, err
-	}
-	_ = enc.WriteToken(jsontext.String("claims"))
-	claims, err := decodePart(enc, "payload", parts[1])
-	if err != nil {
-		return nil, nil, err
-	}
-	_ = enc.WriteToken(jsontext.EndObject)
-	return bytes.TrimSpace(out.Bytes()), timesIn(claims), nil
-}
-
-// lenient keeps what the relay refuses, such as a key that is there twice: the reader of a refused token
-// must see it.
-func lenient() jsontext.Options {
-	return jsonv2.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-}
-
-// timesIn puts a token's time claims into words.
-func timesIn(claims []byte) (lines []string) {
-	var times struct{ Iat, Nbf, Exp *json.Number }
-	if json.Unmarshal(claims, &times) != nil {
-		return nil // odd types are shown as they are
-	}
-	for _, t := range []struct {
-		word    string
-		seconds *json.Number
-	}{{"Issued:    ", times.Iat}, {"Not before:", times.Nbf}, {"Expires:   ", times.Exp}} {
-		if t.seconds == nil {
-			continue
-		}
-		if n, err := t.seconds.Float64(); err == nil && n > 0 && n < 1e11 {
-			lines = append(lines, t.word+" "+time.Unix(int64(n), 0).UTC().Format(time.RFC3339))
-		}
-	}
-	if times.Exp == nil {
-		lines = append(lines, "Expires:    never")
-	}
-	return lines
-}
-
-// decodePart writes one part of a JWT, masked, and returns it as it is.
-func decodePart(enc *jsontext.Encoder, name, part string) ([]byte, error) {
-	doc, err := base64.RawURLEncoding.DecodeString(part)
-	if err != nil {
-		return nil, fmt.Errorf("not a JWT: its %s is not base64url", name)
-	}
-	if doc = bytes.TrimSpace(doc); !bytes.HasPrefix(doc, []byte("{")) || !json.Valid(doc) {
-		return nil, fmt.Errorf("not a JWT: its %s is not a JSON object", name)
-	}
-	dec := jsontext.NewDecoder(bytes.NewReader(doc), lenient())
+	lenient := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+	dec := jsontext.NewDecoder(strings.NewReader(doc), lenient...)
+	enc := jsontext.NewEncoder(&out, append(lenient, jsontext.WithIndent("  "))...)
 	for {
 		token, err := dec.ReadToken()
 		if errors.Is(err, io.EOF) {
-			return doc, nil
+			return bytes.TrimSpace(out.Bytes()), nil
 		}
 		if err == nil {
 			// The length of an object counts names and values: odd after a name.
@@ -93,14 +59,35 @@ func decodePart(enc *jsontext.Encoder, name, part string) ([]byte, error) {
 			hide := kind == '{' && length%2 == 1 && secretName.MatchString(token.String())
 			err = enc.WriteToken(token)
 			if err == nil && hide {
-				err = errors.Join(dec.SkipValue(), enc.WriteToken(jsontext.String(masked)))
+				err = errors.Join(dec.SkipValue(), enc.WriteToken(jsontext.String("********")))
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("not a JWT: its %s is not JSON as tokens have it", name)
+			return nil, errors.New("not a JWT: it is not JSON as tokens have it")
 		}
 	}
 }
 
-// secretName matches the names of claims that are not for showing.
-var secretName = regexp.MustCompile(`(?i)pass|pwd|secret|token|key`)
+// timesIn puts a token's time claims into words. Odd ones are only shown as they are.
+func timesIn(payload string) (lines []string) {
+	var claims jwt.MapClaims
+	if json.Unmarshal([]byte(payload), &claims) != nil {
+		return nil
+	}
+	for _, t := range []struct {
+		words string
+		read  func() (*jwt.NumericDate, error)
+	}{
+		{"Issued:     ", claims.GetIssuedAt},
+		{"Not before: ", claims.GetNotBefore},
+		{"Expires:    ", claims.GetExpirationTime},
+	} {
+		if date, err := t.read(); err == nil && date != nil && 0 < date.Year() && date.Year() < 10000 {
+			lines = append(lines, t.words+date.UTC().Format(time.RFC3339))
+		}
+	}
+	if claims["exp"] == nil {
+		lines = append(lines, "Expires:    never")
+	}
+	return lines
+}

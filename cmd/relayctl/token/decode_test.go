@@ -1,14 +1,15 @@
 package token
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"qualysrelay.example/cmd/relayctl/secret"
 )
 
 // FuzzDecodeShowsNoSecret wraps what the fuzzer makes up into a payload with a password: whatever stands
@@ -24,13 +25,28 @@ func FuzzDecodeShowsNoSecret(f *testing.F) {
 			return // in the open, by the fuzzer's own hand
 		}
 		payload := `{"before":` + value + `,"pass":"` + canary + `","after":` + value + `}`
-		var out bytes.Buffer
-		if _, err := decodePart(jsontext.NewEncoder(&out, lenient()), "payload",
-			base64.RawURLEncoding.EncodeToString([]byte(payload))); err != nil {
+		token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "."
+		doc, times, err := Decode(secret.Value(token))
+		require.NotContains(t, strings.Join(times, ""), canary)
+		if err != nil {
 			require.NotContains(t, err.Error(), canary)
 			return
 		}
-		require.True(t, json.Valid(out.Bytes()), out.String())
-		require.NotContains(t, out.String(), canary)
+		require.True(t, json.Valid(doc), string(doc))
+		require.NotContains(t, string(doc), canary)
 	})
+}
+
+func TestTimesAreInWords(t *testing.T) {
+	t.Parallel()
+	for payload, want := range map[string][]string{
+		`{}`: {"Expires:    never"},
+		`{"iat":1772366400,"nbf":1772366400.7,"exp":1780142400}`: {"Issued:     2026-03-01T12:00:00Z",
+			"Not before: 2026-03-01T12:00:00Z", "Expires:    2026-05-30T12:00:00Z"},
+		`{"exp":0}`:                             nil, // in 1970, which is not never
+		`{"exp":"soon","iat":1e300,"nbf":1e18}`: nil,
+		`{"exp":1e999}`:                         nil,
+	} {
+		assert.Equal(t, want, timesIn(payload), payload)
+	}
 }

@@ -12,28 +12,17 @@ import (
 	"qualysrelay.example/cmd/relayctl/secret"
 )
 
-const (
-	instancePath  = "/iroh/iroh-int/module-instance"
-	healthPath    = "/iroh/iroh-enrich/health"
-	instanceRead  = "integration/module-instance:read"
-	instanceWrite = "integration/module-instance:write"
-	healthRead    = "integration/health:read"
-)
-
 // Instance is an integration: a module type with the settings that somebody filled in. The settings hold
 // credentials, so they are not read.
 type Instance struct {
 	ID, Name     string
-	Enabled      bool
 	ModuleTypeID string `json:"module_type_id"`
 }
 
 // Instances are the integrations of the module type.
 func (c *Client) Instances(ctx context.Context, t *ModuleType) ([]Instance, error) {
-	all, err := list(ctx, c, Request{
-		Purpose: "list the integrations", Scope: instanceRead, Method: http.MethodGet, Path: instancePath,
-		Query: url.Values{"module_type_id": {t.ID}},
-	}, func(i Instance) string { return i.ID })
+	all, err := list(ctx, c, "list the integrations", instancePath, url.Values{"module_type_id": {t.ID}},
+		func(i Instance) string { return i.ID })
 	return slices.DeleteFunc(all, func(i Instance) bool { return i.ModuleTypeID != t.ID }), err
 }
 
@@ -62,23 +51,19 @@ func (t *ModuleType) AddInstance(name string, settings map[string]any) (Request,
 		return Request{}, fmt.Errorf("the form of the module type %q has no %s; \"relayctl module push\" "+
 			"updates it", t.Title, strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
 	}
-	shown := newInstance{name, t.ID, visibilityOrg, true, settings}
-	sent := shown
-	sent.Settings = maps.Clone(settings)
-	for key, value := range settings {
-		if hidden, ok := value.(secret.Value); ok {
-			sent.Settings[key] = string(hidden)
-		}
-	}
 	return Request{
-		Purpose: "add the integration", Scope: instanceWrite, Method: http.MethodPost, Path: instancePath,
-		Body: shown, secretBody: sent,
+		Purpose: "add the integration", Method: http.MethodPost, Path: instancePath,
+		Body: newInstance{name, t.ID, visibilityOrg, true, settings},
 	}, nil
 }
 
 // Health is what XDR's health check of an integration found.
 type Health struct {
-	Status string // ok, error or unknown; empty where there are errors only
+	Data struct {
+		Data struct {
+			Status string // ok, error or unknown; empty where there are errors only
+		}
+	}
 	Errors []struct{ Type, Code, Message string }
 }
 
@@ -89,31 +74,26 @@ func (h Health) OK() bool {
 			return false
 		}
 	}
-	return h.Status == "ok"
+	return h.Data.Data.Status == "ok"
 }
 
 // Health lets XDR call the relay's health check with the settings of the integration. A message that
 // repeats one of the secrets is left out.
 func (c *Client) Health(ctx context.Context, i Instance, secrets ...secret.Value) (Health, error) {
-	var answer struct {
-		Data struct {
-			Data struct{ Status string }
-		}
-		Errors []struct{ Type, Code, Message string }
-	}
+	var health Health
 	err := c.Send(ctx, Request{
-		Purpose: "check the health of " + i.ID, Scope: healthRead,
-		Method: http.MethodPost, Path: healthPath + "/" + url.PathEscape(i.ID),
-	}, &answer)
+		Purpose: "check the health of " + i.ID,
+		Method:  http.MethodPost, Path: healthPath + "/" + url.PathEscape(i.ID),
+	}, &health)
 	if token, err := c.token(); err == nil {
 		secrets = append(secrets, secret.Value(token.AccessToken))
 	}
-	for n, e := range answer.Errors {
-		for _, s := range secrets {
-			if s != "" && strings.Contains(e.Code+e.Message, string(s)) {
-				answer.Errors[n].Code, answer.Errors[n].Message = "", "(not shown: it repeats a secret)"
-			}
+	for n, e := range health.Errors {
+		if slices.ContainsFunc(secrets, func(s secret.Value) bool {
+			return s != "" && strings.Contains(e.Code+e.Message, string(s))
+		}) {
+			health.Errors[n].Code, health.Errors[n].Message = "", "(not shown: it repeats a secret)"
 		}
 	}
-	return Health{Status: answer.Data.Data.Status, Errors: answer.Errors}, err
+	return health, err
 }

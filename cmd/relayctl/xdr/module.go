@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -14,12 +13,6 @@ import (
 	"strings"
 
 	"qualysrelay.example/cmd/relayctl/plain"
-)
-
-const (
-	modulePath  = "/iroh/iroh-int/module-type"
-	moduleRead  = "integration/module-type:read"
-	moduleWrite = "integration/module-type:write"
 )
 
 // visibilityOrg is the visibility of what belongs to the organisation; Cisco's own module types are global.
@@ -58,9 +51,8 @@ func (t *ModuleType) Property(name string) string {
 
 // ModuleTypes are the organisation's module types, without Cisco's own.
 func (c *Client) ModuleTypes(ctx context.Context) ([]*ModuleType, error) {
-	all, err := list(ctx, c, Request{
-		Purpose: "list the module types", Scope: moduleRead, Method: http.MethodGet, Path: modulePath,
-	}, func(t *ModuleType) string { return t.ID })
+	all, err := list(ctx, c, "list the module types", modulePath, url.Values{},
+		func(t *ModuleType) string { return t.ID })
 	return slices.DeleteFunc(all, func(t *ModuleType) bool { return t.Visibility != visibilityOrg }), err
 }
 
@@ -70,8 +62,7 @@ func (c *Client) FindModuleType(ctx context.Context, id, title string) (*ModuleT
 	if id != "" {
 		t := new(ModuleType)
 		err := c.Send(ctx, Request{
-			Purpose: "read the module type " + id, Scope: moduleRead,
-			Method: http.MethodGet, Path: moduleAt(id),
+			Purpose: "read the module type " + id, Method: http.MethodGet, Path: moduleAt(id),
 		}, t)
 		if err == nil && t.Visibility != visibilityOrg {
 			err = fmt.Errorf("the module type %s (%s) is Cisco's, not your organisation's", id, t.Title)
@@ -94,29 +85,7 @@ func moduleAt(id string) string { return modulePath + "/" + url.PathEscape(id) }
 
 // Delete is the request that deletes the module type.
 func (t *ModuleType) Delete() Request {
-	return Request{
-		Purpose: "delete the module type", Scope: moduleWrite,
-		Method: http.MethodDelete, Path: moduleAt(t.ID),
-	}
-}
-
-// Change is a field that a push changes: the lines or elements that go, and those that come.
-type Change struct {
-	Field     string
-	Gone, New []string
-}
-
-// WriteChanges writes changes for people.
-func WriteChanges(w io.Writer, changes []Change) {
-	for _, c := range changes {
-		fmt.Fprintf(w, "  %s\n", plain.Text(c.Field))
-		for _, line := range c.Gone {
-			fmt.Fprintf(w, "    - %s\n", plain.Short(line, 500))
-		}
-		for _, line := range c.New {
-			fmt.Fprintf(w, "    + %s\n", plain.Short(line, 500))
-		}
-	}
+	return Request{Purpose: "delete the module type", Method: http.MethodDelete, Path: moduleAt(t.ID)}
 }
 
 // secretProperty is HS256's shared key, which package moduletype can put into a module type.
@@ -131,17 +100,18 @@ func authentication() []string {
 }
 
 // Push is the request that makes XDR's module type like the document, which package moduletype rendered,
-// and what it changes. Where there is no module type yet (nil), the request creates it. Without changes
-// there is nothing to send.
+// and what it changes, as lines for people: the name of each field that differs, then its lines or elements
+// that go, and those that come. Where there is no module type yet (nil), the request creates it. Without
+// changes there is nothing to send.
 //
 // The request holds the fields that differ, each of them whole: a PATCH replaces lists. Properties it merges
 // by their names, with null for what goes, says the API's schema; all of them are sent, which is right also
 // where they are replaced.
-func Push(t *ModuleType, doc []byte) (Request, []Change, error) {
+func Push(t *ModuleType, doc []byte) (Request, []string, error) {
 	if t == nil {
 		return Request{
-			Purpose: "create the module type", Scope: moduleWrite,
-			Method: http.MethodPost, Path: modulePath, Body: json.RawMessage(doc),
+			Purpose: "create the module type",
+			Method:  http.MethodPost, Path: modulePath, Body: json.RawMessage(doc),
 		}, nil, nil
 	}
 	var fields map[string]any
@@ -149,40 +119,41 @@ func Push(t *ModuleType, doc []byte) (Request, []Change, error) {
 		return Request{}, nil, err
 	}
 	properties, _ := fields["properties"].(map[string]any)
-	delete(fields, "properties")
 	for _, name := range authentication() {
 		if _, stays := properties[name]; !stays && t.Properties[name] != nil {
 			properties[name] = nil
 		}
 	}
-	patch, changes := differences("", t.fields, fields)
-	_, more := differences("properties.", t.Properties, properties)
-	if len(more) > 0 {
-		patch["properties"] = properties
-	}
-	return Request{
-		Purpose: "update the module type", Scope: moduleWrite,
-		Method: http.MethodPatch, Path: moduleAt(t.ID), Body: patch,
-	}, append(changes, more...), nil
-}
-
-// differences are the wanted fields that are not so yet.
-func differences(prefix string, are, wanted map[string]any) (map[string]any, []Change) {
+	stored, wanted := flat(t.fields), flat(fields)
 	patch := make(map[string]any)
-	var changes []Change
+	var changes []string
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		if reflect.DeepEqual(are[name], wanted[name]) {
+		if reflect.DeepEqual(stored[name], wanted[name]) {
 			continue
 		}
-		patch[name] = wanted[name]
-		before, after := lines(name, are[name]), lines(name, wanted[name])
-		change := Change{Field: prefix + name, Gone: without(before, after), New: without(after, before)}
-		if len(change.Gone)+len(change.New) == 0 {
-			change.New = []string{"(the same in another order)"}
+		field, _, _ := strings.Cut(name, ".")
+		patch[field] = fields[field]
+		before, after := lines(name, stored[name]), lines(name, wanted[name])
+		gone, come := without(before, after, "-"), without(after, before, "+")
+		if len(gone)+len(come) == 0 {
+			come = []string{"    + (the same in another order)"}
 		}
-		changes = append(changes, change)
+		changes = slices.Concat(changes, []string{"  " + name}, gone, come)
 	}
-	return patch, changes
+	return Request{
+		Purpose: "update the module type", Method: http.MethodPatch, Path: moduleAt(t.ID), Body: patch,
+	}, changes, nil
+}
+
+// flat are the fields, with the properties among them.
+func flat(fields map[string]any) map[string]any {
+	all := maps.Clone(fields)
+	properties, _ := fields["properties"].(map[string]any)
+	delete(all, "properties")
+	for name, value := range properties {
+		all["properties."+name] = value
+	}
+	return all
 }
 
 // lines are a value for people: the lines of a text, the elements of a list.
@@ -191,7 +162,7 @@ func lines(name string, value any) []string {
 	case nil:
 		return nil
 	case string:
-		if name == secretProperty {
+		if name == "properties."+secretProperty {
 			return []string{"(a key, not shown)"}
 		}
 		if strings.HasPrefix(v, "data:") {
@@ -211,17 +182,15 @@ func lines(name string, value any) []string {
 	}
 }
 
-// without are the lines that the others do not have, as often as they have them less.
-func without(lines, others []string) []string {
-	have := make(map[string]int)
-	for _, line := range others {
-		have[line]++
-	}
-	var left []string
+// without are the lines that the others do not have, as often as they have them less, behind the sign.
+func without(lines, others []string, sign string) (left []string) {
+	others = slices.Clone(others)
 	for _, line := range lines {
-		if have[line]--; have[line] < 0 {
-			left = append(left, line)
+		if i := slices.Index(others, line); i >= 0 {
+			others = slices.Delete(others, i, i+1)
+			continue
 		}
+		left = append(left, "    "+sign+" "+plain.Short(line, 500))
 	}
 	return left
 }

@@ -29,14 +29,19 @@ func start(t *testing.T, config xdrtest.Config) (*xdrtest.Server, *xdr.Client) {
 	})
 }
 
-func render(t *testing.T, by moduletype.Signing) []byte {
+// kind is who signs, and with what.
+type kind struct {
+	alg string
+	key secret.Value
+}
+
+var byXDR = kind{"RS256", ""}
+
+func render(t *testing.T, by kind) []byte {
 	t.Helper()
 	o := moduletype.Options{
 		Title: "Qualys EDR", URL: "https://relay.example", Audience: "https://relay.example",
-		Region: moduletype.Regions()["eu"], Signing: by,
-	}
-	if by == moduletype.EmbedKey {
-		o.Key = "canary-shared-key"
+		Region: moduletype.Regions()["eu"], Alg: by.alg, Key: by.key,
 	}
 	doc, err := o.Render()
 	require.NoError(t, err)
@@ -44,7 +49,7 @@ func render(t *testing.T, by moduletype.Signing) []byte {
 }
 
 // push pushes a document and returns what it changed.
-func push(t *testing.T, client *xdr.Client, doc []byte) []xdr.Change {
+func push(t *testing.T, client *xdr.Client, doc []byte) []string {
 	t.Helper()
 	stored, err := client.FindModuleType(t.Context(), "", "Qualys EDR")
 	require.NoError(t, err)
@@ -60,11 +65,11 @@ func push(t *testing.T, client *xdr.Client, doc []byte) []xdr.Change {
 // is then the same in every field, and another push has nothing to do.
 func TestAPushMakesTheModuleTypeLikeTheRenderedOne(t *testing.T) {
 	t.Parallel()
-	kinds := []moduletype.Signing{moduletype.ByXDR, moduletype.Before, moduletype.EmbedKey}
+	kinds := []kind{byXDR, {"HS256", ""}, {"HS256", "canary-shared-key"}}
 	for i := range 2 * len(kinds) {
 		from, replace := kinds[i/2], i%2 == 0
 		for _, to := range kinds {
-			t.Run(fmt.Sprint(from, to, replace), func(t *testing.T) {
+			t.Run(fmt.Sprint(i, to), func(t *testing.T) {
 				t.Parallel()
 				server, client := start(t, xdrtest.Config{Replace: replace})
 				assert.Empty(t, push(t, client, render(t, from)))
@@ -92,7 +97,7 @@ func TestAPushLeavesAloneWhatItDoesNotKnow(t *testing.T) {
 		"title": "Qualys EDR", "default_name": "Qualys EDR", "logo_dark": "data:image/png;base64,AA==",
 		"properties": map[string]any{"proxy": "x"},
 	})
-	assert.NotEmpty(t, push(t, client, render(t, moduletype.ByXDR)))
+	assert.NotEmpty(t, push(t, client, render(t, byXDR)))
 	types := server.Types()
 	stored := types[len(types)-1]
 	assert.Equal(t, "data:image/png;base64,AA==", stored["logo_dark"])
@@ -137,9 +142,7 @@ func TestChangesAreLinesAndElements(t *testing.T) {
 			t.Parallel()
 			_, changes, err := xdr.Push(doc(c.are), []byte(c.wanted))
 			require.NoError(t, err)
-			var shown strings.Builder
-			xdr.WriteChanges(&shown, changes)
-			assert.Equal(t, c.shown, shown.String())
+			assert.Equal(t, c.shown, strings.Join(append(changes, ""), "\n"))
 		})
 	}
 }
@@ -229,7 +232,7 @@ func TestEachStatusSaysWhatToDo(t *testing.T) {
 			}})
 			_, err := client.ModuleTypes(t.Context())
 			require.ErrorContains(t, err, "cannot list the module types: XDR answered "+c.read)
-			change, _, err := xdr.Push(nil, render(t, moduletype.ByXDR))
+			change, _, err := xdr.Push(nil, render(t, byXDR))
 			require.NoError(t, err)
 			err = client.Send(t.Context(), change, nil)
 			require.ErrorContains(t, err, "cannot create the module type: XDR answered")
@@ -269,7 +272,7 @@ func TestAScopeThatIsMissing(t *testing.T) {
 	_, client := start(t, xdrtest.Config{Scopes: []string{"integration/module-type:read", "enrich"}})
 	_, err := client.ModuleTypes(t.Context())
 	require.NoError(t, err)
-	change, _, err := xdr.Push(nil, render(t, moduletype.ByXDR))
+	change, _, err := xdr.Push(nil, render(t, byXDR))
 	require.NoError(t, err)
 	err = client.Send(t.Context(), change, nil)
 	require.EqualError(t, err, "cannot create the module type: XDR answered 401 Unauthorized "+
@@ -308,7 +311,7 @@ func TestAConnectionThatBreaks(t *testing.T) {
 			}
 			return true
 		}})
-		change, _, err := xdr.Push(nil, render(t, moduletype.ByXDR))
+		change, _, err := xdr.Push(nil, render(t, byXDR))
 		require.NoError(t, err)
 		err = client.Send(t.Context(), change, &struct{}{})
 		require.ErrorContains(t, err, "cannot create the module type at visibility.eu.amp.cisco.com: ")
@@ -442,4 +445,50 @@ func TestHealthIsWellOnlyWhereXDRSaysSo(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, well, health.OK(), body)
 	}
+}
+
+// TestAnIntegration adds one that works, after the form has refused settings that it does not have.
+func TestAnIntegration(t *testing.T) {
+	t.Parallel()
+	_, client := start(t, xdrtest.Config{})
+	push(t, client, render(t, byXDR))
+	stored, err := client.FindModuleType(t.Context(), "", "Qualys EDR")
+	require.NoError(t, err)
+	settings := map[string]any{
+		"custom_user": xdrtest.User, "custom_pass": secret.Value(xdrtest.Password), "custom_API_URL": "https://x",
+	}
+	request, err := stored.AddInstance("Mine", settings)
+	require.NoError(t, err)
+	var added xdr.Instance
+	require.NoError(t, client.Send(t.Context(), request, &added))
+	uses, err := client.Instances(t.Context(), stored)
+	require.NoError(t, err)
+	assert.Equal(t, []xdr.Instance{{ID: added.ID, Name: "Mine", ModuleTypeID: stored.ID}}, uses)
+	health, err := client.Health(t.Context(), added)
+	require.NoError(t, err)
+	assert.True(t, health.OK(), health)
+	assert.ErrorContains(t, client.Send(t.Context(), stored.Delete(), nil), "409 Conflict")
+
+	settings["custom_colour"] = "red"
+	_, err = stored.AddInstance("Mine", settings)
+	require.EqualError(t, err, `the form of the module type "Qualys EDR" has no custom_colour; `+
+		`"relayctl module push" updates it`)
+	delete(settings, "custom_user")
+	_, err = stored.AddInstance("Mine", settings)
+	require.EqualError(t, err, `the module type "Qualys EDR" requires "Qualys user name" (custom_user)`)
+}
+
+func TestWhichModuleType(t *testing.T) {
+	t.Parallel()
+	server, client := start(t, xdrtest.Config{})
+	cisco := server.Types()[0]["id"].(string)
+	_, err := client.FindModuleType(t.Context(), cisco, "")
+	require.ErrorContains(t, err, "(Qualys EDR) is Cisco's, not your organisation's")
+	for range 2 {
+		server.AddType(map[string]any{"title": "Twin", "default_name": "Twin"})
+	}
+	_, err = client.FindModuleType(t.Context(), "", "Twin")
+	require.ErrorContains(t, err, `2 module types have the title "Twin"; choose one with --id`)
+	_, err = client.FindModuleType(t.Context(), "../module-instance", "")
+	require.ErrorContains(t, err, "404 Not Found", "an id is one part of the path")
 }

@@ -5,9 +5,11 @@
 package xdrtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,7 +26,6 @@ const (
 	Host         = "visibility.eu.amp.cisco.com" // of its region; at other hosts the API client is unknown
 	ClientID     = "client-4f0c2a51-8a54-4c1e-9d3e-6f1b2c3d4e5f"
 	ClientSecret = "canary-client-secret_Zm9v"
-	Token        = "canary-access-token_"
 	User         = "acme_ab1"
 	Password     = `canary "password" & more`
 )
@@ -61,9 +62,7 @@ func New(t testing.TB, config Config) *Server {
 	if config.Scopes == nil {
 		config.Scopes = []string{"integration"}
 	}
-	if config.TokenLife == 0 {
-		config.TokenLife = 10 * time.Minute
-	}
+	config.TokenLife = cmp.Or(config.TokenLife, 10*time.Minute)
 	s := &Server{config: config, tokens: make(map[string]time.Time)}
 	for _, title := range []string{"Qualys EDR", "Talos Intelligence"} {
 		s.AddType(object{"title": title, "default_name": title, "visibility": "global"})
@@ -75,27 +74,26 @@ func New(t testing.TB, config Config) *Server {
 }
 
 // Transport leads every request to a server, whatever its host is, and without TLS.
-func Transport(serverURL string) http.RoundTripper {
-	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		server, err := url.Parse(serverURL)
-		if err != nil {
-			return nil, err
-		}
-		r = r.Clone(r.Context())
-		r.Host, r.URL.Scheme, r.URL.Host = r.URL.Host, server.Scheme, server.Host
-		return http.DefaultTransport.RoundTrip(r)
-	})
+func Transport(serverURL string) http.RoundTripper { return transport(serverURL) }
+
+type transport string
+
+// RoundTrip implements http.RoundTripper.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	server, err := url.Parse(string(t))
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Host, r.URL.Scheme, r.URL.Host = r.URL.Host, server.Scheme, server.Host
+	return http.DefaultTransport.RoundTrip(r)
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // AddType stores a module type, of the organisation unless its visibility says otherwise, and returns its id.
 func (s *Server) AddType(t object) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.storeType(t)
+	return s.store(&s.types, object{"visibility": "org"}, t)["id"].(string)
 }
 
 // TakeCalls are the requests since the last time: method, path with query, and the body where there is one.
@@ -114,31 +112,30 @@ func (s *Server) Types() []map[string]any {
 	return slices.Clone(s.types)
 }
 
-func (s *Server) storeType(t object) string {
-	return s.store(&s.types, object{
-		"visibility": "org", "enabled": true, "record": "module-type", "client_id": ClientID,
-	}, t)
-}
-
-func (s *Server) store(into *[]object, parts ...object) string {
+// store stores an object that consists of the parts, and returns it.
+func (s *Server) store(into *[]object, parts ...object) object {
 	s.ids++
 	stored := object{
 		"id": fmt.Sprintf("00000000-0000-4000-8000-%012d", s.ids), "org_id": "org", "user_id": "user",
-		"created_at": "2026-03-01T12:00:00.000Z",
+		"created_at": "2026-03-01T12:00:00.000Z", "enabled": true,
 	}
 	for _, part := range parts {
-		for key, value := range part {
-			stored[key] = value
-		}
+		maps.Copy(stored, part)
 	}
 	*into = append(*into, stored)
-	return stored["id"].(string)
+	return stored
 }
 
 // refusal is an error of the API, as its NormalizedError.
 type refusal struct {
 	status int
 	text   string
+}
+
+func require(ok bool, status int, text string) {
+	if !ok {
+		panic(refusal{status, text})
+	}
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -187,20 +184,16 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 	if i := strings.LastIndexByte(path, '/'); strings.Count(path, "/") == 4 {
 		path, id = path[:i+1], path[i+1:]
 	}
+	s.authorize(r.Method, path)
 	switch r.Method + " " + path {
 	case "GET /iroh/iroh-int/module-type":
-		s.needs("integration/module-type:read")
 		return 200, s.page(s.types, r.URL.Query())
 	case "POST /iroh/iroh-int/module-type":
-		s.needs("integration/module-type:write")
 		check(moduleType(), in, false)
-		s.storeType(in)
-		return 201, s.types[len(s.types)-1]
+		return 201, s.store(&s.types, object{"visibility": "org"}, in)
 	case "GET /iroh/iroh-int/module-type/":
-		s.needs("integration/module-type:read")
 		return 200, find(s.types, id)
 	case "PATCH /iroh/iroh-int/module-type/":
-		s.needs("integration/module-type:write")
 		stored := find(s.types, id)
 		require(stored["visibility"] == "org", 403, "global types are changed with module-type-patch")
 		check(moduleType(), in, true)
@@ -211,7 +204,6 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 		stored["updated_at"] = "2026-03-01T12:30:00.000Z"
 		return 200, stored
 	case "DELETE /iroh/iroh-int/module-type/":
-		s.needs("integration/module-type:write")
 		require(find(s.types, id)["visibility"] == "org", 403, "global types cannot be deleted")
 		for _, i := range s.insts { // not documented; an integration without its type would be broken
 			require(i["module_type_id"] != id, 409, "module instances use the module type")
@@ -219,48 +211,39 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 		s.types = slices.DeleteFunc(s.types, func(t object) bool { return t["id"] == id })
 		return 204, nil
 	case "GET /iroh/iroh-int/module-instance":
-		s.needs("integration/module-instance:read")
 		return 200, s.page(s.insts, r.URL.Query())
 	case "POST /iroh/iroh-int/module-instance":
-		s.needs("integration/module-instance:write")
 		check(moduleInstance(), in, false)
 		find(s.types, in["module_type_id"].(string))
-		s.store(&s.insts, object{"enabled": true}, in)
-		return 201, s.insts[len(s.insts)-1]
+		return 201, s.store(&s.insts, in)
 	case "POST /iroh/iroh-enrich/health/":
-		s.needs("integration/health:read")
 		require(len(body) == 0, 400, "a health check has no body")
 		return 200, health(find(s.insts, id))
 	}
-	panic(refusal{404, "no such route"})
+	return 404, object{"error": "no such route"}
 }
 
-func require(ok bool, status int, text string) {
-	if !ok {
-		panic(refusal{status, text})
+// authorize refuses what the API client has no scope for. A scope has those below it, and both accesses where
+// it names none. The health check needs the access read only.
+func (s *Server) authorize(method, path string) {
+	needs := "integration/" + strings.Split(path+"///", "/")[3]
+	access := "write"
+	if method == http.MethodGet || needs == "integration/health" {
+		access = "read"
 	}
-}
-
-// needs holds the scope against those of the API client: a scope has those below it, and both accesses
-// where it names none.
-func (s *Server) needs(scope string) {
-	name, access, _ := strings.Cut(scope, ":")
-	require(slices.ContainsFunc(s.config.Scopes, func(has string) bool {
-		hasName, hasAccess, _ := strings.Cut(has, ":")
-		return (name == hasName || strings.HasPrefix(name, hasName+"/")) &&
-			(hasAccess == "" || hasAccess == access)
-	}), 401, "missing scopes: "+scope)
+	require(slices.ContainsFunc(s.config.Scopes, func(scope string) bool {
+		name, granted, limited := strings.Cut(scope, ":")
+		return strings.HasPrefix(needs+"/", name+"/") && (!limited || granted == access)
+	}), 401, "missing scopes: "+needs+":"+access)
 }
 
 func (s *Server) login(r *http.Request, body string) (int, any) {
 	require(r.Method == http.MethodPost, 405, "not a POST")
 	require(r.Header.Get("Content-Type") == "application/x-www-form-urlencoded", 415, "not a form")
 	require(body == "grant_type=client_credentials", 400, "unsupported grant")
-	id, password, ok := r.BasicAuth()
-	if !ok || r.Host != Host || id != ClientID || password != ClientSecret {
-		return 401, object{"error": "invalid_client", "error_description": "wrong password " + password}
-	}
-	token := Token + strconv.Itoa(len(s.tokens))
+	id, password, _ := r.BasicAuth()
+	require(r.Host == Host && id == ClientID && password == ClientSecret, 401, "wrong password "+password)
+	token := "canary-access-token_" + strconv.Itoa(len(s.tokens))
 	s.tokens[token] = time.Now().Add(s.config.TokenLife)
 	return 200, object{
 		"access_token": token, "token_type": "bearer", "expires_in": int(s.config.TokenLife.Seconds()),
@@ -270,29 +253,22 @@ func (s *Server) login(r *http.Request, body string) (int, any) {
 
 // page is a part of a list.
 func (s *Server) page(all []object, query url.Values) []object {
-	known := []string{
-		"query", "enabled", "record", "module_type_id", "sort_by", "sort_order", "offset", "limit",
-	}
+	const known = " query enabled record module_type_id sort_by sort_order offset limit "
 	for name := range query {
-		require(slices.Contains(known, name), 400, "unknown query parameter "+name)
-	}
-	number := func(name string) int {
-		n, err := strconv.Atoi(query.Get(name))
-		require(err == nil && n >= 0, 400, name+" is not a number")
-		return n
+		require(strings.Contains(known, " "+name+" "), 400, "unknown query parameter "+name)
 	}
 	if of := query.Get("module_type_id"); of != "" {
 		all = slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o["module_type_id"] != of })
 	}
-	offset, limit := number("offset"), number("limit")
-	if s.config.PageSize > 0 {
-		limit = min(limit, s.config.PageSize)
-	}
+	offset, err := strconv.ParseUint(query.Get("offset"), 10, 16)
+	require(err == nil, 400, "offset is not a number")
+	limit, err := strconv.ParseUint(query.Get("limit"), 10, 16)
+	require(err == nil, 400, "limit is not a number")
 	if s.config.NoOffset {
 		offset = 0
 	}
-	offset = min(offset, len(all))
-	return append([]object{}, all[offset:min(offset+limit, len(all))]...)
+	begin := min(int(offset), len(all))
+	return append([]object{}, all[begin:min(begin+cmp.Or(s.config.PageSize, int(limit)), len(all))]...)
 }
 
 func find(all []object, id string) object {
@@ -318,22 +294,15 @@ func merge(stored, patch object) {
 
 // health is what XDR says after it has called the relay: it works for one user.
 func health(instance object) object {
-	ids := object{
-		"module": instance["name"], "module_instance_id": instance["id"],
-		"module_type_id": instance["module_type_id"],
-	}
 	settings, _ := instance["settings"].(object)
-	failed := func(code, message string) object {
-		ids["code"], ids["message"], ids["type"] = code, message, "fatal"
-		return object{"errors": []object{ids}}
-	}
+	code, message := "authorization error", "Authorization failed: Qualys refused the login"
 	switch {
 	case settings["custom_user"] == User && settings["custom_pass"] == Password, settings["token"] != nil:
-		ids["data"] = object{"status": "ok"}
-		return object{"data": ids}
+		return object{"data": object{"module": instance["name"], "data": object{"status": "ok"}}}
 	case settings["custom_user"] == "echo": // a relay that says more than it may
-		return failed("unknown", fmt.Sprint("cannot log in with ", settings["custom_pass"]))
-	default:
-		return failed("authorization error", "Authorization failed: Qualys refused the login")
+		code, message = "unknown", fmt.Sprint("cannot log in with ", settings["custom_pass"])
 	}
+	return object{"errors": []object{
+		{"module": instance["name"], "type": "fatal", "code": code, "message": message},
+	}}
 }
