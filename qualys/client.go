@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -121,27 +120,17 @@ const (
 // once more and searches again once, then reports KindAccount. Other failures are an *Error, and not
 // tried again here. When ctx ends first, the error is the context's own. The caller releases the page;
 // after an error there is nothing to release.
-func (c *Client) Events(ctx context.Context, t Tenant, q EventQuery) (Page, error) {
+func (c *Client) Events(ctx context.Context, t Tenant, q EventQuery) (page Page, err error) {
 	size := min(max(cmp.Or(q.PageSize, defaultPageSize), 1), maxPageSize)
-	params := fmt.Sprintf("?pageSize=%d&pageNumber=%d&sort=%s", size, max(q.PageNumber, 0), sortNewestFirst)
-	var page Page
-	limits, err := c.search(ctx, t, q, OpEvents, "/events"+params, func(a *answer) (err error) {
+	path := fmt.Sprintf("/events?pageSize=%d&pageNumber=%d&sort=%s", size, max(q.PageNumber, 0), sortNewestFirst)
+	err = c.search(ctx, t, q, OpEvents, path, func(a *answer) (err error) {
 		page, err = a.events(size)
 		return err
 	})
-	if err != nil {
-		return Page{}, err
-	}
-	page.Limits = limits
-	// No largest size is published: pages of a thousand are in use, but a round number could be the gateway's
-	// own limit, whatever was asked for.
-	if n := len(page.Events) + page.Unreadable; n > 0 && n%100 == 0 {
-		page.Full = true
-	}
 	for _, e := range page.Events {
 		e.Active = q.Active
 	}
-	return page, nil
+	return page, err
 }
 
 // sortNewestFirst is [{"event.datetime":"desc"}], encoded. The default order is not documented, so it is
@@ -151,7 +140,7 @@ const sortNewestFirst = "%5B%7B%22event.datetime%22%3A%22desc%22%7D%5D"
 // search makes one call of the events API, again with a new token where Qualys refuses the one at hand.
 func (c *Client) search(
 	ctx context.Context, t Tenant, q EventQuery, op, path string, read func(*answer) error,
-) (RateLimits, error) {
+) error {
 	key := t.Key()
 	url := t.Gateway + c.opts.PathPrefix + path
 	if q.Active {
@@ -163,20 +152,20 @@ func (c *Client) search(
 	for first := true; ; first = false {
 		bearer, err := c.token(ctx, t, key, false)
 		if err != nil {
-			return RateLimits{}, err
+			return err
 		}
-		limits, err := c.exchange(ctx, request{
-			op: op, method: http.MethodGet, url: url, secrets: []string{t.Password, bearer},
+		err = c.exchange(ctx, request{
+			op: op, url: url, secrets: []string{t.Password, bearer},
 			header: http.Header{"Authorization": {"Bearer " + bearer}, "Accept": {"application/json"}},
 		}, read)
-		var e *Error
-		if !errors.As(err, &e) || e.Kind != KindUnauthorized {
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.Kind != KindUnauthorized {
 			c.tokens.used(key, bearer, true)
-			return limits, err
+			return err
 		}
 		if !c.tokens.used(key, bearer, false) || !first {
 			e.Kind = KindAccount
-			return RateLimits{}, e
+			return e
 		}
 	}
 }
@@ -184,52 +173,47 @@ func (c *Client) search(
 // request is what exchange needs to know of one call.
 type request struct {
 	op      string
-	method  string
 	url     string
 	header  http.Header
-	form    url.Values // sent as the body where it is not nil
+	form    url.Values // posted where it is not nil
 	secrets []string   // kept out of errors
 }
 
-// errBodyTimeout is the cause with which exchange ends a body that takes too long.
+// exchange is one HTTP exchange, of which Options.Observe is told. Every failure is an *Error or the
+// context's own error.
+func (c *Client) exchange(ctx context.Context, r request, read func(*answer) error) error {
+	start := time.Now()
+	status, err := c.send(ctx, r, read)
+	// A dialer may report a timeout a moment before the context whose deadline it has.
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	kind := Kind("")
+	if err != nil && ctx.Err() != nil {
+		kind, err = KindCanceled, ctx.Err()
+	} else if e, ok := errors.AsType[*Error](err); ok {
+		kind = e.Kind
+	}
+	if c.opts.Observe != nil {
+		c.opts.Observe(Call{Op: r.op, Status: status, Duration: time.Since(start), Kind: kind})
+	}
+	return err
+}
+
+// errBodyTimeout is the cause with which send ends a body that takes too long.
 var errBodyTimeout = errors.New("timeout while reading the body")
 
-// exchange is the one way to the network: it sends the request, has a 2xx read within the limits, and
-// turns every failure into an *Error or the context's own error.
-func (c *Client) exchange(
-	ctx context.Context, r request, read func(*answer) error,
-) (limits RateLimits, err error) {
-	call := Call{Op: r.op}
-	start := time.Now()
-	defer func() {
-		// A dialer may report a timeout a moment before the context whose deadline it has.
-		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-			<-ctx.Done()
-		}
-		if err != nil && ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		if c.opts.Observe == nil {
-			return
-		}
-		call.Duration = time.Since(start)
-		if e, ok := errors.AsType[*Error](err); ok {
-			call.Kind = e.Kind
-		} else if err != nil {
-			call.Kind = KindCanceled
-		}
-		c.opts.Observe(call)
-	}()
-
-	bodyCtx, cancel := context.WithCancelCause(ctx)
+// send is the one way to the network. It has a 2xx read within the limits.
+func (c *Client) send(ctx context.Context, r request, read func(*answer) error) (status int, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var send io.Reader
+	method := http.MethodGet
 	if r.form != nil {
-		send = strings.NewReader(r.form.Encode())
+		method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(bodyCtx, r.method, r.url, send)
+	req, err := http.NewRequestWithContext(ctx, method, r.url, strings.NewReader(r.form.Encode()))
 	if err != nil || req.URL.Host == "" { // its text would hold the URL
-		return RateLimits{}, &Error{Op: r.op, Kind: KindConnect, Message: "the URL of the gateway is not valid"}
+		return 0, &Error{Op: r.op, Kind: KindConnect, Message: "the URL of the gateway is not valid"}
 	}
 	req.Header = r.header
 	req.Header.Set("User-Agent", c.opts.UserAgent)
@@ -237,31 +221,26 @@ func (c *Client) exchange(
 	// The transport, not an http.Client: nothing is followed, added or remembered.
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return RateLimits{}, networkError(r.op, err, r.secrets...)
+		return 0, networkError(r.op, err, r.secrets...)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	call.Status = resp.StatusCode
 	timer := time.AfterFunc(c.opts.BodyTimeout, func() { cancel(errBodyTimeout) })
 	defer timer.Stop()
 
-	a := &answer{request: r, ctx: bodyCtx, resp: resp,
+	a := &answer{request: r, ctx: ctx, resp: resp, limits: rateLimits(resp.Header),
 		grant: &grant{memory: c.opts.Memory, wait: c.opts.MemoryWait, limit: c.opts.MaxBody}}
 	if resp.StatusCode/100 != 2 {
 		body, _ := a.short() // where it is late or cut, the status alone says what happened
-		return RateLimits{}, a.refusal("", body)
-	}
-	limits = rateLimits(resp.Header)
-	if resp.StatusCode == http.StatusNoContent && r.op != OpLogin { // no events, to Qualys's own Splunk add-on
-		return limits, nil
+		return resp.StatusCode, a.refusal("", body)
 	}
 	if err = read(a); err == nil {
-		return limits, nil
+		return resp.StatusCode, nil
 	}
 	a.grant.release()
 	e, ok := errors.AsType[*Error](err)
 	switch {
 	case ok:
-	case errors.Is(context.Cause(bodyCtx), errBodyTimeout):
+	case errors.Is(context.Cause(ctx), errBodyTimeout):
 		e = &Error{Kind: KindTimeout, Message: errBodyTimeout.Error()}
 	case errors.Is(err, context.Canceled):
 		e = &Error{Kind: KindReset, Message: othersEnd}
@@ -270,7 +249,7 @@ func (c *Client) exchange(
 	}
 	e.Op, e.Status = r.op, resp.StatusCode
 	if !e.Limits.Known { // else by the answer itself
-		e.Limits = limits
+		e.Limits = a.limits
 	}
-	return RateLimits{}, e
+	return resp.StatusCode, e
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -68,9 +69,10 @@ type Part struct {
 func (c *Client) Count(ctx context.Context, t Tenant, q CountQuery) (n Count, limits RateLimits, err error) {
 	query := EventQuery{Filter: q.Filter, Active: q.Active}
 	path := "/events/count" + cmp.Or(q.Split.call, plainCount)
-	limits, err = c.search(ctx, t, query, OpCount, path, func(a *answer) error {
+	err = c.search(ctx, t, query, OpCount, path, func(a *answer) error {
+		limits = a.limits
 		body, err := a.short()
-		if err != nil {
+		if err != nil || a.resp.StatusCode == http.StatusNoContent {
 			return err
 		}
 		var ok bool

@@ -24,12 +24,13 @@ const (
 // element.
 type answer struct {
 	request
-	ctx   context.Context //nolint:containedctx // of the call that reads it: io.Reader has no place for one
-	resp  *http.Response
-	grant *grant
-	read  int64        // bytes so far
-	raw   bytes.Buffer // the last of them, from where the element at hand begins
-	held  int64        // bytes that are counted for the largest element
+	ctx    context.Context //nolint:containedctx // of the call that reads it: io.Reader has no place for one
+	resp   *http.Response
+	limits RateLimits
+	grant  *grant
+	read   int64        // bytes so far
+	raw    bytes.Buffer // the last of them, from where the element at hand begins
+	held   int64        // bytes that are counted for the largest element
 }
 
 func (a *answer) Read(p []byte) (int, error) {
@@ -70,19 +71,26 @@ func unreadable(format string, args ...any) *Error {
 // events reads a page of at most size events. The errors are an *Error, and what reading the body
 // returned.
 func (a *answer) events(size int) (Page, error) {
-	r := pageReader{answer: a, in: newEventReader(a), size: size}
+	r := pageReader{answer: a, in: newEventReader(a), size: size, page: Page{Limits: a.limits}}
+	if a.resp.StatusCode == http.StatusNoContent { // no events, to Qualys's own Splunk add-on
+		return r.page, nil
+	}
 	err := r.read()
 	if err == nil {
 		_, err = r.in.ReadToken()
 	}
 	switch {
 	case errors.Is(err, io.EOF):
-		size := int64(0)
+		kept := int64(0)
 		for _, e := range r.page.Events {
-			size += int64(e.Size)
+			kept += int64(e.Size)
 		}
-		a.grant.keep(size)
+		a.grant.keep(kept)
 		r.page.grant = a.grant
+		// No largest size is published: pages of a thousand are in use, but a round number could be the
+		// gateway's own limit, whatever was asked for.
+		n := len(r.page.Events) + r.page.Unreadable
+		r.page.Full = n == size || n > 0 && n%100 == 0
 		return r.page, nil
 	case err == nil, // there is something behind it
 		errors.As(err, new(*jsontext.SyntacticError)) && !errors.Is(err, io.ErrUnexpectedEOF):
@@ -131,7 +139,6 @@ func (r *pageReader) list() error {
 		if n > r.size {
 			return unreadable("there are more events than the %d that were asked for", r.size)
 		}
-		r.page.Full = n == r.size
 		if e == nil {
 			r.page.Unreadable++
 			continue

@@ -84,7 +84,7 @@ func (e *Error) Transient() bool {
 // where the body says nothing.
 func (a *answer) refusal(what string, body []byte) *Error {
 	r := parseReply(body)
-	e := &Error{Op: a.op, Status: a.resp.StatusCode, Code: r.code, Limits: rateLimits(a.resp.Header)}
+	e := &Error{Op: a.op, Status: a.resp.StatusCode, Code: r.code, Limits: a.limits}
 	e.Kind = kindOf(e.Op, e.Status, r, e.Limits)
 	if e.Kind == KindRateLimited && r.wait > 0 {
 		e.Limits.Wait, e.Limits.Known = max(e.Limits.Wait, r.wait), true

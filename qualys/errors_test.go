@@ -156,7 +156,7 @@ func TestANeighboursEndInTheBodyIsAReset(t *testing.T) {
 	defer s.Close()
 	c := NewClient(Options{})
 	defer c.Close()
-	_, err := c.exchange(t.Context(), request{op: OpEvents, method: http.MethodGet, url: s.URL, header: make(http.Header)}, func(*answer) error {
+	err := c.exchange(t.Context(), request{op: OpEvents, url: s.URL, header: make(http.Header)}, func(*answer) error {
 		return fmt.Errorf("read: %w", context.Canceled)
 	})
 	var e *Error

@@ -141,8 +141,8 @@ func (c *Client) token(ctx context.Context, t Tenant, key TenantKey, again bool)
 
 // login gets a token from the gateway. Both values are form-encoded: a password with "& + % =" works.
 func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
-	_, err = c.exchange(ctx, request{
-		op: OpLogin, method: http.MethodPost, url: t.Gateway + "/auth",
+	err = c.exchange(ctx, request{
+		op: OpLogin, url: t.Gateway + "/auth",
 		header:  http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 		form:    url.Values{"username": {t.User}, "password": {t.Password}, "token": {"true"}},
 		secrets: []string{t.Password},
@@ -155,11 +155,10 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 			return nil
 		}
 		text = ""
-		const what = "the answer to the login is not a token"
 		if r := parseReply(body); !r.structured && !isWord(r.text) {
 			body = nil // it may hold a token all the same, and is not shown
 		}
-		return a.refusal(what, body)
+		return a.refusal("the answer to the login is not a token", body)
 	})
 	return text, err
 }

@@ -2,8 +2,6 @@ package qualys
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"time"
 )
 
@@ -27,7 +25,6 @@ type grant struct {
 
 	used     int64
 	acquired int64 // of memory
-	released sync.Once
 }
 
 // take notes n bytes more, and waits for them where they are more than the answer has. Its errors are an
@@ -37,10 +34,7 @@ func (g *grant) take(ctx context.Context, n int64) error {
 	if g.used > g.limit {
 		return tooLarge(g.limit)
 	}
-	if g.memory == nil {
-		return nil
-	}
-	for g.used > freeMemory+g.acquired {
+	for g.memory != nil && g.used > freeMemory+g.acquired {
 		start := time.Now()
 		waitCtx, cancel := context.WithTimeout(ctx, g.wait)
 		err := g.memory.Acquire(waitCtx, memoryStep)
@@ -68,15 +62,7 @@ func (g *grant) keep(n int64) {
 	}
 }
 
-// release gives everything back, once.
-func (g *grant) release() {
-	g.released.Do(func() {
-		if g.acquired > 0 {
-			g.memory.Release(g.acquired)
-		}
-	})
-}
+// release gives everything back.
+func (g *grant) release() { g.keep(0) }
 
-func tooLarge(limit int64) *Error {
-	return &Error{Kind: KindUnreadable, Message: fmt.Sprintf("the answer is larger than %d bytes", limit)}
-}
+func tooLarge(limit int64) *Error { return unreadable("the answer is larger than %d bytes", limit) }
