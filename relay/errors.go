@@ -254,8 +254,8 @@ func quoted(value string) string {
 	return `"` + value + `"`
 }
 
-// log puts the errors of the answer into the log line: no word of Qualys, no value of an observable, and a stack
-// where a failure is the relay's own.
+// log puts the errors of the answer into the log line: no word of Qualys, no value of an observable, and a
+// stack where a failure is the relay's own.
 func (r *request) log(list []*Error) {
 	for _, e := range list {
 		line := accesslog.Error{Code: string(e.Code), Cause: string(e.Code), Level: slog.LevelInfo}

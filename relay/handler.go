@@ -82,8 +82,8 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	s.finish(ctx, w, req, span, status, parts...)
 }
 
-// discardBody has the connection closed behind the answer, so that net/http does not wait for the rest of the body
-// before it answers, and bounds how long it reads on after that.
+// discardBody has the connection closed behind the answer, so that net/http does not wait for the rest of the
+// body before it answers, and bounds how long it reads on after that.
 func discardBody(w http.ResponseWriter, r *http.Request, conn *http.ResponseController) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")

@@ -28,8 +28,8 @@ const (
 	maxProblems = 20 // that one answer names
 )
 
-// observables reads the body of the request, of at most maxBytes and most observables, and notes in its log line
-// what was asked. A large body waits for memory.
+// observables reads the body of the request, of at most maxBytes and most observables, and notes in its log
+// line what was asked. A large body waits for memory.
 func (s *Service) observables(r *request, maxBytes int64, most int) ([]ctim.Observable, error) {
 	r.Body = http.MaxBytesReader(nil, r.Body, maxBytes)
 	size := maxBytes
