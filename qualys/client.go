@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -49,6 +50,7 @@ type Client struct {
 	transport *http.Transport
 	tokens    tokens
 	logins    singleflight.Group // by TenantKey
+	largest   sync.Map           // from a gateway to the most elements (int) that a page of it had
 }
 
 // NewClient returns a client. It starts nothing: connections and logins are made by the calls that need
@@ -127,10 +129,24 @@ func (c *Client) Events(ctx context.Context, t Tenant, q EventQuery) (page Page,
 		page, err = a.events(size)
 		return err
 	})
+	page.Full = page.Full || c.mayBeCapped(t.Gateway, len(page.Events)+page.Unreadable)
 	for _, e := range page.Events {
 		e.Active = q.Active
 	}
 	return page, err
+}
+
+// mayBeCapped reports whether a page of n elements may be as large as the gateway makes them, though more was
+// asked for. No largest size is published: pages of a thousand are in use, but a round number that no page of
+// this gateway has passed yet could be its own limit.
+func (c *Client) mayBeCapped(gateway string, n int) bool {
+	const round = 100
+	largest, _ := c.largest.Load(gateway)
+	most, _ := largest.(int)
+	if n > most {
+		c.largest.Store(gateway, n) // of two at once one counts: the next page makes up for it
+	}
+	return n > 0 && n%round == 0 && n >= most
 }
 
 // sortNewestFirst is [{"event.datetime":"desc"}], encoded. The default order is not documented, so it is

@@ -87,10 +87,7 @@ func (a *answer) events(size int) (Page, error) {
 		}
 		a.grant.keep(kept)
 		r.page.grant = a.grant
-		// No largest size is published: pages of a thousand are in use, but a round number could be the
-		// gateway's own limit, whatever was asked for.
-		n := len(r.page.Events) + r.page.Unreadable
-		r.page.Full = n == size || n > 0 && n%100 == 0
+		r.page.Full = len(r.page.Events)+r.page.Unreadable == size
 		return r.page, nil
 	case err == nil, // there is something behind it
 		errors.As(err, new(*jsontext.SyntacticError)) && !errors.Is(err, io.ErrUnexpectedEOF):
