@@ -102,7 +102,7 @@ func (e *Event) hasContent() bool {
 // many agent versions, and what one of them calls a number another one calls a string.
 type eventReader struct {
 	*jsontext.Decoder
-	texts [256]string // the last short ones by their hash: many are the same in each event
+	texts [64]string // the last short ones by their hash: many are the same in each event
 	seed  maphash.Seed
 	text  []byte // a buffer
 	size  int    // of the event at hand

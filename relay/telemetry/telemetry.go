@@ -146,10 +146,10 @@ func (t *Telemetry) Request(ctx context.Context, endpoint string) (context.Conte
 	return ctx, Request{t, span, endpoint}
 }
 
-// End ends the span and counts. A zero Request counts nothing.
+// End ends the span and counts. A zero Request, and one where telemetry is off, count nothing.
 func (r Request) End(o Outcome) {
 	t := r.telemetry
-	if t == nil {
+	if t == nil || t.flush == nil {
 		return
 	}
 	r.span.SetAttributes(
@@ -173,6 +173,9 @@ func (r Request) End(o Outcome) {
 
 // Call counts one HTTP exchange with Qualys, once, however many requests wait for it.
 func (t *Telemetry) Call(c qualys.Call) {
+	if t.flush == nil {
+		return
+	}
 	what := metric.WithAttributes(attribute.String("operation", c.Op), attribute.Int("status", c.Status),
 		attribute.String("failure", string(c.Kind)))
 	t.calls.Add(context.Background(), 1, what)
