@@ -165,3 +165,34 @@ func TestANeighboursEndInTheBodyIsAReset(t *testing.T) {
 	assert.True(t, e.Transient())
 	require.NotErrorIs(t, err, context.Canceled)
 }
+
+// endless is a body that goes on for ever, and counts what was read of it.
+type endless struct{ read int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, strings.Repeat(`{"id":"x"},`, len(p)/11+1))
+	e.read += int64(n)
+	return n, nil
+}
+
+func (e *endless) Close() error { return nil }
+
+// A gzip bomb is such a body: what Read gives is unpacked already.
+func TestNoMoreOfABodyIsReadThanItsLimitAllows(t *testing.T) {
+	for name, begin := range map[string]string{"a list": "[", "an object": `{"x":[`, "a text": `"`} {
+		t.Run(name, func(t *testing.T) {
+			body := new(endless)
+			a := &answer{
+				request: request{op: OpEvents}, ctx: t.Context(),
+				resp: &http.Response{StatusCode: 200, Body: struct {
+					io.Reader
+					io.Closer
+				}{io.MultiReader(strings.NewReader(begin), body), body}},
+				grant: &grant{limit: 1 << 20},
+			}
+			_, err := a.events(1000)
+			require.Error(t, err)
+			assert.LessOrEqual(t, body.read, int64(maxWireFactor<<20)+64<<10)
+		})
+	}
+}

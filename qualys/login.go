@@ -175,12 +175,13 @@ func isToken(s string) bool {
 func life(token string) time.Duration {
 	left := tokenLife
 	var claims struct {
-		Exp float64 `json:"exp"`
+		Exp json.Number `json:"exp"` // which may stand in quotes
 	}
 	if parts := strings.Split(token, "."); len(parts) == 3 {
 		payload, _ := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-		if json.Unmarshal(payload, &claims) == nil && claims.Exp > 0 {
-			seconds := claims.Exp - float64(wallClock().Unix())
+		_ = json.Unmarshal(payload, &claims) // what cannot be read is a token that does not say
+		if exp, err := claims.Exp.Float64(); err == nil && exp > 0 {
+			seconds := exp - float64(wallClock().Unix())
 			seconds = min(max(seconds, minTokenLife.Seconds()), maxTokenLife.Seconds())
 			left = time.Duration(seconds * float64(time.Second))
 		}

@@ -3,6 +3,7 @@ package qualys
 import (
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,7 @@ func TestLifeOfAToken(t *testing.T) {
 		{"a fraction", `{"exp":%d.5}`, 2*time.Hour - 5*time.Minute + 500*time.Millisecond},
 		{"silent: four hours, less five minutes", `{"sub":"x"}`, 4*time.Hour - 5*time.Minute},
 		{"no JSON", `nothing`, 4*time.Hour - 5*time.Minute},
+		{"in quotes", `{"exp":"%d"}`, 2*time.Hour - 5*time.Minute},
 		{"a word", `{"exp":"tomorrow"}`, 4*time.Hour - 5*time.Minute},
 		{"zero", `{"exp":0}`, 4*time.Hour - 5*time.Minute},
 		{"negative", `{"exp":-1}`, 4*time.Hour - 5*time.Minute},
@@ -33,7 +35,7 @@ func TestLifeOfAToken(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				claims := tt.claims
-				if len(claims) > 9 && claims[7:9] == "%d" {
+				if strings.Contains(claims, "%d") {
 					claims = fmt.Sprintf(claims, time.Now().Add(2*time.Hour).Unix())
 				}
 				assert.Equal(t, tt.want, life(jwt(claims)))

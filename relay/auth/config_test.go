@@ -43,6 +43,10 @@ func TestValidate(t *testing.T) {
 		{"the zero value has Cisco's keys", Config{}, ""},
 		{"no key at all", Config{JWKSHosts: []string{"none"}}, "JWKS_HOSTS: is none and there is no SECRET_KEY"},
 		{"HS256 only", Config{JWKSHosts: []string{"none"}, SecretKeyFile: "/secrets/key"}, ""},
+		{
+			"a secret that is there twice", Config{SecretKeySecrets: []string{secretOne, secretOne + "2", secretOne}},
+			"SECRET_KEY_SECRET: " + secretOne + " is there twice",
+		},
 		{"a key of 32 bytes", Config{SecretKey: strings.Repeat("k", 32)}, ""},
 		{
 			"a key of 31 bytes and a line break", Config{SecretKey: strings.Repeat("k", 31) + "\n"},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -191,9 +192,17 @@ func sharedSecret(raw []byte, version string) ([]key, error) {
 // agree, since it may be replaced meanwhile. What the file system says of its time is not relied on: some
 // mounts report another one at each look.
 func readFile(path string) readKeys {
+	look := func() ([]byte, error) {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = file.Close() }()                   // it was only read
+		return io.ReadAll(io.LimitReader(file, maxKeyFile+1)) // whatever the path leads to
+	}
 	return func(context.Context) ([]key, error) {
-		content, err := os.ReadFile(path)
-		again, errAgain := os.ReadFile(path)
+		content, err := look()
+		again, errAgain := look()
 		switch {
 		case err != nil || errAgain != nil:
 			return nil, cmp.Or(err, errAgain)

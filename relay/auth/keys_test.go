@@ -722,3 +722,9 @@ func TestStaticKeyComesFirst(t *testing.T) {
 	requireRefused(t, err, badSignature)
 	assert.Zero(t, w.secrets.calls.Load())
 }
+
+// The path is the operator's, and may lead to something that never ends.
+func TestAKeyFileIsReadUpToItsLimit(t *testing.T) {
+	_, err := readFile("/dev/zero")(t.Context())
+	require.EqualError(t, err, "the file is longer than 65536 bytes")
+}

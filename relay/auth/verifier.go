@@ -49,8 +49,11 @@ func New(c Config) (*Verifier, error) {
 	if _, err := ParseKey([]byte(c.SecretKey)); err != nil && c.SecretKey != "" {
 		errs = append(errs, fmt.Errorf("SECRET_KEY: %w", err))
 	}
-	for _, text := range c.SecretKeySecrets {
+	for i, text := range c.SecretKeySecrets {
 		name, err := ParseSecretName(text)
+		if err == nil && slices.Contains(c.SecretKeySecrets[:i], text) {
+			err = fmt.Errorf("%s is there twice", text)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("SECRET_KEY_SECRET: %w", err))
 		}
