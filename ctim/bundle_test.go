@@ -25,7 +25,7 @@ func base(k ctim.Kind, name string) ctim.Base {
 	return ctim.Base{
 		ID: ctim.NewID(k, name), Type: k, SchemaVersion: ctim.SchemaVersion, ExternalIDs: []string{name},
 		ExternalReferences: []ctim.ExternalReference{{SourceName: "Qualys IOC", Description: "d",
-			URL: page, ExternalID: name}},
+			URL: page}},
 		Timestamp: ctim.TimeOf(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)), TLP: "amber",
 		Source: "Qualys IOC", SourceURI: page,
 	}
@@ -46,7 +46,7 @@ func fullEntities() ctim.Entities {
 	file, key := ctim.ContextEvent{FileName: "f", FilePath: `C:\f`}, ctim.ContextEvent{RegistryKey: "k"}
 	e := ctim.Entities{
 		Sighting: &ctim.Sighting{
-			Base: base(ctim.KindSighting, "e1"), Title: "t", Description: "d", ShortDescription: "s",
+			Base: base(ctim.KindSighting, "e1"), Title: "t", Description: "d",
 			Confidence: "High", Count: 1,
 			Internal: true, Severity: "High", Resolution: "detected",
 			Sensor: "endpoint", ObservedTime: seen, ActivityInterval: seen,
@@ -76,7 +76,7 @@ func fullEntities() ctim.Entities {
 			},
 		},
 		Indicator: &ctim.Indicator{
-			Base: base(ctim.KindIndicator, "e1"), Title: "t", Description: "d", ShortDescription: "s",
+			Base: base(ctim.KindIndicator, "e1"), Title: "t", Description: "d",
 			Producer: "Qualys IOC", Severity: "High",
 			Confidence: "High", ValidTime: ctim.ValidTime{Start: start},
 			Tags: []string{"Win32.Worm.Example"},

@@ -16,9 +16,8 @@ type Base struct {
 // Sighting says that something was seen at a time on an endpoint.
 type Sighting struct {
 	Base
-	Title            string       `json:"title,omitzero"`             // at most 1024 characters
-	Description      string       `json:"description,omitzero"`       // Markdown, at most 5000 characters
-	ShortDescription string       `json:"short_description,omitzero"` // at most 2048 characters
+	Title            string       `json:"title,omitzero"`       // at most 1024 characters
+	Description      string       `json:"description,omitzero"` // Markdown, at most 5000 characters
 	Confidence       Confidence   `json:"confidence"`
 	Count            int          `json:"count"`
 	Internal         bool         `json:"internal"`
@@ -37,14 +36,13 @@ type Sighting struct {
 // Indicator is the pattern that a sighting saw: here, what Qualys rated and how.
 type Indicator struct {
 	Base
-	Title            string     `json:"title,omitzero"`
-	Description      string     `json:"description,omitzero"`
-	ShortDescription string     `json:"short_description,omitzero"`
-	Producer         string     `json:"producer"` // at most 1024 characters
-	Severity         Severity   `json:"severity,omitzero"`
-	Confidence       Confidence `json:"confidence,omitzero"`
-	ValidTime        ValidTime  `json:"valid_time"`
-	Tags             []string   `json:"tags,omitempty"` // each at most 1024 characters
+	Title       string     `json:"title,omitzero"`
+	Description string     `json:"description,omitzero"`
+	Producer    string     `json:"producer"` // at most 1024 characters
+	Severity    Severity   `json:"severity,omitzero"`
+	Confidence  Confidence `json:"confidence,omitzero"`
+	ValidTime   ValidTime  `json:"valid_time"`
+	Tags        []string   `json:"tags,omitempty"` // each at most 1024 characters
 }
 
 // Judgement is what a source thinks of one observable. It has neither title nor description.
@@ -85,7 +83,6 @@ type ExternalReference struct {
 	SourceName  string `json:"source_name"`
 	Description string `json:"description,omitzero"`
 	URL         string `json:"url,omitzero"`
-	ExternalID  string `json:"external_id,omitzero"`
 }
 
 // Target is the endpoint on which a sighting happened (CTIM IdentitySpecification).

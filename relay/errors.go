@@ -57,9 +57,6 @@ type Error struct {
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.cause }
-
 const (
 	ownFault   = "The relay could not process the request. Its log has the cause."
 	lateAnswer = "Qualys IOC did not answer in time. The answer holds what was found until then."
