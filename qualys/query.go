@@ -45,7 +45,10 @@ type Filter struct {
 // backticks, one that holds both into single quotes; those two match exactly. Trailing backslashes are
 // dropped, since one would swallow the closing quote. A value that cannot be quoted gives ErrUnquotable.
 func Match(f Field, value string) (Filter, error) {
-	if strings.Trim(string(f), letters+"0123456789.") != "" { // it was made of foreign text
+	switch f { // one that was made of foreign text stays out of the query
+	case FieldLocalIP, FieldRemoteIP, FieldRemoteFQDN, FieldFileName, FieldFilePath, FieldMD5, FieldSHA256,
+		FieldMutex, FieldProcessName:
+	default:
 		return Filter{}, fmt.Errorf("unknown search field %q", string(f))
 	}
 	value = strings.TrimRight(value, `\`)

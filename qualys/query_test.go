@@ -48,6 +48,10 @@ func TestMatchRefusesWhatCannotBeQuoted(t *testing.T) {
 			assert.Empty(t, f.String())
 		})
 	}
+	for _, f := range []qualys.Field{"", "file.size"} {
+		_, err := qualys.Match(f, "FILE")
+		require.Error(t, err, f)
+	}
 	_, err := qualys.Match(qualys.Field(`file.name: "x" or type`), "FILE")
 	require.EqualError(t, err, `unknown search field "file.name: \"x\" or type"`)
 }
