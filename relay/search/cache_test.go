@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 
 	"qualysrelay.example/qualys"
 	"qualysrelay.example/qualys/qualystest"
@@ -78,22 +79,18 @@ func TestTheCacheIsBounded(t *testing.T) {
 	assert.False(t, ok)
 }
 
-func TestWhatTheCacheDropsMeanwhileIsSearchedTogether(t *testing.T) {
+func TestACachedAnswerWithoutMemoryIsSearchedAgain(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, Options{CacheTTL: time.Minute}, file(7))
+	pool := semaphore.NewWeighted(64 << 20)
+	r := newRig(t, Options{CacheTTL: time.Minute, Memory: pool}, file(7))
 	r.search(t, 100, shas(20)...)
-	r.fake.ResetStats()
-	release := make(chan struct{})
-	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Contains: md5(1), Do: qualystest.Hold(release)})
-	done := search(t, r, append(obs("md5", md5(1)), shas(20)...)...)
-	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 }))
-	r.searcher.cache.DeleteAll()
-	close(release)
-	results := <-done
-	require.Len(t, results, 21)
+	require.True(t, pool.TryAcquire(64<<20))
+	time.AfterFunc(20*time.Millisecond, func() { pool.Release(64 << 20) })
+	results, stats := r.search(t, 100, shas(20)...)
+	require.Len(t, results, 20)
+	assert.Equal(t, 39, stats.CacheHits, "answers without events need no memory")
 	for i, result := range results {
 		assert.Empty(t, result.Errs)
-		assert.Equal(t, i == 8, len(result.Events) == 1, "observable %d", i)
+		assert.Equal(t, i == 7, len(result.Events) == 1, "observable %d", i)
 	}
-	assert.Equal(t, 4, r.fake.Searches())
 }

@@ -113,11 +113,11 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		s := newSearcher(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
 		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context()}
 		keep := func() (*lookup, error) {
-			l := &lookup{key: lookupKey{limit: 100}}
-			l.waiters = []*waiter{{request: r, lookup: l, done: make(chan struct{})}}
+			l := &lookup{key: lookupKey{limit: 100}, requests: []*request{r}, sent: true}
 			ctx, cancel := context.WithTimeout(t.Context(), memoryWait)
 			defer cancel()
-			err := tenant.keep(ctx, l, []*qualys.Event{{Size: 300}})
+			kept, size, err := tenant.keep(ctx, l, []*qualys.Event{{Size: 300}})
+			l.found.Events, l.bytes = kept, size
 			return l, err
 		}
 		begin := time.Now()
@@ -131,16 +131,12 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		require.ErrorIs(t, err, ErrMemory)
 		assert.Equal(t, time.Second+memoryWait, time.Since(begin))
 		assert.Empty(t, refused.found.Events)
-		assert.True(t, refused.found.Truncated)
-		first := fits.waiters[0]
 		for _, l := range []*lookup{fits, waits} {
-			w := l.waiters[0]
 			tenant.note(func() { tenant.deliver(nil, l) })
-			tenant.wait(w, nil)
-			assert.Len(t, w.answer.Events, 1)
+			assert.Len(t, tenant.wait(r, l).Events, 1)
 		}
 		assert.False(t, pool.TryAcquire(101), "what is not visited is charged for")
-		tenant.note(func() { tenant.release(first) })
+		tenant.note(func() { tenant.leave(r, fits) })
 		assert.True(t, pool.TryAcquire(400), "what was visited is given back")
 	})
 }

@@ -68,34 +68,34 @@ func (q *query) joined() bool { return len(q.lookups) > 1 }
 
 // start sends the next part of a batch, without the lookups that nobody waits for any more.
 func (t *tenant) start(b *batch) {
-	for len(b.parts) > 0 {
-		q := b.parts[0]
-		b.parts = b.parts[1:]
-		q.lookups = slices.DeleteFunc(q.lookups, func(l *lookup) bool { return !l.wanted() })
-		if len(q.lookups) == 0 {
-			continue
+	var q *query
+	for q == nil || len(q.lookups) == 0 {
+		if len(b.parts) == 0 {
+			return
 		}
-		q.ctx, q.cancel = context.WithCancel(b.trace)
-		for _, l := range q.lookups {
-			l.query = q
-			for _, w := range l.waiters {
-				q.requests[w.request] = true
-				if deadline, _ := w.request.ctx.Deadline(); deadline.After(q.deadline) {
-					q.deadline = deadline
-				}
+		q, b.parts = b.parts[0], b.parts[1:]
+		q.lookups = slices.DeleteFunc(q.lookups, func(l *lookup) bool { return !l.wanted() })
+	}
+	q.ctx, q.cancel = context.WithCancel(b.trace)
+	q.requests = make(map[*request]bool)
+	for _, l := range q.lookups {
+		l.query = q
+		for _, r := range l.requests {
+			q.requests[r] = true
+			if deadline, _ := r.ctx.Deadline(); deadline.After(q.deadline) {
+				q.deadline = deadline
 			}
 		}
-		for r := range q.requests {
-			r.stats.Batches = append(r.stats.Batches, len(q.lookups))
-			r.stats.Waits += min(q.refused, 1)
-		}
-		if q.tries = 3; t.failures >= outage || q.joined() && q.budget < splitBudget {
-			q.tries = 1
-		}
-		t.calls[b.state]++
-		go t.run(q)
-		return
 	}
+	for r := range q.requests {
+		r.stats.Batches = append(r.stats.Batches, len(q.lookups))
+		r.stats.Waits += min(q.refused, 1)
+	}
+	if q.tries = 3; t.failures >= outage || q.joined() && q.budget < splitBudget {
+		q.tries = 1
+	}
+	t.calls[b.state]++
+	go t.run(q)
 }
 
 // run makes a query's call, and puts back what has to be searched again. Called without the mutex.
@@ -107,8 +107,8 @@ func (t *tenant) run(q *query) {
 	t.calls[q.state]--
 	for _, l := range q.lookups {
 		l.query = nil
-		t.free(l)
 	}
+	t.drop(q.lookups...)
 	e, ok := errors.AsType[*qualys.Error](err)
 	if ok && q.joined() {
 		err = withoutWords(e)
@@ -124,34 +124,36 @@ func (t *tenant) run(q *query) {
 	case err == nil:
 		t.failures, q.budget = 0, splitBudget
 		if n := len(again) / 2; n > 0 && len(again) >= half { // two turns: the halves at once
-			q.put(0, again[:n], again[n:])
+			q.resume(0, again[:n], again[n:])
 			t.turns = append(t.turns, q.batch)
 		} else { // what was in their way is gone
-			q.put(0, again)
+			q.resume(0, again)
 		}
+	case q.ctx.Err() != nil: // nobody waited for any of them; perhaps somebody does now
+		q.resume(0, q.lookups)
 	case limited && q.refused < maxLimits:
-		q.put(q.refused+1, q.lookups)
+		q.resume(q.refused+1, q.lookups)
 	case split && q.budget > 0 && t.failures < outage:
 		q.budget--
-		q.put(0, q.lookups[:half], q.lookups[half:])
+		q.resume(0, q.lookups[:half], q.lookups[half:])
 		if e.Kind == qualys.KindTimeout { // a value that hangs would leave the others no time
 			t.turns = append(t.turns, q.batch)
 		}
 	case ok && q.joined() && e.Kind == qualys.KindAccount:
 		t.deliver(err, q.lookups[1:]...)
-		q.put(0, q.lookups[:1]) // alone, for Qualys's words
+		q.resume(0, q.lookups[:1]) // alone, for Qualys's words
 	default:
 		t.deliver(err, q.lookups...)
 	}
 	t.turns = append(t.turns, q.batch)
 	t.dispatch()
+	t.changed.Broadcast()
 }
 
-// put has parts of a batch searched next, in their order.
-func (b *batch) put(refused int, parts ...[]*lookup) {
+// resume has parts of a batch searched next, in their order.
+func (b *batch) resume(refused int, parts ...[]*lookup) {
 	for _, lookups := range slices.Backward(parts) {
-		q := &query{batch: b, lookups: lookups, refused: refused, requests: make(map[*request]bool)}
-		b.parts = slices.Insert(b.parts, 0, q)
+		b.parts = slices.Insert(b.parts, 0, &query{batch: b, lookups: lookups, refused: refused})
 	}
 }
 
@@ -180,8 +182,10 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 	ctx, cancel := context.WithTimeout(q.ctx, memoryWait)
 	defer cancel()
 	for i, l := range q.lookups {
-		err := t.keep(ctx, l, shares[i])
+		kept, size, err := t.keep(ctx, l, shares[i])
 		t.note(func() {
+			l.found.Events, l.bytes = append(l.found.Events, kept...), l.bytes+size
+			l.found.Truncated = l.found.Truncated || err != nil
 			l.found.Count, l.found.Limits = count, page.Limits
 			l.found.Unreadable += page.Unreadable
 			l.examined += len(page.Events) + page.Unreadable
@@ -204,39 +208,38 @@ func (t *tenant) search(q *query) (again []*lookup, err error) {
 	return again, nil
 }
 
-// keep adds events to what a lookup found: up to its limit, as many as one of the requests that wait for it
-// may still hold, where there is memory for them. Its error is ErrMemory.
-func (t *tenant) keep(ctx context.Context, l *lookup, events []*qualys.Event) (err error) {
-	size, before := int64(0), 0
+// keep chooses the events that a lookup takes: new ones up to its limit, as many as one of the requests that
+// want it may still hold. It charges for their size in bytes, or returns none and ErrMemory.
+func (t *tenant) keep(
+	ctx context.Context, l *lookup, events []*qualys.Event,
+) (kept []*qualys.Event, size int64, err error) {
 	t.note(func() {
 		if l.number == 0 { // it begins, perhaps again
 			t.options.Memory.Release(l.bytes)
 			l.found, l.bytes, l.examined, l.seen = Result{}, 0, 0, make(map[string]bool)
 		}
 		room := int64(0)
-		for _, w := range l.waiters {
-			room = max(room, t.options.MaxRequestBytes-w.request.held-l.bytes)
+		for _, r := range l.requests {
+			room = max(room, t.options.MaxRequestBytes-r.held-l.bytes)
 		}
-		before = len(l.found.Events)
 		for _, e := range events {
 			if l.seen[e.Key] {
 				continue
 			}
-			full := len(l.found.Events) == l.key.limit
+			full := len(l.found.Events)+len(kept) == l.key.limit
 			if full || size+int64(e.Size) > room {
 				if l.found.Truncated = true; !full {
 					err = ErrMemory
 				}
 				break
 			}
-			l.found.Events, l.seen[e.Key], size = append(l.found.Events, e), true, size+int64(e.Size)
+			kept, l.seen[e.Key], size = append(kept, e), true, size+int64(e.Size)
 		}
 	})
-	if t.charge(ctx, l, size) != nil {
-		t.note(func() { l.found.Events, l.found.Truncated = l.found.Events[:before], true })
-		return ErrMemory
+	if size > 0 && t.options.Memory.Acquire(ctx, size) != nil {
+		return nil, 0, ErrMemory
 	}
-	return err
+	return kept, size, err
 }
 
 // call makes the query's call to Qualys, again after a growing, jittered pause where the failure is

@@ -3,7 +3,9 @@ package search
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,11 +252,57 @@ func TestARequestThatJoinsAQueryInFlightOutlivesItsFirst(t *testing.T) {
 	assert.Equal(t, 2, r.fake.Searches())
 }
 
+// Two requests end, and between what is done about the one and about the other, a third one joins a lookup.
+func TestARequestThatJoinsAQueryAsItIsGivenUpIsAnswered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Options{Concurrency: 2}, file(1))
+	r.warm(t)
+	release := make(chan struct{})
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: qualystest.Hold(release)})
+	first := search(t, r, shas(1)...)
+	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 }))
+	ctx, giveUp := context.WithCancel(t.Context())
+	gone := []<-chan []Result{searchIn(ctx, r, obs("sha256", sha(1))...), searchIn(ctx, r, obs("sha256", sha(2))...)}
+	require.Eventually(t, func() bool { return r.queued() == 4 }, patience, tick)
+	hold := make(chan struct{})
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: qualystest.Hold(hold)})
+	close(release)
+	<-first
+	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 && s.Searches == 4 }))
+
+	tenant, third := r.searcher.tenant(r.fake.Tenant()), &request{ctx: withDeadline(t)}
+	defer context.AfterFunc(third.ctx, func() { tenant.note(tenant.changed.Broadcast) })()
+	var joined []*lookup
+	tenant.note(func() {
+		giveUp()
+		for _, l := range slices.Collect(maps.Values(tenant.lookups)) {
+			if l.key.value == sha(2) {
+				tenant.drop(l)
+			}
+		}
+		for _, l := range tenant.lookups {
+			joined = append(joined, tenant.join(third, &lookup{key: l.key, target: l.target, size: l.size}))
+		}
+	})
+	close(hold)
+	require.Len(t, joined, 2)
+	found := 0
+	for _, l := range joined {
+		answer := tenant.wait(third, l)
+		assert.Empty(t, answer.Errs)
+		found += len(answer.Events)
+	}
+	assert.Equal(t, 1, found)
+	for _, results := range gone {
+		<-results
+	}
+}
+
 func waiters(r *rig) int {
 	tenant, n := r.searcher.tenant(r.fake.Tenant()), 0
 	tenant.note(func() {
 		for _, l := range tenant.lookups {
-			n += len(l.waiters)
+			n += len(l.requests)
 		}
 	})
 	return n

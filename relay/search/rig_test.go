@@ -82,7 +82,7 @@ func (r *rig) queued() int {
 	tenant.note(func() {
 		for _, l := range tenant.lookups {
 			if !l.sent {
-				n += len(l.waiters)
+				n += len(l.requests)
 			}
 		}
 	})

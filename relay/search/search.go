@@ -3,7 +3,6 @@ package search
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/jellydator/ttlcache/v3"
@@ -17,10 +16,16 @@ type Options struct {
 	Concurrency     int           // calls in flight for one tenant at most; Qualys may allow fewer
 	CacheTTL        time.Duration // for which an answer is given again; 0 disables the cache
 	CacheBytes      int64         // of events in the cache at most
-	Memory          qualys.Memory // for the events of all requests, as in the client
+	Memory          Memory        // for the events of all requests, as in the client
 	MaxRequestBytes int64         // of events that one request holds before it visits them
 	// Span is told of each search: it returns the context to work in and what to call at the end.
 	Span func(ctx context.Context, name string) (context.Context, func(error))
+}
+
+// Memory is qualys.Memory that can also be asked for what is free now.
+type Memory interface {
+	qualys.Memory
+	TryAcquire(n int64) bool
 }
 
 // ErrMemory says that there was no memory for some of the events that were found.
@@ -91,8 +96,7 @@ type Stats struct {
 func (s *Searcher) Search(
 	ctx context.Context, account qualys.Tenant, asked []ctim.Observable, limit int, visit func(Result) bool,
 ) Stats {
-	var results []Result
-	var lookups [][]*lookup
+	var results []pending
 	seen := make(map[ctim.Observable]bool, len(asked))
 	for _, o := range asked {
 		if seen[o] || !Supported(o.Type) {
@@ -100,19 +104,19 @@ func (s *Searcher) Search(
 		}
 		seen[o] = true
 		target, err := newTarget(o)
-		result, both := Result{Observable: o, Filter: target.filter}, []*lookup(nil)
+		p := pending{Result: Result{Observable: o, Filter: target.filter}}
 		if err != nil {
-			result.Errs = []error{err}
+			p.Errs = []error{err}
 		} else {
 			key := lookupKey{what: string(target.fields[0]), value: target.key, limit: limit}
 			for key.state = range states {
 				size := min(max(limit+1, minPage), maxPage) // one more tells whether there are more
-				both = append(both, &lookup{key: key, target: target, size: size})
+				p.lookups = append(p.lookups, &lookup{key: key, target: target, size: size})
 			}
 		}
-		results, lookups = append(results, result), append(lookups, both)
+		results = append(results, p)
 	}
-	return s.do(ctx, account, results, lookups, limit, visit)
+	return s.do(ctx, account, results, limit, visit)
 }
 
 // What a Question asks.
@@ -135,53 +139,62 @@ type Question struct {
 func (s *Searcher) Ask(
 	ctx context.Context, account qualys.Tenant, visit func(Result), questions ...Question,
 ) Stats {
-	results, lookups := make([]Result, len(questions)), make([][]*lookup, len(questions))
+	results := make([]pending, len(questions))
 	for i, q := range questions {
 		key := lookupKey{what: q.What, value: q.Filter.String(), limit: q.Limit, split: q.Split}
 		if !q.Active {
 			key.state = history
 		}
 		alone := target{filter: q.Filter, alone: true}
-		lookups[i] = []*lookup{{key: key, target: alone, size: min(q.Limit+1, maxPage)}}
-		results[i].Filter = q.Filter
+		l := &lookup{key: key, target: alone, size: min(q.Limit+1, maxPage)}
+		results[i] = pending{Result{Filter: q.Filter}, []*lookup{l}}
 	}
-	return s.do(ctx, account, results, lookups, maxPage, func(r Result) bool {
+	return s.do(ctx, account, results, maxPage, func(r Result) bool {
 		visit(r)
 		return true
 	})
 }
 
+// pending is a Result to come, and the lookups that it needs.
+type pending struct {
+	Result
+	lookups []*lookup
+}
+
 // do makes the lookups that each result needs and calls visit with it when they are answered, in order,
 // until it returns false. The events are charged for until then. Every request is one call of do.
 func (s *Searcher) do(
-	ctx context.Context, account qualys.Tenant, results []Result, lookups [][]*lookup, limit int,
-	visit func(Result) bool,
+	ctx context.Context, account qualys.Tenant, results []pending, limit int, visit func(Result) bool,
 ) (stats Stats) {
 	ctx, cancel := context.WithTimeout(ctx, time.Hour) // every request has a deadline
 	defer cancel()
-	t, r := s.tenant(account), &request{ctx: ctx}
-	waiters := make([][]*waiter, len(results))
-	for i := range results {
-		for _, l := range lookups[i] {
-			l.key.tenant = t.key
-			w := &waiter{request: r, lookup: l, cached: s.cache.Has(l.key), done: make(chan struct{})}
-			waiters[i] = append(waiters[i], w)
+	t, r, all := s.tenant(account), &request{ctx: ctx}, []*lookup(nil)
+	t.note(func() {
+		for _, p := range results {
+			for i, l := range p.lookups {
+				p.lookups[i] = t.join(r, l)
+			}
+			all = append(all, p.lookups...)
 		}
-	}
-	all := slices.Concat(waiters...)
-	t.submit(slices.DeleteFunc(slices.Clone(all), func(w *waiter) bool { return w.cached })...)
-	defer context.AfterFunc(ctx, func() { t.note(func() { t.dismiss(context.Cause(ctx), all...) }) })()
+		t.dispatch()
+	})
+	defer context.AfterFunc(ctx, func() {
+		t.note(func() {
+			t.drop(all...)
+			t.changed.Broadcast()
+		})
+	})()
 	defer t.note(func() { // where visit panics, too
-		t.dismiss(context.Canceled, all...)
-		t.release(all...)
+		t.leave(r, all...)
 		stats = r.stats
 	})
-	for i, result := range results {
-		for _, w := range waiters[i] {
-			t.wait(w, all)
+	for _, p := range results {
+		var answers []Result
+		for _, l := range p.lookups {
+			answers = append(answers, t.wait(r, l))
 		}
-		more := visit(result.with(waiters[i], limit))
-		t.note(func() { t.release(waiters[i]...) })
+		more := visit(p.with(answers, limit))
+		t.note(func() { t.leave(r, p.lookups...) })
 		if !more {
 			break
 		}
@@ -193,18 +206,19 @@ func (s *Searcher) do(
 func (s *Searcher) tenant(account qualys.Tenant) *tenant {
 	key := account.Key()
 	item, _ := s.tenants.GetOrSetFunc(key, func() *tenant {
-		lookups := make(map[lookupKey]*lookup)
-		return &tenant{Searcher: s, account: account, key: key, allowed: s.options.Concurrency, lookups: lookups}
+		t := &tenant{Searcher: s, account: account, key: key, allowed: s.options.Concurrency}
+		t.lookups, t.changed.L = make(map[lookupKey]*lookup), &t.mu
+		return t
 	})
 	return item.Value()
 }
 
-// with adds the answers that were given. An event of history that is the same occurrence as one of the
+// with adds the answers to its lookups. An event of history that is the same occurrence as one of the
 // current state is left out.
-func (r Result) with(given []*waiter, limit int) Result {
+func (r Result) with(answers []Result, limit int) Result {
 	occurrences := make(map[string]bool)
-	for _, w := range given {
-		for _, e := range w.answer.Events {
+	for _, answer := range answers {
+		for _, e := range answer.Events {
 			if e.Active {
 				occurrences[e.TimeSeriesID] = true
 			} else if e.ID != "" && occurrences[e.ID] {
@@ -212,10 +226,10 @@ func (r Result) with(given []*waiter, limit int) Result {
 			}
 			r.Events = append(r.Events, e)
 		}
-		r.Truncated = r.Truncated || w.answer.Truncated || len(r.Events) > limit
-		r.Examined, r.Unreadable = r.Examined+w.answer.Examined, r.Unreadable+w.answer.Unreadable
-		r.Count, r.Limits = w.answer.Count, w.answer.Limits
-		for _, err := range w.answer.Errs {
+		r.Truncated = r.Truncated || answer.Truncated || len(r.Events) > limit
+		r.Examined, r.Unreadable = r.Examined+answer.Examined, r.Unreadable+answer.Unreadable
+		r.Count, r.Limits = answer.Count, answer.Limits
+		for _, err := range answer.Errs {
 			if len(r.Errs) == 0 || r.Errs[0].Error() != err.Error() {
 				r.Errs = append(r.Errs, err)
 			}

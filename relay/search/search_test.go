@@ -346,7 +346,7 @@ func TestManyObservablesAtAHangingGatewayEndWithTheDeadline(t *testing.T) {
 	cancel()
 	ended := time.Now()
 	assert.Len(t, <-done, 29_000)
-	assert.Less(t, time.Since(ended), 2*time.Second, "far below the 25 s of quadratic work")
+	assert.Less(t, time.Since(ended), 10*time.Second, "far below the 25 s of quadratic work")
 	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.Open == 0 }))
 }
 

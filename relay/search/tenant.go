@@ -32,12 +32,12 @@ type lookupKey struct {
 // lookup is one search in one state. What is below target is under tenant.mu, and what is below query
 // belongs to that while there is one.
 type lookup struct {
-	key     lookupKey
-	target  target
-	waiters []*waiter
-	holders int    // waiters that were given events and have not visited them
-	sent    bool   // it is not in the queue any more
-	query   *query // in flight, that is about it
+	key      lookupKey
+	target   target
+	requests []*request // that want it: they wait for it, or have not visited its answer
+	sent     bool       // it is not in the queue any more
+	answered bool       // found has all
+	query    *query     // in flight, that is about it
 
 	found        Result          // so far
 	bytes        int64           // that it is charged for
@@ -46,23 +46,16 @@ type lookup struct {
 	examined     int             // events of its pages
 }
 
-func (l *lookup) wanted() bool { return len(l.waiters) > 0 }
-
-// waiter is one request's wait for one lookup. The fields below done are under tenant.mu until it is closed.
-type waiter struct {
-	request *request
-	lookup  *lookup
-	cached  bool // when the request began, and not taken yet
-	round   int  // of the queue; each request has one lookup in each
-	done    chan struct{}
-	answer  Result
+// wanted tells whether a request that has not ended wants the lookup.
+func (l *lookup) wanted() bool {
+	return slices.ContainsFunc(l.requests, func(r *request) bool { return r.ctx.Err() == nil })
 }
 
 // request is one call of Searcher.do. The fields below ctx are under tenant.mu.
 type request struct {
-	ctx    context.Context //nolint:containedctx // a request is one call of Searcher.do
-	rounds [states]int     // of its latest waiters
-	held   int64           // bytes of the answers that it has not visited
+	ctx    context.Context   //nolint:containedctx // a request is one call of Searcher.do
+	queues [states][]*lookup // that were not sent when it joined them
+	held   int64             // bytes of the answers of Qualys that it has not visited
 	stats  Stats
 }
 
@@ -74,9 +67,9 @@ type tenant struct {
 	key     qualys.TenantKey
 
 	mu           sync.Mutex
-	lookups      map[lookupKey]*lookup // that somebody waits for
-	queues       [states][]*waiter     // for what has not been sent, by their rounds
-	rounds       [states]int           // of the latest that was sent
+	changed      sync.Cond             // a lookup was answered, or a call or a request ended
+	lookups      map[lookupKey]*lookup // that are wanted and not answered
+	waiting      [states][]*request    // with a queue; each in turn has one lookup sent
 	turns        []*batch              // one for each call that may be made, the next one first
 	calls        [states]int           // in flight
 	allowed      int                   // calls in flight, by the options and by Qualys
@@ -94,117 +87,93 @@ func (t *tenant) note(work func()) {
 	work()
 }
 
-// submit makes requests wait for lookups, and sends what may leave. Called without the mutex.
-func (t *tenant) submit(waiters ...*waiter) {
+// join makes a request wait for a lookup, and returns it: its own, or the one that others
+// wait for already.
+func (t *tenant) join(r *request, l *lookup) *lookup {
+	l.key.tenant = t.key
+	if open := t.lookups[l.key]; open != nil {
+		l = open
+	} else if !t.takeCached(r, l) {
+		t.lookups[l.key] = l
+	}
+	l.requests = append(l.requests, r)
+	if l.sent || l.answered {
+		return l
+	}
+	s := l.key.state
+	if len(t.waiting[s]) == 0 {
+		t.turns = append(t.turns, &batch{state: s})
+	}
+	if len(r.queues[s]) == 0 {
+		t.waiting[s] = append(t.waiting[s], r)
+	}
+	r.queues[s] = append(r.queues[s], l)
+	return l
+}
+
+// takeCached answers a lookup from the cache where there is an answer, and memory for it now.
+func (t *tenant) takeCached(r *request, l *lookup) bool {
+	item := t.cache.Get(l.key)
+	if item == nil {
+		return false
+	}
+	size := item.Value().size()
+	if size > 0 && !t.options.Memory.TryAcquire(size) {
+		return false
+	}
+	l.found, l.bytes, l.answered = item.Value(), size, true
+	r.stats.CacheHits++
+	return true
+}
+
+// wait returns the answer to a lookup. Where the request ends before, or a rate limit's wait is longer than it
+// has time, it is what was found so far, with an error. Called without the mutex.
+func (t *tenant) wait(r *request, l *lookup) Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, w := range waiters {
-		r, s := w.request, w.lookup.key.state
-		if err := cmp.Or(context.Cause(r.ctx), t.refusal(r.ctx)); err != nil {
-			w.receive(Result{}, err)
+	for !l.answered {
+		err := context.Cause(r.ctx)
+		if err == nil && l.query == nil {
+			err = t.refusal(r.ctx)
+		}
+		if err != nil {
+			found := l.found
+			found.Errs = []error{err}
+			return found
+		}
+		t.changed.Wait()
+	}
+	return l.found
+}
+
+// leave ends a request's interest in lookups.
+func (t *tenant) leave(r *request, lookups ...*lookup) {
+	for _, l := range lookups {
+		if i := slices.Index(l.requests, r); i >= 0 {
+			l.requests = slices.Delete(l.requests, i, i+1)
+			if l.answered && l.sent {
+				r.held -= l.bytes
+			}
+		}
+	}
+	t.drop(lookups...)
+}
+
+// drop gives lookups up that nobody waits for any more, and gives back the memory of those that nobody wants.
+func (t *tenant) drop(lookups ...*lookup) {
+	for _, l := range lookups {
+		if l.wanted() {
 			continue
 		}
-		if open := t.lookups[w.lookup.key]; open != nil {
-			w.lookup = open
+		if t.lookups[l.key] == l {
+			delete(t.lookups, l.key) // who wants it next makes a new one
 		}
-		t.lookups[w.lookup.key] = w.lookup
-		w.lookup.waiters = append(w.lookup.waiters, w)
-		if len(t.queues[s]) == 0 {
-			t.turns = append(t.turns, &batch{state: s})
-		}
-		w.round = max(r.rounds[s], t.rounds[s]) + 1
-		byRound := func(w *waiter, round int) int { return w.round - round }
-		next, _ := slices.BinarySearchFunc(t.queues[s], w.round+1, byRound)
-		r.rounds[s], t.queues[s] = w.round, slices.Insert(t.queues[s], next, w)
-	}
-	t.dispatch()
-}
-
-// wait returns once the answer is there. One in the cache is taken, and charged for, only now; who has no
-// time for that gets it all the same, since it is visited at once. Where it was dropped since the request began,
-// it is searched together with what else was dropped of all. Called without the mutex.
-func (t *tenant) wait(w *waiter, all []*waiter) {
-	switch item := t.cache.Get(w.lookup.key); {
-	case w.cached && item != nil:
-		found := item.Value()
-		err := t.charge(w.request.ctx, w.lookup, found.size())
-		if err != nil && w.request.ctx.Err() == nil {
-			found = Result{Truncated: true, Errs: []error{err}}
-		}
-		t.note(func() {
-			w.request.stats.CacheHits++
-			w.cached = false
-			w.receive(found, nil)
-		})
-	case w.cached:
-		dropped := slices.DeleteFunc(slices.Clone(all), func(o *waiter) bool {
-			return o != w && (!o.cached || t.cache.Has(o.lookup.key))
-		})
-		for _, o := range dropped {
-			o.cached = false
-		}
-		t.submit(dropped...)
-	}
-	<-w.done
-}
-
-// charge waits for the memory of events of a lookup.
-func (t *tenant) charge(ctx context.Context, l *lookup, bytes int64) error {
-	ctx, cancel := context.WithTimeout(ctx, memoryWait)
-	defer cancel()
-	if bytes > 0 && t.options.Memory.Acquire(ctx, bytes) != nil {
-		return ErrMemory
-	}
-	l.bytes += bytes
-	return nil
-}
-
-// receive ends the wait with what was found and perhaps an error.
-func (w *waiter) receive(found Result, err error) {
-	if w.answer = found; err != nil {
-		w.answer.Errs = []error{err}
-	}
-	if w.request.held += found.size(); len(found.Events) > 0 {
-		w.lookup.holders++
-	}
-	close(w.done)
-}
-
-// release gives answers back.
-func (t *tenant) release(waiters ...*waiter) {
-	for _, w := range waiters {
-		if w.request.held -= w.answer.size(); len(w.answer.Events) > 0 {
-			w.lookup.holders--
-			t.free(w.lookup)
-		}
-		w.answer = Result{}
-	}
-}
-
-// free gives the memory of events back that nobody holds or waits for.
-func (t *tenant) free(l *lookup) {
-	if l.query == nil && l.holders == 0 && !l.wanted() {
-		t.options.Memory.Release(l.bytes)
-		l.bytes, l.found = 0, Result{}
-	}
-}
-
-// dismiss ends waits that have not ended, with an error and what was found. What nobody waits for any more
-// is given up.
-func (t *tenant) dismiss(err error, waiters ...*waiter) {
-	for _, w := range waiters {
-		l := w.lookup
-		i := slices.Index(l.waiters, w)
-		if i < 0 {
-			continue
-		}
-		l.waiters = slices.Delete(l.waiters, i, i+1)
-		if w.receive(l.found, err); l.wanted() {
-			continue
-		}
-		delete(t.lookups, l.key) // who wants it next makes a new one
 		if q := l.query; q != nil && !slices.ContainsFunc(q.lookups, (*lookup).wanted) {
 			q.cancel()
+		}
+		if l.query == nil && len(l.requests) == 0 {
+			t.options.Memory.Release(l.bytes)
+			l.bytes, l.found = 0, Result{}
 		}
 	}
 }
@@ -215,28 +184,26 @@ func (t *tenant) deliver(err error, lookups ...*lookup) {
 	for _, l := range lookups {
 		if err == nil {
 			t.put(l.key, l.found)
+		} else {
+			l.found.Errs = []error{err}
 		}
-		t.dismiss(err, slices.Clone(l.waiters)...)
-		l.query = nil
+		l.answered, l.query = true, nil
+		for _, r := range l.requests {
+			r.held += l.bytes
+		}
+		if t.lookups[l.key] == l {
+			delete(t.lookups, l.key)
+		}
 	}
+	t.drop(lookups...)
+	t.changed.Broadcast()
 }
 
 // dispatch sends what may leave now, each in its turn. A state has half of the calls, so that one does not
-// wait for the other. In a pause it answers who has no time for the wait, but for those who wait for a call
-// in flight; at the end it is called again.
+// wait for the other. At the end of a pause it is called again.
 func (t *tenant) dispatch() {
-	half, now := (t.options.Concurrency+1)/2, time.Now()
-	for _, l := range t.lookups {
-		if l.query != nil || !now.Before(t.pausedUntil) {
-			continue
-		}
-		for _, w := range slices.Clone(l.waiters) {
-			if err := t.refusal(w.request.ctx); err != nil {
-				t.dismiss(err, w)
-			}
-		}
-	}
-	for !now.Before(t.pausedUntil) && t.calls[current]+t.calls[history] < t.allowed {
+	half := (t.options.Concurrency + 1) / 2
+	for !time.Now().Before(t.pausedUntil) && t.calls[current]+t.calls[history] < t.allowed {
 		next := slices.IndexFunc(t.turns, func(b *batch) bool { return t.calls[b.state] < half })
 		if next < 0 {
 			return
@@ -253,24 +220,27 @@ func (t *tenant) dispatch() {
 func (t *tenant) form(b *batch) {
 	const or = len("+or+")
 	var lookups []*lookup
-	queue, size := t.queues[b.state], 0
-	for ; len(queue) > 0 && len(lookups) < maxJoined; queue = queue[1:] {
-		w, l := queue[0], queue[0].lookup
-		if l.sent || !l.wanted() {
-			continue
+	waiting, size := t.waiting[b.state], 0
+	for len(waiting) > 0 && len(lookups) < maxJoined {
+		r := waiting[0]
+		queue := r.queues[b.state]
+		if l := queue[0]; !l.sent && l.wanted() {
+			size += l.target.filter.EncodedLen() + or
+			if len(lookups) > 0 && (size > maxFilter || l.target.alone || lookups[0].target.alone) {
+				break
+			}
+			lookups, l.sent = append(lookups, l), true
+			b.trace = context.WithoutCancel(r.ctx)
 		}
-		size += l.target.filter.EncodedLen() + or
-		if len(lookups) > 0 && (size > maxFilter || l.target.alone || lookups[0].target.alone) {
-			break
+		waiting, r.queues[b.state] = waiting[1:], queue[1:]
+		if len(queue) > 1 {
+			waiting = append(waiting, r)
 		}
-		lookups, l.sent, t.rounds[b.state] = append(lookups, l), true, w.round
-		b.trace = context.WithoutCancel(w.request.ctx)
 	}
-	if t.queues[b.state] = queue; len(queue) > 0 {
+	if t.waiting[b.state] = waiting; len(waiting) > 0 {
 		t.turns = append(t.turns, &batch{state: b.state})
 	}
-	b.budget = splitBudget
-	b.put(0, lookups)
+	b.budget, b.parts = splitBudget, []*query{{batch: b, lookups: lookups}}
 }
 
 // pause stops the tenant's calls after a rate limit.
