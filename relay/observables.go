@@ -73,7 +73,7 @@ func decodeObservables(r io.Reader, most int) ([]ctim.Observable, error) {
 	case err != nil:
 		return nil, unreadableBody(err)
 	case start != json.Delim('['):
-		return nil, invalidBody(bodyProblem("must be a list of observables, not " + kindOf(start)))
+		return nil, invalidBody(bodyProblem("must be a list of observables"))
 	}
 	observables := make([]ctim.Observable, 0, 16)
 	problems := make(map[string]any)
@@ -112,21 +112,6 @@ func endOfBody(body *json.Decoder) error {
 		return unreadableBody(err)
 	}
 	return nil
-}
-
-// kindOf is what a JSON text begins with, as an error names it.
-func kindOf(start json.Token) string {
-	switch start.(type) {
-	case json.Delim:
-		return "a JSON object"
-	case string:
-		return "a JSON string"
-	case bool:
-		return "a JSON bool"
-	case nil:
-		return "null"
-	}
-	return "a JSON number"
 }
 
 // unreadableBody is the failure of a body that is too large, incomplete, or no JSON.

@@ -201,7 +201,7 @@ func TestBadInputIsSaidClearly(t *testing.T) {
 		"no user":               {"Bearer " + tokenFor(t, "", "p"), `[]`, "Authorization failed: Wrong JWT payload structure", CodeAuthorization},
 		"the token comes first": {"", `{`, "Authorization failed: Authorization header is missing", CodeAuthorization},
 		"not JSON":              {"Bearer " + r.token, `[{`, `Invalid JSON payload received. {"body":"is not JSON: `, CodeInvalidArgument},
-		"an object":             {"Bearer " + r.token, `{}`, `Invalid JSON payload received. {"body":"must be a list of observables, not a JSON object"}`, CodeInvalidArgument},
+		"an object":             {"Bearer " + r.token, `{}`, `Invalid JSON payload received. {"body":"must be a list of observables"}`, CodeInvalidArgument},
 		"a missing value":       {"bearer " + r.token, `[{"type":"ip"}]`, `Invalid JSON payload received. {"0":{"value":"is missing"}}`, CodeInvalidArgument},
 		"a body over the limit": {"Bearer " + r.token, "[" + strings.Repeat(" ", maxBody) + "]", `Invalid JSON payload received. {"body":"is larger than 1048576 bytes"}`, CodeInvalidArgument},
 		"nested brackets":       {"Bearer " + r.token, strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000), `Invalid JSON payload received. {"0":"must be an object`, CodeInvalidArgument},
