@@ -33,7 +33,6 @@ func accountOf(t *testing.T, c Config, claims jwt.MapClaims) (Account, error) {
 	require.NoError(t, err)
 	verifier, err := auth.New(c.Auth)
 	require.NoError(t, err)
-	defer verifier.Close()
 	r := httptest.NewRequest(http.MethodPost, "https://relay.example/health", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	verified, err := verifier.Verify(t.Context(), r)

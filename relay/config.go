@@ -72,7 +72,8 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) {
 			!strings.EqualFold(e.text("OTEL_SDK_DISABLED"), "true"),
 	}
 	e.gateways(&c)
-	if err := errors.Join(append(e.mistakes, c.Auth.Validate())...); err != nil {
+	_, err := auth.New(c.Auth) // for its mistakes
+	if err := errors.Join(append(e.mistakes, err)...); err != nil {
 		return Config{}, fmt.Errorf("configuration:\n%w", err)
 	}
 	return c, nil

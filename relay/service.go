@@ -120,7 +120,6 @@ func (s *Service) Start(port string) {
 func (s *Service) Close() {
 	s.client.Close()
 	s.telemetry.Close()
-	s.verifier.Close()
 }
 
 // Functions are the service's HTTP functions by the name under which they are registered: one for each

@@ -52,23 +52,20 @@ func (redacted) Format(w fmt.State, _ rune)   { _, _ = io.WriteString(w, hidden)
 func (redacted) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 func (redacted) LogValue() slog.Value         { return slog.StringValue(hidden) }
 
-var errSameKeyTwice = errors.New("has the same key twice")
-
-// object is a JSON object by its exact keys: the header of a token, or its payload in the form that
-// golang-jwt validates.
+// object is a JSON object by its exact keys: the header of a token, or its payload.
 type object map[string]jsontext.Value
 
-// UnmarshalJSON reads exactly one JSON object. It is stricter than golang-jwt would be: a key that is there
-// twice, at any depth, is an error, since two readers of the token could disagree about its value.
-func (o *object) UnmarshalJSON(data []byte) error {
-	err := json.Unmarshal(data, (*map[string]jsontext.Value)(o))
+// readObject reads exactly one JSON object. It is strict: a key that is there twice, at any depth, is an
+// error, since two readers of the token could disagree about its value.
+func readObject(data []byte) (o object, err error) {
+	err = json.Unmarshal(data, &o)
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		return errSameKeyTwice
-	case err != nil || *o == nil:
-		return errors.New("is not a JSON object")
+		return nil, errors.New("has the same key twice")
+	case err != nil || o == nil:
+		return nil, errors.New("is not a JSON object")
 	}
-	return nil
+	return o, nil
 }
 
 // text returns the string under the key, "" when the key is absent. ok is false for every other type,
@@ -94,14 +91,7 @@ func (o object) required(name string) (string, error) {
 	return s, nil
 }
 
-func (o object) GetExpirationTime() (*jwt.NumericDate, error) { return o.date("exp") }
-func (o object) GetNotBefore() (*jwt.NumericDate, error)      { return o.date("nbf") }
-func (o object) GetIssuedAt() (*jwt.NumericDate, error)       { return o.date("iat") }
-func (o object) GetIssuer() (string, error)                   { return "", nil } // anybody
-func (o object) GetSubject() (string, error)                  { return "", nil } // anybody
-
-// date reads a NumericDate. golang-jwt's own reading takes 0 for an absent date, so that a token that
-// expired in 1970 would never expire, and has no bounds.
+// date reads a NumericDate; nil: absent. golang-jwt's own reading has no bounds.
 func (o object) date(name string) (*jwt.NumericDate, error) {
 	raw, ok := o[name]
 	if !ok {
@@ -113,19 +103,3 @@ func (o object) date(name string) (*jwt.NumericDate, error) {
 	}
 	return &jwt.NumericDate{Time: time.UnixMilli(int64(seconds * 1000))}, nil
 }
-
-// GetAudience returns the audiences in the form of sameAudience.
-func (o object) GetAudience() (jwt.ClaimStrings, error) {
-	var list jwt.ClaimStrings
-	if raw, ok := o["aud"]; ok && list.UnmarshalJSON(raw) != nil {
-		return nil, refuse(msgWrongAudience, "aud in JWT payload must be a string or a list of strings")
-	}
-	for i := range list {
-		list[i] = sameAudience(list[i])
-	}
-	return list, nil
-}
-
-// sameAudience makes audiences equal that differ in a trailing slash or in the case of letters only: they
-// are URLs without a path, and modules are registered with the one or the other.
-func sameAudience(s string) string { return strings.ToLower(strings.TrimSuffix(s, "/")) }

@@ -239,7 +239,7 @@ func TestSecretsShowNowhere(t *testing.T) {
 	assert.Contains(t, text, "SECRET_KEY")
 
 	c.SecretKey = " " + canaryKey
-	err := c.Validate()
+	_, err := New(c)
 	require.Error(t, err)
 	requireNoCanary(t, printed(t, err.Error()))
 

@@ -42,13 +42,6 @@ type Config struct {
 	SecretManagerOptions []option.ClientOption
 }
 
-// Validate names every mistake at once, by environment variable. It reads no file and opens no
-// connection.
-func (c Config) Validate() error {
-	_, err := New(c)
-	return err
-}
-
 // LogValue tells where the keys come from, and no key.
 func (c Config) LogValue() slog.Value {
 	key := "none"

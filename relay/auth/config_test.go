@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestValidateNamesEveryMistake(t *testing.T) {
-	err := Config{
+func TestNewNamesEveryMistake(t *testing.T) {
+	_, err := New(Config{
 		SecretKey: "short",
 		SecretKeySecrets: []string{
 			"relay-key", secretOne, "projects/p/locations/evil.example:/secrets/s",
@@ -18,14 +18,14 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 			"https://visibility.amp.cisco.com", "Visibility.amp.cisco.com", "127.0.0.1", "none",
 		},
 		Audiences: []string{" "},
-	}.Validate()
+	})
 	require.Error(t, err)
 	assert.Equal(t, []string{
+		"SECRET_KEY_SECRET: a name must read projects/P/secrets/S or " +
+			"projects/P/locations/L/secrets/S, with or without /versions/V",
+		"SECRET_KEY_SECRET: a name must read projects/P/secrets/S or " +
+			"projects/P/locations/L/secrets/S, with or without /versions/V",
 		"SECRET_KEY: the key has 5 bytes and must have at least 32",
-		"SECRET_KEY_SECRET: a name must read projects/P/secrets/S or " +
-			"projects/P/locations/L/secrets/S, with or without /versions/V",
-		"SECRET_KEY_SECRET: a name must read projects/P/secrets/S or " +
-			"projects/P/locations/L/secrets/S, with or without /versions/V",
 		`JWKS_HOSTS: "https://visibility.amp.cisco.com" must be a host name in lower case, without scheme, port and path`,
 		`JWKS_HOSTS: "Visibility.amp.cisco.com" must be a host name in lower case, without scheme, port and path`,
 		`JWKS_HOSTS: "127.0.0.1" must be a host name in lower case, without scheme, port and path`,
@@ -34,7 +34,7 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 	}, strings.Split(err.Error(), "\n"))
 }
 
-func TestValidate(t *testing.T) {
+func TestNew(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		config Config
@@ -77,16 +77,12 @@ func TestValidate(t *testing.T) {
 		{"an audience that is nothing", Config{Audiences: []string{"/"}}, "JWT_AUDIENCE: an entry is empty"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := tt.config.Validate()
-			v, newErr := New(tt.config)
+			v, err := New(tt.config)
 			if tt.wrong == "" {
 				require.NoError(t, err)
-				require.NoError(t, newErr)
-				v.Close()
 				return
 			}
 			require.ErrorContains(t, err, tt.wrong)
-			require.ErrorContains(t, newErr, tt.wrong)
 			require.Nil(t, v)
 		})
 	}

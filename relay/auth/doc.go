@@ -3,12 +3,12 @@
 //
 // HS256 tokens are verified with the relay's shared secret, RS256 tokens with the public keys of a host on
 // the list JWKS_HOSTS, which the token's jwks_host names. Each algorithm takes one kind of key only, so that
-// a public key can never serve as a shared secret. golang-jwt parses, validates and verifies; the package
-// adds only what golang-jwt lets through, which TestWhatGolangJWTLetsThrough lists.
+// a public key can never serve as a shared secret. golang-jwt validates times and verifies signatures, go-jose
+// reads key sets; the package adds what they let through, which TestWhatGolangJWTLetsThrough lists.
 //
 // Everything that can be checked without a key comes first, and a key is read last. So a token that is
 // refused for any other reason costs no request to anybody, and no claim is returned before its signature
-// was verified. From the messages a forger can learn the lists of hosts and audiences; those are no secrets.
+// was verified. The messages repeat nothing of the token.
 //
 // An RS256 token needs an audience, because Cisco's keys sign tokens for every relay. An HS256 key belongs
 // to one relay, and the tokens that Cisco's jwt tool made have no aud; where there is one, it is checked.
@@ -17,6 +17,6 @@
 // CPU between requests. While their source is down the last good ones serve, for a day at most. A signature
 // that no key verifies may cause one early read a minute: so the first token of a new key is accepted, while
 // forged tokens can neither make the relay call somebody more often, nor wait. A leaked HS256 key is out of
-// use eleven minutes after another took its place at the latest (six until it is read, five for the
-// overlap), or at once with a new revision.
+// use ten minutes after another took its place at the latest (five until it is read, five for the overlap),
+// or at once with a new revision.
 package auth

@@ -40,17 +40,7 @@ const (
 		"Make sure domain follows the visibility.<region>.cisco.com structure"
 )
 
-const msgUnusable = "The key that kid from JWT header names is not accepted: RS256 needs an RSA public key " +
-	"for signatures, of 2048 to 8192 bits"
-
 // refuse returns an error with the message, and with details after a colon.
 func refuse(message string, details ...string) *Error {
 	return &Error{Prefix + strings.Join(append([]string{message}, details...), ": ")}
-}
-
-// quotable reports whether a name that came with a request may stand in a message: it is short and has
-// only what the names of hosts and algorithms are made of.
-func quotable(name string) bool {
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]"
-	return len(name) <= 64 && strings.Trim(name, letters) == ""
 }

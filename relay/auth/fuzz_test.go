@@ -22,7 +22,6 @@ func fuzzed(f *testing.F) *Verifier {
 		},
 	})
 	require.NoError(f, err)
-	f.Cleanup(v.Close)
 	return v
 }
 

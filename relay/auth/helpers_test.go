@@ -430,7 +430,6 @@ func newWorld(t testing.TB) *world {
 func (w *world) verifier(t testing.TB, c Config) *Verifier {
 	v, err := New(c)
 	require.NoError(t, err)
-	t.Cleanup(v.Close)
 	return v
 }
 

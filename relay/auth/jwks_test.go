@@ -57,8 +57,6 @@ func TestKeysThatRS256CannotUse(t *testing.T) {
 		{"a private key", private},
 		{"a key without a modulus", with(jwk("bad", rsaKey()), fields{"n": nil})},
 		{"a key whose exponent is 1", with(jwk("bad", rsaKey()), fields{"e": "AQ"})},
-		{"a key whose exponent is even", with(jwk("bad", rsaKey()), fields{"e": "AQAA"})},
-		{"a key whose exponent is long", with(jwk("bad", rsaKey()), fields{"e": "AQAAAAAB"})},
 		{"a key with padding", with(jwk("bad", rsaKey()), fields{"e": "AQAB=="})},
 		{
 			"a key of 32768 bits", with(jwk("bad", rsaKey()), fields{"n": strings.Repeat("z", 5464)}),
@@ -75,9 +73,7 @@ func TestKeysThatRS256CannotUse(t *testing.T) {
 			_, err := v.Verify(
 				t.Context(), bearing(signRS(signer, with(rsHeader(), fields{"kid": "bad"}), rsClaims())),
 			)
-			requireRefused(t, err, "The key that kid from JWT header names is not accepted: "+
-				"RS256 needs an RSA public key for signatures, of 2048 to 8192 bits")
-			assert.EqualValues(t, 1, w.jwks.hits.Load(), "a kid that is known is not looked for again")
+			requireRefused(t, err, msgKidNotFound)
 		})
 	}
 }
@@ -108,45 +104,43 @@ func TestJWKSHostFailures(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
-		name    string
-		spoil   func(*world, *Config)
-		message string
-		cause   string
+		name  string
+		spoil func(*world, *Config)
+		cause string
 	}{
-		{"not found", respond(404, "not found"), "did not answer with a key set", "status 404"},
-		{"server error", respond(500, `{"keys":[]}`), "did not answer with a key set", "status 500"},
-		{"not JSON", respond(200, "<html>"), "did not answer with a key set", "not the JSON"},
-		{"a list", respond(200, "[]"), "did not answer with a key set", "not the JSON"},
-		{"no keys", respond(200, `{}`), "did not answer with a key set", "no key for RS256"},
-		{"empty", respond(200, ""), "did not answer with a key set", "not the JSON"},
+		{"not found", respond(404, "not found"), "status 404"},
+		{"server error", respond(500, `{"keys":[]}`), "status 500"},
+		{"not JSON", respond(200, "<html>"), "not the JSON"},
+		{"a list", respond(200, "[]"), "not the JSON"},
+		{"no keys", respond(200, `{}`), "no key for RS256"},
+		{"empty", respond(200, ""), "not the JSON"},
 		{
 			"too long", respond(200, `{"keys":[],"x":"`+strings.Repeat("x", maxJWKS)+`"}`),
-			"did not answer with a key set", "longer than",
+			"longer than",
 		},
 		{"redirect to itself", func(w *world, _ *Config) {
 			w.keys.instead(func(rw http.ResponseWriter, r *http.Request) {
 				http.Redirect(rw, r, "/.well-known/jwks", http.StatusFound)
 			})
-		}, "did not answer with a key set", "status 302"},
+		}, "status 302"},
 		{"cut off", func(w *world, _ *Config) {
 			w.keys.instead(func(rw http.ResponseWriter, _ *http.Request) {
 				rw.Header().Set("Content-Length", "1000")
 				_, _ = rw.Write([]byte(`{"keys":[`))
 			})
-		}, "did not answer with a key set", "unexpected EOF"},
+		}, "unexpected EOF"},
 		{"connection refused", func(_ *world, c *Config) {
 			c.JWKSDialContext = func(context.Context, string, string) (net.Conn, error) {
 				return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 			}
-		}, "could not be reached", "connection refused"},
+		}, "connection refused"},
 		{
 			"a certificate of an unknown authority",
-			func(_ *world, c *Config) { c.JWKSRootCAs = newAuthority(t).pool }, "could not be reached",
-			"certificate signed by unknown authority",
+			func(_ *world, c *Config) { c.JWKSRootCAs = newAuthority(t).pool }, "certificate signed by unknown authority",
 		},
 		{"a certificate for another name", func(w *world, c *Config) {
 			c.JWKSDialContext = dialing(map[string]*tlsHost{jwksName + ":443": w.canary})
-		}, "could not be reached", "certificate is valid for canary.example.com"},
+		}, "certificate is valid for canary.example.com"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -154,7 +148,7 @@ func TestJWKSHostFailures(t *testing.T) {
 			tt.spoil(w, &c)
 			v := w.verifier(t, c)
 			_, err := v.Verify(t.Context(), rsToken())
-			requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com "+tt.message)
+			requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com did not answer with a key set")
 			assert.Contains(t, w.logs.String(), "keys cannot be read")
 			assert.Contains(t, w.logs.String(), tt.cause)
 
@@ -176,7 +170,7 @@ func TestJWKSHostThatHangs(t *testing.T) {
 	v := w.verifier(t, w.config)
 	v.hosts[jwksName].timeout = 50 * time.Millisecond
 	_, err := v.Verify(t.Context(), rsToken())
-	requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com could not be reached")
+	requireRefused(t, err, msgWrongJWKSHost+": visibility.amp.cisco.com did not answer with a key set")
 	<-left
 }
 
@@ -277,6 +271,5 @@ func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
 	_, err := v.Verify(t.Context(), rsToken())
 	require.NoError(t, err)
 	assert.Zero(t, w.canary.conns.Load())
-	transport := newJWKSClient(w.config).Transport.(*http.Transport)
-	assert.Nil(t, transport.Proxy)
+	assert.Nil(t, newJWKSTransport(w.config).Proxy)
 }

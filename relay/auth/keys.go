@@ -2,15 +2,14 @@ package auth
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,10 +29,8 @@ var errGone = errors.New("the key is gone")
 
 // key is one key of a source.
 type key struct {
-	kid     string              // "" for HS256, whose tokens need not name their key
-	value   jwt.VerificationKey // []byte for HS256, *rsa.PublicKey for RS256; nil: RS256 cannot use it
-	version string              // where the source counts versions
-	until   time.Time           // when a replaced key stops verifying; zero: it is current
+	kid   string              // "" for HS256, whose tokens need not name their key
+	value jwt.VerificationKey // []byte for HS256, *rsa.PublicKey for RS256
 }
 
 // readKeys reads the keys that a source has now, one at least.
@@ -44,39 +41,39 @@ type readKeys func(context.Context) ([]key, error)
 // While a read runs or fails, the last keys serve.
 type source struct {
 	read    readKeys
-	ttl     time.Duration // keys are fresh for so long, or up to a fifth longer: instances spread out
+	ttl     time.Duration // how long keys are fresh
 	timeout time.Duration // of one read
 	now     func() time.Time
 	log     *slog.Logger
 
-	mu      sync.Mutex
-	keys    []key         // nil: none
-	err     error         // why there are none
-	readAt  time.Time     // when the source gave the keys
-	due     time.Time     // the first request from here on reads
-	earlyAt time.Time     // no early read before this
-	fails   int           // reads that failed in a row
-	flight  chan struct{} // closed when the read under way ends; nil: none is
-	running sync.WaitGroup
+	mu       sync.Mutex
+	keys     []key         // nil: none
+	err      error         // why there are none
+	readAt   time.Time     // when the source gave the keys
+	replaced []key         // of HS256: those that it gave before
+	until    time.Time     // when the replaced keys stop verifying
+	due      time.Time     // the first request from here on reads
+	earlyAt  time.Time     // no early read before this
+	fails    int           // reads that failed in a row
+	flight   chan struct{} // closed when the read under way ends; nil: none is
 }
 
 // get returns the keys, or why there are none. It waits for a read when there are no keys yet, and when
 // this request is the one that finds them due. A caller whom the keys did not help asks for an early read:
-// get then waits for the one under way, or begins one, which it may do once in each earlyGap.
+// get then waits for the one under way, or begins one, which it may do once in each earlyGap. When ctx ends,
+// it returns what there is.
 func (s *source) get(ctx context.Context, early bool) ([]key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, due := s.now(), s.due
+	now := s.now()
 	early = early && s.keys != nil
-	if early {
-		due = s.earlyAt
-	}
-	begin := s.flight == nil && !now.Before(due)
-	if begin && early {
-		s.earlyAt = now.Add(earlyGap)
-	}
+	begin := s.flight == nil && (!now.Before(s.due) || early && !now.Before(s.earlyAt))
 	if begin {
-		s.begin(ctx)
+		if early {
+			s.earlyAt = now.Add(earlyGap)
+		}
+		s.flight = make(chan struct{})
+		go s.refresh(ctx, s.flight)
 	}
 	if flight := s.flight; flight != nil && (begin || early || s.keys == nil) {
 		s.mu.Unlock()
@@ -86,30 +83,41 @@ func (s *source) get(ctx context.Context, early bool) ([]key, error) {
 		}
 		s.mu.Lock()
 	}
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("auth: waiting for a key: %w", ctx.Err())
+	if s.now().Before(s.until) {
+		return slices.Concat(s.keys, s.replaced), s.err
 	}
 	return s.keys, s.err
 }
 
-// begin starts a read. The lock is held, and no read is under way.
-func (s *source) begin(ctx context.Context) {
-	done := make(chan struct{})
-	s.flight = done
-	s.running.Go(func() {
-		defer close(done)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
-		defer cancel()
-		keys, err := s.guardedRead(ctx)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.flight = nil
-		if err != nil {
-			s.failed(err)
-		} else {
-			s.took(keys)
+// refresh reads the source and closes done at the end. A read that fails leaves the last keys in use for a
+// day, unless the source said that they are gone. It is tried again after a pause that doubles from a second
+// up to a fifth of the ttl.
+func (s *source) refresh(ctx context.Context, done chan<- struct{}) {
+	defer close(done)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	defer cancel()
+	keys, err := s.guardedRead(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flight = nil
+	now, before := s.now(), s.keys
+	switch {
+	case err == nil:
+		s.keys, s.err, s.readAt, s.due, s.fails = keys, nil, now, now.Add(s.ttl), 0
+		if before != nil && !reflect.DeepEqual(keys, before) {
+			s.log.Info("keys replaced", "keys", len(keys))
+			if before[0].kid == "" {
+				s.replaced, s.until = before, now.Add(overlap)
+			}
 		}
-	})
+		return
+	case before != nil && !errors.Is(err, errGone) && now.Sub(s.readAt) < staleFor:
+		s.log.Warn("keys cannot be read, the last ones stay in use", "error", err)
+	default:
+		s.log.Error("keys cannot be read, none is in use", "error", err)
+		s.keys, s.replaced, s.err = nil, nil, err
+	}
+	s.due, s.fails = now.Add(min(time.Second<<min(s.fails, 10), s.ttl/5)), s.fails+1
 }
 
 // guardedRead makes a panic of read an error. It happens outside the request's goroutine, where nothing
@@ -121,40 +129,6 @@ func (s *source) guardedRead(ctx context.Context) (keys []key, err error) {
 		}
 	}()
 	return s.read(ctx)
-}
-
-// failed keeps the last keys for a day, unless the source said that they are gone. It is tried again after
-// a pause that doubles from a second up to a fifth of the ttl.
-func (s *source) failed(err error) {
-	now := s.now()
-	pause := min(time.Second<<min(s.fails, 10), s.ttl/5)
-	s.due, s.fails = now.Add(pause-rand.N(pause/2+1)), s.fails+1
-	if s.keys != nil && !errors.Is(err, errGone) && now.Sub(s.readAt) < staleFor {
-		s.log.Warn("keys cannot be read, the last ones stay in use", "error", err)
-		return
-	}
-	s.log.Error("keys cannot be read, none is in use", "error", err)
-	s.keys, s.err = nil, err
-}
-
-// took makes the keys that were read the current ones. HS256 keys that they replace verify for a while.
-func (s *source) took(keys []key) {
-	now, before := s.now(), s.keys
-	s.due, s.fails = now.Add(s.ttl+rand.N(s.ttl/5+1)), 0
-	s.err, s.readAt = nil, now
-	if reflect.DeepEqual(keys, before[:min(len(keys), len(before))]) {
-		return
-	}
-	s.log.Info("keys read", "keys", len(keys), "version", keys[0].version, "replaced", before != nil)
-	for _, old := range before {
-		if old.until.IsZero() {
-			old.until = now.Add(overlap)
-		}
-		if old.kid == "" && now.Before(old.until) {
-			keys = append(keys, old)
-		}
-	}
-	s.keys = keys
 }
 
 // ParseKey is the HS256 key in what an operator stored. One line end behind it is not part of it: editors
@@ -183,34 +157,34 @@ func ParseKey(raw []byte) ([]byte, error) {
 }
 
 // sharedSecret is the HS256 key in what a source gave.
-func sharedSecret(raw []byte, version string) ([]key, error) {
+func sharedSecret(raw []byte) ([]key, error) {
 	secret, err := ParseKey(raw)
-	return []key{{value: secret, version: version}}, err
+	return []key{{value: secret}}, err
 }
 
 // readFile reads a file that holds a key, such as a mounted secret. It is read twice and taken when both
 // agree, since it may be replaced meanwhile. What the file system says of its time is not relied on: some
 // mounts report another one at each look.
 func readFile(path string) readKeys {
-	look := func() ([]byte, error) {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = file.Close() }()                   // it was only read
-		return io.ReadAll(io.LimitReader(file, maxKeyFile+1)) // whatever the path leads to
-	}
 	return func(context.Context) ([]key, error) {
-		content, err := look()
-		again, errAgain := look()
-		switch {
-		case err != nil || errAgain != nil:
-			return nil, cmp.Or(err, errAgain)
-		case len(content) > maxKeyFile:
-			return nil, fmt.Errorf("the file is longer than %d bytes", maxKeyFile)
-		case !bytes.Equal(content, again):
+		var looks [2][]byte
+		for i := range looks {
+			file, err := os.Open(path)
+			if err != nil {
+				return nil, err
+			}
+			looks[i], err = io.ReadAll(io.LimitReader(file, maxKeyFile+1)) // whatever the path leads to
+			_ = file.Close()                                               // it was only read
+			switch {
+			case err != nil:
+				return nil, err
+			case len(looks[i]) > maxKeyFile:
+				return nil, fmt.Errorf("the file is longer than %d bytes", maxKeyFile)
+			}
+		}
+		if !bytes.Equal(looks[0], looks[1]) {
 			return nil, errors.New("the file changes while it is read")
 		}
-		return sharedSecret(content, "")
+		return sharedSecret(looks[0])
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,17 +47,16 @@ func ParseSecretName(s string) (SecretName, error) {
 // deadline ends during a pause it forgets why the call had failed.
 func readSecret(name SecretName, options []option.ClientOption) readKeys {
 	const tries = 3
+	mayPass := []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Aborted,
+		codes.DataLoss}
 	return func(ctx context.Context) (keys []key, err error) {
 		deadline, _ := ctx.Deadline()
 		timeout := time.Until(deadline) / tries
 		for try := range tries {
 			time.Sleep(time.Duration(try) * 100 * time.Millisecond)
 			keys, err = accessSecret(ctx, timeout, name, options)
-			switch status.Code(err) {
-			case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Aborted,
-				codes.DataLoss: // may pass
-			default:
-				return keys, err
+			if !slices.Contains(mayPass, status.Code(err)) {
+				break
 			}
 		}
 		return keys, err
@@ -71,12 +71,10 @@ func accessSecret(
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	// Without a logger of its own the client would obey GOOGLE_SDK_GO_LOGGING_LEVEL, and at debug write
-	// the secrets that it receives.
-	options := []option.ClientOption{option.WithLogger(slog.New(slog.DiscardHandler))}
-	if name.Endpoint != "" {
-		options = append(options, option.WithEndpoint(name.Endpoint))
-	}
-	client, err := secretmanager.NewClient(ctx, append(options, more...)...)
+	// the secrets that it receives. An empty endpoint is the default one.
+	options := append([]option.ClientOption{option.WithLogger(slog.New(slog.DiscardHandler)),
+		option.WithEndpoint(name.Endpoint)}, more...)
+	client, err := secretmanager.NewClient(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("secret manager client: %w", err)
 	}
@@ -96,5 +94,5 @@ func accessSecret(
 	if want != int64(crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))) {
 		return nil, status.Error(codes.DataLoss, "the payload does not match its CRC32C")
 	}
-	return sharedSecret(data, answer.GetName())
+	return sharedSecret(data)
 }

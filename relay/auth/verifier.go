@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -33,40 +32,38 @@ type Verifier struct {
 	now       func() time.Time
 }
 
-// New validates the configuration, and names every mistake in it. It reads no file, makes no client and
-// opens no connection: keys are read by the first request that needs them.
+// New validates the configuration, and names every mistake in it, by environment variable. It reads no file,
+// makes no client and opens no connection: keys are read by the first request that needs them.
 func New(c Config) (*Verifier, error) {
 	v := &Verifier{hosts: map[string]*source{}, now: c.Now}
 	if v.now == nil {
 		v.now = time.Now
 	}
 	log := cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
-	newSource := func(name string, read readKeys) *source {
-		return &source{read: read, ttl: 5 * time.Minute, timeout: 5 * time.Second, now: v.now,
-			log: log.With("source", name)}
+	newSource := func(name string, ttl time.Duration, read readKeys) *source {
+		return &source{read: read, ttl: ttl, timeout: 5 * time.Second, now: v.now, log: log.With("source", name)}
 	}
 	var errs []error
-	if _, err := ParseKey([]byte(c.SecretKey)); err != nil && c.SecretKey != "" {
-		errs = append(errs, fmt.Errorf("SECRET_KEY: %w", err))
-	}
+	wrong := func(format string, values ...any) { errs = append(errs, fmt.Errorf(format, values...)) }
 	for i, text := range c.SecretKeySecrets {
 		name, err := ParseSecretName(text)
-		if err == nil && slices.Contains(c.SecretKeySecrets[:i], text) {
-			err = fmt.Errorf("%s is there twice", text)
-		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("SECRET_KEY_SECRET: %w", err))
+			wrong("SECRET_KEY_SECRET: %w", err)
+		} else if slices.Contains(c.SecretKeySecrets[:i], text) {
+			wrong("SECRET_KEY_SECRET: %s is there twice", text)
 		}
-		v.secrets = append(v.secrets, newSource(text, readSecret(name, c.SecretManagerOptions)))
+		v.secrets = append(v.secrets, newSource(text, 5*time.Minute, readSecret(name, c.SecretManagerOptions)))
 	}
 	if c.SecretKeyFile != "" {
-		v.secrets = []*source{newSource(c.SecretKeyFile, readFile(c.SecretKeyFile))}
-		v.secrets[0].ttl = time.Minute // reading it is cheap
+		v.secrets = []*source{newSource(c.SecretKeyFile, time.Minute, readFile(c.SecretKeyFile))}
 	}
 	if c.SecretKey != "" {
-		read := func(context.Context) ([]key, error) { return sharedSecret([]byte(c.SecretKey), "") }
-		v.secrets = []*source{newSource("SECRET_KEY", read)}
-		v.secrets[0].log = slog.New(slog.DiscardHandler) // it never changes
+		keys, err := sharedSecret([]byte(c.SecretKey))
+		if err != nil {
+			wrong("SECRET_KEY: %w", err)
+		}
+		static := func(context.Context) ([]key, error) { return keys, nil }
+		v.secrets = []*source{newSource("SECRET_KEY", time.Hour, static)}
 	}
 
 	hosts := c.JWKSHosts
@@ -76,23 +73,22 @@ func New(c Config) (*Verifier, error) {
 	case len(hosts) == 1 && hosts[0] == noHosts:
 		hosts = nil
 		if len(v.secrets) == 0 {
-			errs = append(errs, errors.New("JWKS_HOSTS: is none and there is no SECRET_KEY, SECRET_KEY_FILE "+
-				"or SECRET_KEY_SECRET, so no token could be verified"))
+			wrong("JWKS_HOSTS: is none and there is no SECRET_KEY, SECRET_KEY_FILE or SECRET_KEY_SECRET, " +
+				"so no token could be verified")
 		}
 	}
-	client := newJWKSClient(c)
+	transport := newJWKSTransport(c)
 	for _, host := range hosts {
 		if host == noHosts {
-			errs = append(errs, errors.New(`JWKS_HOSTS: "none" must be the only entry`))
+			wrong(`JWKS_HOSTS: "none" must be the only entry`)
 		} else if !isHost(host) {
-			errs = append(errs, fmt.Errorf("JWKS_HOSTS: %q must be a host name in lower case, without scheme, "+
-				"port and path", host))
+			wrong("JWKS_HOSTS: %q must be a host name in lower case, without scheme, port and path", host)
 		}
-		v.hosts[host] = newSource(host, readJWKS(client, host))
+		v.hosts[host] = newSource(host, 5*time.Minute, readJWKS(transport, host))
 	}
 	for _, audience := range c.Audiences {
 		if strings.Trim(audience, " \t/") == "" {
-			errs = append(errs, errors.New("JWT_AUDIENCE: an entry is empty"))
+			wrong("JWT_AUDIENCE: an entry is empty")
 		}
 		v.audiences = append(v.audiences, sameAudience(audience))
 	}
@@ -103,30 +99,30 @@ func New(c Config) (*Verifier, error) {
 }
 
 // Verify returns what the request's token says. The errors are an [*Error] for a request that is refused,
-// one that wraps [ErrKeyUnavailable], or the error of ctx when it ended while a key was being fetched.
+// one that wraps [ErrKeyUnavailable], or the cause of ctx when it ended while a key was being fetched.
 // Claims are empty with every error.
 func (v *Verifier) Verify(ctx context.Context, r *http.Request) (Claims, error) {
 	t, err := parse(r.Header)
 	if err != nil {
 		return Claims{}, err
 	}
-	sources, err := v.sources(t)
-	if err != nil {
-		return Claims{}, err
-	}
-	claims, err := v.checkClaims(t, r.Host)
+	// Everything that needs no key comes before the signature.
+	sources, errSources := v.sources(t)
+	user, errUser := t.payload.required("user")
+	password, errPassword := t.payload.required("pass")
+	err = cmp.Or(errSources, v.checkTimes(t.payload), v.checkAudience(t, r.Host), errUser, errPassword)
 	if err != nil {
 		return Claims{}, err
 	}
 	if err := v.checkSignature(ctx, t, sources); err != nil {
 		return Claims{}, err
 	}
-	return claims, nil
+	return Claims{User: user, Password: password, settings: t.payload}, nil
 }
 
 // sources returns where the keys are that may have signed the token.
 func (v *Verifier) sources(t *token) ([]*source, error) {
-	if t.Method.Alg() == hs256 {
+	if t.method == jwt.SigningMethodHS256 {
 		if len(v.secrets) == 0 {
 			return nil, refuse(msgNoSecretKey)
 		}
@@ -135,96 +131,68 @@ func (v *Verifier) sources(t *token) ([]*source, error) {
 	if len(v.hosts) == 0 {
 		return nil, refuse("Algorithm of JWT must be HS256", "the relay's JWKS_HOSTS is none")
 	}
-	name, ok := t.payload.text("jwks_host")
-	host, listed := v.hosts[name]
-	switch {
-	case listed:
-		return []*source{host}, nil
-	case !ok:
-		return nil, refuse(msgWrongJWKSHost, "it must be a string")
-	case name == "":
+	name, _ := t.payload.text("jwks_host")
+	if name == "" {
 		return nil, refuse(msgNoJWKSHost)
-	case !quotable(name):
-		name = "it"
 	}
-	return nil, refuse(msgWrongJWKSHost, name+" is not on the relay's list JWKS_HOSTS")
+	host, listed := v.hosts[name]
+	if !listed {
+		return nil, refuse(msgWrongJWKSHost, "it is not on the relay's list JWKS_HOSTS")
+	}
+	return []*source{host}, nil
 }
 
-// checkClaims validates everything that the payload says, before a key is read.
-func (v *Verifier) checkClaims(t *token, host string) (Claims, error) {
-	options := []jwt.ParserOption{jwt.WithLeeway(leeway), jwt.WithIssuedAt(), jwt.WithTimeFunc(v.now)}
-	hint := "it must be one that the relay's JWT_AUDIENCE names"
-	if _, ok := t.payload["aud"]; ok || t.Method.Alg() == rs256 {
-		accepted := v.audiences
-		if accepted == nil {
-			accepted = urlsOf(host)
-			hint = "it must be the URL that the request came to, without a path"
-		}
-		if t.Method.Alg() == hs256 {
-			accepted = append(slices.Clip(accepted), everyone)
-		}
-		if len(accepted) == 0 { // golang-jwt would check no audience then
-			return Claims{}, refuse(msgWrongAudience, hint)
-		}
-		options = append(options, jwt.WithAudience(accepted...))
+// checkTimes refuses a token whose time has not come, or has passed.
+func (v *Verifier) checkTimes(payload object) error {
+	expires, errExpires := payload.date("exp")
+	starts, errStarts := payload.date("nbf")
+	issued, errIssued := payload.date("iat")
+	if err := cmp.Or(errExpires, errStarts, errIssued); err != nil {
+		return err
 	}
-	err := jwt.NewValidator(options...).Validate(t.payload)
+	times := jwt.RegisteredClaims{ExpiresAt: expires, NotBefore: starts, IssuedAt: issued}
+	err := jwt.NewValidator(jwt.WithLeeway(leeway), jwt.WithIssuedAt(), jwt.WithTimeFunc(v.now)).Validate(times)
 	switch {
-	case errors.Is(err, jwt.ErrTokenInvalidAudience):
-		return Claims{}, refuse(msgWrongAudience, hint)
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return refuse("JWT has expired")
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return refuse("JWT is not valid yet")
 	case err != nil:
-		return Claims{}, refusal(err)
+		return refuse("JWT was issued in the future. Check the clock of its issuer")
 	}
-	c := Claims{settings: t.payload}
-	if c.User, err = t.payload.required("user"); err != nil {
-		return Claims{}, err
-	}
-	if c.Password, err = t.payload.required("pass"); err != nil {
-		return Claims{}, err
-	}
-	return c, nil
+	return nil
 }
 
-// checkSignature looks for the key that made the signature. Where no key of HS256 fits, or RS256 has none
-// of that name, it looks again among newer ones: the token may be the first that is signed with them.
-func (v *Verifier) checkSignature(ctx context.Context, t *token, sources []*source) error {
-	var unavailable []error
-	found := false
-	for _, early := range []bool{false, true} {
-		for _, s := range sources {
-			keys, err := s.get(ctx, early)
-			if err != nil && ctx.Err() != nil {
-				return err
-			}
-			if err != nil {
-				unavailable = append(unavailable, err)
-			}
-			found = found || err == nil
-			problem := ""
-			for _, k := range keys {
-				switch {
-				case k.kid != t.kid || !k.until.IsZero() && !v.now().Before(k.until):
-				case k.value == nil:
-					problem = msgUnusable
-				case t.Method.Verify(t.signed, t.Signature, k.value) == nil:
-					return nil
-				case t.kid != "":
-					problem = msgWrongKeyRS256
-				}
-			}
-			if problem != "" {
-				return refuse(problem)
-			}
-		}
-		if !found {
-			return t.noKeys(errors.Join(unavailable...))
+// checkAudience refuses a token for somebody else. RS256 tokens need an audience: Cisco's keys sign for
+// every relay.
+func (v *Verifier) checkAudience(t *token, host string) error {
+	raw, ok := t.payload["aud"]
+	if !ok && t.method == jwt.SigningMethodHS256 {
+		return nil
+	}
+	var named jwt.ClaimStrings
+	if ok && named.UnmarshalJSON(raw) != nil {
+		return refuse(msgWrongAudience, "aud in JWT payload must be a string or a list of strings")
+	}
+	if len(named) == 0 {
+		return refuse(msgWrongAudience, "aud is missing in JWT payload")
+	}
+	accepted, hint := v.audiences, "it must be one that the relay's JWT_AUDIENCE names"
+	if accepted == nil {
+		accepted, hint = urlsOf(host), "it must be the URL that the request came to, without a path"
+	}
+	for _, audience := range named {
+		if slices.Contains(accepted, sameAudience(audience)) ||
+			audience == everyone && t.method == jwt.SigningMethodHS256 {
+			return nil
 		}
 	}
-	if t.kid == "" {
-		return refuse(msgWrongKey, "it is not signed with the relay's SECRET_KEY")
-	}
-	return refuse(msgKidNotFound)
+	return refuse(msgWrongAudience, hint)
 }
+
+// sameAudience makes audiences equal that differ in a trailing slash or in the case of letters only: they
+// are URLs without a path, and modules are registered with the one or the other.
+func sameAudience(s string) string { return strings.ToLower(strings.TrimSuffix(s, "/")) }
 
 // urlsOf returns the audiences that a request's Host header stands for. The scheme is not read from the
 // request: behind Cloud Run TLS ends before the container, and a header that the caller can write is no
@@ -242,9 +210,44 @@ func urlsOf(host string) []string {
 	return urls
 }
 
-// Close waits for reads of keys that are under way, for some seconds at most.
-func (v *Verifier) Close() {
-	for _, s := range slices.Concat(v.secrets, slices.Collect(maps.Values(v.hosts))) {
-		s.running.Wait()
+// checkSignature looks for the key that made the signature. Where none did, it looks again among newer
+// ones: the token may be the first that is signed with them.
+func (v *Verifier) checkSignature(ctx context.Context, t *token, sources []*source) error {
+	var unavailable []error
+	read, named := false, false // some source gave keys; one of them has the token's kid
+	for _, early := range []bool{false, true} {
+		unavailable = nil
+		for _, s := range sources {
+			keys, err := s.get(ctx, early)
+			if ctx.Err() != nil {
+				return fmt.Errorf("auth: waiting for a key: %w", context.Cause(ctx))
+			}
+			if err != nil {
+				unavailable = append(unavailable, err)
+				continue
+			}
+			read = true
+			for _, k := range keys {
+				if k.kid != t.kid {
+					continue
+				}
+				named = true
+				if t.method.Verify(t.signed, t.signature, k.value) == nil {
+					return nil
+				}
+			}
+		}
 	}
+	switch err := errors.Join(unavailable...); {
+	case !read && t.method == jwt.SigningMethodHS256:
+		return fmt.Errorf("%w: %w", ErrKeyUnavailable, err)
+	case !read: // the host is the operator's choice: the caller may know about it
+		host, _ := t.payload.text("jwks_host")
+		return refuse(msgWrongJWKSHost, host+" did not answer with a key set")
+	case t.method == jwt.SigningMethodHS256:
+		return refuse(msgWrongKey, "it is not signed with the relay's SECRET_KEY")
+	case named:
+		return refuse(msgWrongKeyRS256)
+	}
+	return refuse(msgKidNotFound)
 }

@@ -30,7 +30,6 @@ func Verify(ctx context.Context, token secret.Value, config relay.Config, relayU
 	if err != nil {
 		return "", err
 	}
-	defer verifier.Close()
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	claims, err := verifier.Verify(ctx, &http.Request{
