@@ -105,7 +105,7 @@ func TestConfigNamesEveryMistakeAtOnce(t *testing.T) {
 			"https://gateway.qg1.apps.qualys.com",
 		"API_URL: it must start with https://",
 		"SECRET_KEY: the key has 12 bytes and must have at least 32",
-		`JWKS_HOSTS: "127.0.0.1" must be a host name in lower case, without scheme, port and path`,
+		`JWKS_HOSTS: "127.0.0.1" must be a host name in lower case, without scheme, port and path, or none alone`,
 		"JWT_AUDIENCE: an entry is empty",
 	}, strings.Split(err.Error(), "\n"))
 }

@@ -263,8 +263,8 @@ func (r *request) log(list []*Error) {
 			line.Level = slog.LevelWarn // a result that is cut, or one bad value, is nobody's fault
 		}
 		r.line.Errors = append(r.line.Errors, line)
-		if e.Message == ownFault && r.line.Panic == nil {
-			r.line.Panic = &accesslog.Panic{Cause: line.Cause, Stack: debug.Stack()}
+		if e.Message == ownFault && r.line.Stack == "" {
+			r.line.Stack = line.Cause + "\n\n" + string(debug.Stack())
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	_ = conn.SetWriteDeadline(deadline.Add(writeTime)) // a test's recorder cannot, and has no connection
 	if refusal := s.requests.enter(); refusal != nil {
 		discardBody(w, r, conn)
-		s.finish(ctx, w, req, telemetry.Request{}, refusal.Status, encode(refusal))
+		s.finish(ctx, w, req, func(telemetry.Outcome) {}, refusal.Status, encode(refusal))
 		return
 	}
 	defer s.requests.leave()
@@ -66,7 +66,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		_ = conn.SetReadDeadline(deadline)
 	}
 	body := &timedBody{ReadCloser: r.Body, conn: conn}
-	ctx, span := s.telemetry.Request(ctx, e.name)
+	ctx, count := s.telemetry.Request(ctx, e.name)
 	req.Request = r.WithContext(ctx)
 	req.Body = http.MaxBytesReader(w, body, maxBody)
 	req.conn, req.memory.pool = conn, s.answers
@@ -79,7 +79,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	if status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", e.method)
 	}
-	s.finish(ctx, w, req, span, status, parts...)
+	s.finish(ctx, w, req, count, status, parts...)
 }
 
 // discardBody has the connection closed behind the answer, so that net/http does not wait for the rest of the
@@ -94,7 +94,8 @@ func discardBody(w http.ResponseWriter, r *http.Request, conn *http.ResponseCont
 // finish writes the answer and the log line. Spans and metrics leave before the last part of the answer:
 // after it, the instance may have no processor.
 func (s *Service) finish(
-	ctx context.Context, w http.ResponseWriter, r *request, span telemetry.Request, status int, parts ...[]byte,
+	ctx context.Context, w http.ResponseWriter, r *request, count func(telemetry.Outcome),
+	status int, parts ...[]byte,
 ) {
 	line := &r.line
 	line.Status = status
@@ -114,9 +115,9 @@ func (s *Service) finish(
 			break // the caller went away
 		}
 	}
-	span.End(telemetry.Outcome{
+	count(telemetry.Outcome{
 		Status: status, Codes: line.Codes(), Observables: line.Asked(), RateWaits: line.Upstream.Waits,
-		Batches: line.Upstream.Batches, Took: time.Since(line.Started), AnswerFailed: line.Panic != nil,
+		Batches: line.Upstream.Batches, Took: time.Since(line.Started), AnswerFailed: line.Stack != "",
 	})
 	s.telemetry.Flush()
 	_, _ = w.Write(parts[last])
@@ -149,7 +150,7 @@ func (s *Service) respond(r *request, e endpoint) (status int, parts [][]byte) {
 	defer func() {
 		if value := recover(); value != nil {
 			err := fmt.Errorf("panic: %v", value)
-			r.line.Panic = &accesslog.Panic{Cause: err.Error(), Stack: debug.Stack()}
+			r.line.Stack = err.Error() + "\n\n" + string(debug.Stack())
 			status, parts = envelope(r, nil, err)
 		}
 	}()

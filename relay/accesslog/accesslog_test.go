@@ -84,7 +84,7 @@ func TestALineHasTheWorstLevelOfItsErrors(t *testing.T) {
 	turnedAway := line()
 	turnedAway.Status = http.StatusServiceUnavailable
 	panicked := line(Error{"unknown", "panic: x", slog.LevelWarn})
-	panicked.Panic = &Panic{"panic: x", []byte("goroutine 1")}
+	panicked.Stack = "panic: x\n\ngoroutine 1"
 	for name, test := range map[string]struct {
 		line *Line
 		want string
@@ -154,7 +154,7 @@ func TestALineTellsWhatTheRequestDid(t *testing.T) {
 // TestAPanicIsWrittenForErrorReporting, which groups by the stack behind the cause.
 func TestAPanicIsWrittenForErrorReporting(t *testing.T) {
 	t.Parallel()
-	l := Line{Request: httptest.NewRequest(http.MethodPost, "/", nil), Panic: &Panic{"panic: x", []byte("goroutine 1")}}
+	l := Line{Request: httptest.NewRequest(http.MethodPost, "/", nil), Stack: "panic: x\n\ngoroutine 1"}
 	log := new(strings.Builder)
 	l.Write(t.Context(), New(log, slog.LevelInfo, ""))
 	line := fields(t, log)

@@ -30,7 +30,7 @@ type Line struct {
 	Upstream    Upstream
 
 	Errors []Error // of the answer
-	Panic  *Panic  // nil: none
+	Stack  string  // of a failure of the relay's own, behind its cause, as Error Reporting groups by; "": none
 
 	Status int
 	Size   int // bytes of the answer's body
@@ -50,23 +50,6 @@ type Error struct {
 	Code  string
 	Cause string
 	Level slog.Level // of the line, where no other error is worse
-}
-
-// Panic is a failure of the relay's own, with the stack that Error Reporting groups by.
-type Panic struct {
-	Cause string
-	Stack []byte
-}
-
-// httpRequest is LogEntry.httpRequest of Cloud Logging. It is no group of attributes: slog would leave out
-// all that follows a group that ReplaceAttr has emptied.
-type httpRequest struct {
-	Method       string `json:"requestMethod"`
-	URL          string `json:"requestUrl"`
-	Status       int    `json:"status"`
-	ResponseSize string `json:"responseSize"`
-	UserAgent    string `json:"userAgent"`
-	Latency      string `json:"latency"`
 }
 
 // MaxValues is how many observables a line has at most.
@@ -111,13 +94,13 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 	if instance := l.Request.Header.Get("X-Module-Instance-Id"); instance != "" {
 		labels["module_instance"] = shortened(instance)
 	}
-	attrs := []slog.Attr{
-		slog.Any(requestKey, httpRequest{
-			shortened(l.Request.Method), shortened(l.Request.URL.Path), l.Status, fmt.Sprint(l.Size),
-			shortened(l.Request.UserAgent()), fmt.Sprintf("%.6fs", l.Took.Seconds()),
-		}),
-		slog.Any(labelsKey, labels),
+	// No group of attributes: slog would leave out all that follows a group that ReplaceAttr has emptied.
+	request := map[string]any{
+		"requestMethod": shortened(l.Request.Method), "requestUrl": shortened(l.Request.URL.Path),
+		"userAgent": shortened(l.Request.UserAgent()), "status": l.Status,
+		"responseSize": fmt.Sprint(l.Size), "latency": fmt.Sprintf("%.6fs", l.Took.Seconds()),
 	}
+	attrs := []slog.Attr{slog.Any(requestKey, request), slog.Any(labelsKey, labels)}
 	add := func(known bool, more ...slog.Attr) {
 		if known {
 			attrs = append(attrs, more...)
@@ -141,9 +124,9 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 		causes = append(causes, e.Cause)
 	}
 	add(len(causes) > 0, slog.Any("error_codes", l.Codes()), slog.Any("causes", firsts(causes, maxCauses)))
-	if l.Panic != nil {
+	if l.Stack != "" {
 		level = slog.LevelError
-		add(true, slog.String("stack_trace", l.Panic.Cause+"\n\n"+string(l.Panic.Stack)))
+		add(true, slog.String("stack_trace", l.Stack))
 	}
 	debug := log.Enabled(ctx, slog.LevelDebug)
 	add(debug && len(l.Values) > 0, slog.Any("values", firsts(l.Values, MaxValues)))

@@ -424,24 +424,24 @@ func attacks(w *world) []attack {
 			},
 			attack{
 				name: alg + " without user", request: request(fields{"user": nil}),
-				message: content + "user is missing or empty",
+				message: content + "user must be a string and not empty",
 			},
 			attack{
 				name: alg + " with an empty user", request: request(fields{"user": ""}),
-				message: content + "user is missing or empty",
+				message: content + "user must be a string and not empty",
 			},
 			attack{
 				name: alg + " without pass", request: request(fields{"pass": nil}),
-				message: content + "pass is missing or empty",
+				message: content + "pass must be a string and not empty",
 			},
 			attack{
 				name: alg + " with user in another case", request: request(fields{"user": nil, "USER": "u"}),
-				message: content + "user is missing or empty",
+				message: content + "user must be a string and not empty",
 			},
 		)
 		for claim, message := range map[string]string{
-			"user": content + "user must be a string",
-			"pass": content + "pass must be a string",
+			"user": content + "user must be a string and not empty",
+			"pass": content + "pass must be a string and not empty",
 			"aud":  notAudience,
 			"exp":  content + "exp must be a number of seconds since 1970",
 			"nbf":  content + "nbf must be a number of seconds since 1970",

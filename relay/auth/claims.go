@@ -72,21 +72,17 @@ func readObject(data []byte) (o object, err error) {
 // null included.
 func (o object) text(name string) (s string, ok bool) {
 	raw, found := o[name]
-	if !found {
-		return "", true
+	if found && (raw.Kind() != jsontext.KindString || json.Unmarshal(raw, &s) != nil) {
+		return "", false
 	}
-	ok = raw.Kind() == jsontext.KindString && json.Unmarshal(raw, &s) == nil
-	return s, ok
+	return s, true
 }
 
 // required returns a claim that must be a string and not empty.
 func (o object) required(name string) (string, error) {
-	s, ok := o.text(name)
-	if !ok {
-		return "", refuse(msgWrongPayload, name+" must be a string")
-	}
+	s, _ := o.text(name)
 	if s == "" {
-		return "", refuse(msgWrongPayload, name+" is missing or empty")
+		return "", refuse(msgWrongPayload, name+" must be a string and not empty")
 	}
 	return s, nil
 }

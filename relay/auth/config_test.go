@@ -26,10 +26,10 @@ func TestNewNamesEveryMistake(t *testing.T) {
 		"SECRET_KEY_SECRET: a name must read projects/P/secrets/S or " +
 			"projects/P/locations/L/secrets/S, with or without /versions/V",
 		"SECRET_KEY: the key has 5 bytes and must have at least 32",
-		`JWKS_HOSTS: "https://visibility.amp.cisco.com" must be a host name in lower case, without scheme, port and path`,
-		`JWKS_HOSTS: "Visibility.amp.cisco.com" must be a host name in lower case, without scheme, port and path`,
-		`JWKS_HOSTS: "127.0.0.1" must be a host name in lower case, without scheme, port and path`,
-		`JWKS_HOSTS: "none" must be the only entry`,
+		`JWKS_HOSTS: "https://visibility.amp.cisco.com" must be a host name in lower case, without scheme, port and path, or none alone`,
+		`JWKS_HOSTS: "Visibility.amp.cisco.com" must be a host name in lower case, without scheme, port and path, or none alone`,
+		`JWKS_HOSTS: "127.0.0.1" must be a host name in lower case, without scheme, port and path, or none alone`,
+		`JWKS_HOSTS: "none" must be a host name in lower case, without scheme, port and path, or none alone`,
 		"JWT_AUDIENCE: an entry is empty",
 	}, strings.Split(err.Error(), "\n"))
 }

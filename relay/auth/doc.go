@@ -3,8 +3,8 @@
 //
 // HS256 tokens are verified with the relay's shared secret, RS256 tokens with the public keys of a host on
 // the list JWKS_HOSTS, which the token's jwks_host names. Each algorithm takes one kind of key only, so that
-// a public key can never serve as a shared secret. golang-jwt validates times and verifies signatures, go-jose
-// reads key sets; the package adds what they let through, which TestWhatGolangJWTLetsThrough lists.
+// a public key can never serve as a shared secret. golang-jwt validates times and verifies signatures, and
+// go-jose reads key sets; TestWhatLibrariesLetThrough lists what the package must refuse beside them.
 //
 // Everything that can be checked without a key comes first, and a key is read last. So a token that is
 // refused for any other reason costs no request to anybody, and no claim is returned before its signature

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -43,6 +45,10 @@ func TestRS256TokenVerifies(t *testing.T) {
 
 func TestKeysThatRS256CannotUse(t *testing.T) {
 	private := with(jwk("bad", rsaKey()), fields{"d": "AQAB"})
+	wholePrivate, err := jose.JSONWebKey{Key: rsaKey(), KeyID: "bad"}.MarshalJSON()
+	require.NoError(t, err)
+	var whole fields
+	require.NoError(t, json.Unmarshal(wholePrivate, &whole))
 	for _, tt := range []struct {
 		name string
 		key  fields
@@ -55,6 +61,8 @@ func TestKeysThatRS256CannotUse(t *testing.T) {
 		{"an elliptic curve key", fields{"kty": "EC", "kid": "bad", "crv": "P-256"}},
 		{"a shared secret", fields{"kty": "oct", "kid": "bad", "k": "AQAB"}},
 		{"a private key", private},
+		{"a private key with its primes", whole},
+		{"a key without a name", with(jwk("bad", rsaKey()), fields{"kid": nil})},
 		{"a key without a modulus", with(jwk("bad", rsaKey()), fields{"n": nil})},
 		{"a key whose exponent is 1", with(jwk("bad", rsaKey()), fields{"e": "AQ"})},
 		{"a key with padding", with(jwk("bad", rsaKey()), fields{"e": "AQAB=="})},
@@ -235,6 +243,19 @@ func TestNewKidIsFetchedAtOnce(t *testing.T) {
 	assert.EqualValues(t, 2, w.jwks.hits.Load())
 	_, err = v.Verify(t.Context(), rsToken())
 	requireRefused(t, err, msgKidNotFound) // what the host has withdrawn is withdrawn
+}
+
+func TestNewKeyUnderAnOldKidIsFetchedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	v := w.verifier(t, w.config)
+	_, err := v.Verify(t.Context(), rsToken())
+	require.NoError(t, err)
+	w.keys.publish(jwk("k1", foreignRSA()))
+	_, err = v.Verify(t.Context(), bearing(signRS(foreignRSA(), rsHeader(), rsClaims())))
+	require.NoError(t, err)
+	_, err = v.Verify(t.Context(), rsToken())
+	requireRefused(t, err, msgWrongKeyRS256)
+	assert.EqualValues(t, 2, w.jwks.hits.Load())
 }
 
 func TestUnknownKidsCauseOneEarlyFetchAMinute(t *testing.T) {

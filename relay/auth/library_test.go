@@ -13,7 +13,7 @@ import (
 // Each of these tokens is well signed and accepted by golang-jwt, with the options that the package uses.
 // They are the reason for each check of the package's own: where one is no longer let through, that check
 // can go.
-func TestWhatGolangJWTLetsThrough(t *testing.T) {
+func TestWhatLibrariesLetThrough(t *testing.T) {
 	w := newWorld(t)
 	c := w.config
 	c.SecretKey = canaryKey

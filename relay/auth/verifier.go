@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -79,10 +78,9 @@ func New(c Config) (*Verifier, error) {
 	}
 	transport := newJWKSTransport(c)
 	for _, host := range hosts {
-		if host == noHosts {
-			wrong(`JWKS_HOSTS: "none" must be the only entry`)
-		} else if !isHost(host) {
-			wrong("JWKS_HOSTS: %q must be a host name in lower case, without scheme, port and path", host)
+		if host == noHosts || !isHost(host) {
+			wrong("JWKS_HOSTS: %q must be a host name in lower case, without scheme, port and path, or none alone",
+				host)
 		}
 		v.hosts[host] = newSource(host, 5*time.Minute, readJWKS(transport, host))
 	}
@@ -202,9 +200,7 @@ func urlsOf(host string) []string {
 		return nil
 	}
 	urls := []string{sameAudience("https://" + strings.TrimSuffix(host, ":443"))}
-	name := (&url.URL{Host: host}).Hostname()
-	addr, err := netip.ParseAddr(name)
-	if strings.EqualFold(name, "localhost") || err == nil && addr.IsLoopback() {
+	if slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, (&url.URL{Host: host}).Hostname()) {
 		urls = append(urls, sameAudience("http://"+host))
 	}
 	return urls
@@ -213,34 +209,28 @@ func urlsOf(host string) []string {
 // checkSignature looks for the key that made the signature. Where none did, it looks again among newer
 // ones: the token may be the first that is signed with them.
 func (v *Verifier) checkSignature(ctx context.Context, t *token, sources []*source) error {
-	var unavailable []error
+	var failed error            // of the last round
 	read, named := false, false // some source gave keys; one of them has the token's kid
 	for _, early := range []bool{false, true} {
-		unavailable = nil
+		failed = nil
 		for _, s := range sources {
 			keys, err := s.get(ctx, early)
 			if ctx.Err() != nil {
 				return fmt.Errorf("auth: waiting for a key: %w", context.Cause(ctx))
 			}
-			if err != nil {
-				unavailable = append(unavailable, err)
-				continue
-			}
-			read = true
+			failed = errors.Join(failed, err)
+			read = read || err == nil
 			for _, k := range keys {
-				if k.kid != t.kid {
-					continue
-				}
-				named = true
-				if t.method.Verify(t.signed, t.signature, k.value) == nil {
+				named = named || k.kid == t.kid
+				if k.kid == t.kid && t.method.Verify(t.signed, t.signature, k.value) == nil {
 					return nil
 				}
 			}
 		}
 	}
-	switch err := errors.Join(unavailable...); {
+	switch {
 	case !read && t.method == jwt.SigningMethodHS256:
-		return fmt.Errorf("%w: %w", ErrKeyUnavailable, err)
+		return fmt.Errorf("%w: %w", ErrKeyUnavailable, failed)
 	case !read: // the host is the operator's choice: the caller may know about it
 		host, _ := t.payload.text("jwks_host")
 		return refuse(msgWrongJWKSHost, host+" did not answer with a key set")

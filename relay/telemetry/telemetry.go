@@ -122,13 +122,6 @@ func describe(err error) string {
 	return "failed"
 }
 
-// Request is the span of a whole request, and where its numbers go.
-type Request struct {
-	telemetry *Telemetry
-	span      trace.Span
-	endpoint  string
-}
-
 // Outcome is what a request did.
 type Outcome struct {
 	Status       int
@@ -140,42 +133,33 @@ type Outcome struct {
 	AnswerFailed bool // by a fault of the relay's own
 }
 
-// Request begins the span of a request to an endpoint.
-func (t *Telemetry) Request(ctx context.Context, endpoint string) (context.Context, Request) {
+// Request begins the span of a request to an endpoint, and returns the function that ends it and counts
+// what the request did.
+func (t *Telemetry) Request(ctx context.Context, endpoint string) (context.Context, func(Outcome)) {
 	ctx, span := t.tracer.Start(ctx, endpoint, trace.WithSpanKind(trace.SpanKindServer))
-	return ctx, Request{t, span, endpoint}
-}
-
-// End ends the span and counts. A zero Request, and one where telemetry is off, count nothing.
-func (r Request) End(o Outcome) {
-	t := r.telemetry
-	if t == nil || t.flush == nil {
-		return
-	}
-	r.span.SetAttributes(
-		attribute.Int("http.response.status_code", o.Status), attribute.Int("relay.observables", o.Observables),
-		attribute.StringSlice("relay.error_codes", o.Codes))
-	if o.AnswerFailed {
-		r.span.SetStatus(codes.Error, "failed")
-	}
-	r.span.End()
-	ctx, endpoint := context.Background(), attribute.String("endpoint", r.endpoint)
-	t.requests.Add(ctx, 1, metric.WithAttributes(endpoint, attribute.Int("status", o.Status)))
-	for _, code := range o.Codes {
-		t.codes.Add(ctx, 1, metric.WithAttributes(endpoint, attribute.String("code", code)))
-	}
-	t.waits.Add(ctx, int64(o.RateWaits), metric.WithAttributes(endpoint))
-	t.latency.Record(ctx, o.Took.Seconds(), metric.WithAttributes(endpoint))
-	for _, size := range o.Batches {
-		t.batches.Record(ctx, float64(size), metric.WithAttributes(endpoint))
+	return ctx, func(o Outcome) {
+		span.SetAttributes(
+			attribute.Int("http.response.status_code", o.Status), attribute.Int("relay.observables", o.Observables),
+			attribute.StringSlice("relay.error_codes", o.Codes))
+		if o.AnswerFailed {
+			span.SetStatus(codes.Error, "failed")
+		}
+		span.End()
+		ctx, endpoint := context.Background(), attribute.String("endpoint", endpoint)
+		t.requests.Add(ctx, 1, metric.WithAttributes(endpoint, attribute.Int("status", o.Status)))
+		for _, code := range o.Codes {
+			t.codes.Add(ctx, 1, metric.WithAttributes(endpoint, attribute.String("code", code)))
+		}
+		t.waits.Add(ctx, int64(o.RateWaits), metric.WithAttributes(endpoint))
+		t.latency.Record(ctx, o.Took.Seconds(), metric.WithAttributes(endpoint))
+		for _, size := range o.Batches {
+			t.batches.Record(ctx, float64(size), metric.WithAttributes(endpoint))
+		}
 	}
 }
 
 // Call counts one HTTP exchange with Qualys, once, however many requests wait for it.
 func (t *Telemetry) Call(c qualys.Call) {
-	if t.flush == nil {
-		return
-	}
 	what := metric.WithAttributes(attribute.String("operation", c.Op), attribute.Int("status", c.Status),
 		attribute.String("failure", string(c.Kind)))
 	t.calls.Add(context.Background(), 1, what)
