@@ -411,6 +411,29 @@ func TestRotationUnderLoad(t *testing.T) {
 	})
 }
 
+// A key that is gone takes the one that it had replaced with it, for good.
+func TestReplacedKeyGoesWithItsSuccessor(t *testing.T) {
+	w := newWorld(t)
+	v := w.verifier(t, w.config)
+	verify := func(key string) error {
+		_, err := v.Verify(t.Context(), hsToken(key))
+		return err
+	}
+	require.NoError(t, verify(canaryKey))
+	w.secrets.put(secretOne+"/versions/latest", canaryKey2)
+	require.NoError(t, verify(canaryKey2))
+	require.NoError(t, verify(canaryKey), "for some minutes")
+
+	w.clock.advance(time.Minute)
+	w.secrets.respond(failing(codes.FailedPrecondition))
+	requireRefused(t, verify("nobody's key"), badSignature) // causes the early read
+	require.ErrorIs(t, verify(canaryKey), ErrKeyUnavailable)
+	w.secrets.respond(nil)
+	w.clock.advance(2 * time.Second)
+	require.NoError(t, verify(canaryKey2))
+	requireRefused(t, verify(canaryKey), badSignature)
+}
+
 func TestBadSignaturesCauseOneEarlyFetchAMinute(t *testing.T) {
 	w := newWorld(t)
 	v := w.verifier(t, w.config)
