@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,18 +33,18 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 	}
-	results := []check.Result{}       // an empty list, not null, in JSON
-	left := make(map[string][]string) // steps that were skipped, by the failed one that they build on
+	results := []check.Result{} // an empty list, not null, in JSON
+	var skipped []string
 	err := check.Run(ctx, check.Options{
-		URL: cmp.Or(c.Relay, c.URL), Token: token, Timeout: c.Timeout, Now: p.now,
+		URL: cmp.Or(c.Relay, c.URL), Token: token, NoToken: c.NoToken, Timeout: c.Timeout, Now: p.now,
 		Waiting: func(step string) func() { return p.Progress("Checking the " + step) },
 	}, func(r check.Result) error {
 		results = append(results, r)
 		switch {
-		case c.JSON || c.NoToken && r.NoToken:
+		case c.JSON:
 			return nil
-		case r.After != "":
-			left[r.After] = append(left[r.After], r.Step)
+		case r.Mark == check.Skipped: // they are told together
+			skipped = append(skipped, r.Step)
 			return nil
 		}
 		return r.Write(p.Out)
@@ -63,10 +61,10 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 	}
-	for _, failed := range slices.Sorted(maps.Keys(left)) {
-		fmt.Fprintf(p.Out, "skipped  because %q failed: %s\n", failed, strings.Join(left[failed], ", "))
+	if len(skipped) > 0 {
+		fmt.Fprintf(p.Out, "skipped  %s: %s\n", results[len(results)-1].Seen, strings.Join(skipped, ", "))
 	}
-	text, well := check.Summary(results, c.NoToken)
+	text, well := check.Summary(results)
 	if !well {
 		return &answerNo{text}
 	}

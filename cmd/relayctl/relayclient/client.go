@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,8 +65,7 @@ func CleanToken(token secret.Value) (secret.Value, error) {
 
 // Client calls one relay with one token. It is safe for concurrent use.
 type Client struct {
-	Base      *url.URL
-	Transport *http.Transport
+	Base *url.URL
 
 	token func() string // a function, because fmt shows what unexported fields hold
 	http  *http.Client
@@ -76,24 +76,20 @@ type Client struct {
 func New(base *url.URL, token secret.Value, timeout time.Duration) *Client {
 	dialer := &net.Dialer{Timeout: connectTimeout}
 	transport := &http.Transport{
-		DialContext:           dialer.DialContext,
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   connectTimeout,
-		ResponseHeaderTimeout: timeout,
-		IdleConnTimeout:       time.Minute,
-		MaxIdleConnsPerHost:   16,
+		Proxy:               http.ProxyFromEnvironment, // sees the host only: it tunnels
+		DialContext:         dialer.DialContext,
+		ForceAttemptHTTP2:   true,
+		TLSHandshakeTimeout: connectTimeout,
+		IdleConnTimeout:     time.Minute,
 	}
 	if base.Scheme == "http" {
-		dialer.Control = onlyLoopback // "localhost" is whatever the resolver says
-	} else {
-		transport.Proxy = http.ProxyFromEnvironment // sees the host only: it tunnels
+		transport.Proxy, dialer.Control = nil, onlyLoopback // "localhost" is whatever the resolver says
 	}
-	return &Client{Base: base, Transport: transport, token: func() string { return string(token) },
-		http: &http.Client{
-			Transport:     transport,
-			Timeout:       timeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}}
+	return &Client{Base: base, token: func() string { return string(token) }, http: &http.Client{
+		Transport:     transport,
+		Timeout:       timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // onlyLoopback keeps a connection without encryption on this machine.
@@ -130,6 +126,7 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	TLS    *tls.ConnectionState // nil without TLS
 }
 
 // Timing is how long the relay took and what Qualys had of that, in milliseconds.
@@ -155,7 +152,8 @@ func (r Response) Timing() (t Timing) {
 	return t
 }
 
-// Send makes one call and reads the whole response, whatever its status. Redirects are not followed.
+// Send makes one call and reads the whole response, whatever its status. Redirects are not followed: the
+// token is not carried to another place.
 func (c *Client) Send(ctx context.Context, r Request) (Response, error) {
 	target := *c.Base
 	target.Path, target.RawPath = strings.TrimRight(target.Path, "/")+r.Path, ""
@@ -171,36 +169,28 @@ func (c *Client) Send(ctx context.Context, r Request) (Response, error) {
 		request.Header.Set("Authorization", "Bearer "+c.token())
 	}
 	response, err := c.http.Do(request)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // without the URL
+	}
+	if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
+		return Response{}, fmt.Errorf("no answer from %s in time; --timeout waits longer: %w", c.Base.Host, err)
+	}
 	if err != nil {
-		return Response{}, err
+		return Response{}, fmt.Errorf("cannot reach the relay at %s: %w", c.Base.Host, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
-	if err == nil && len(body) > maxBody {
+	if err != nil {
+		err = fmt.Errorf("the response of %s was cut short: %w", c.Base.Host, err)
+	} else if len(body) > maxBody {
 		err = fmt.Errorf("the response of %s is larger than %d MiB", c.Base.Host, maxBody>>20)
 	}
-	return Response{response.StatusCode, response.Header, body}, err
+	return Response{response.StatusCode, response.Header, body, response.TLS}, err
 }
 
-// Post sends a body with the token to an endpoint. A redirect is an error: the token is not carried to
-// another place.
+// Post sends a body with the token to an endpoint.
 func (c *Client) Post(ctx context.Context, path string, body []byte) (Response, error) {
-	got, err := c.Send(ctx, Request{Path: path, Body: body, Token: true})
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		if wrapped.Timeout() {
-			return got, fmt.Errorf("no answer from %s in %s; --timeout waits longer", c.Base.Host,
-				c.http.Timeout)
-		}
-		err = wrapped.Err // without the URL
-	}
-	if err != nil {
-		return got, fmt.Errorf("cannot reach the relay at %s: %w", c.Base.Host, err)
-	}
-	if got.Status >= 300 && got.Status < 400 {
-		return got, fmt.Errorf("%s redirects to %q; the token is not sent there. "+
-			"Give the URL of the relay itself", c.Base.Host, c.Quote(got.Header.Get("Location"), 200))
-	}
-	return got, nil
+	return c.Send(ctx, Request{Path: path, Body: body, Token: true})
 }
 
 // Observe looks observables up and returns the relay's envelope as it came. Every other answer is an error:
@@ -211,23 +201,9 @@ func (c *Client) Observe(ctx context.Context, observables []ctim.Observable) (Re
 		return Response{}, err
 	}
 	got, err := c.Post(ctx, PathObserve, body)
-	if err != nil || got.Status == http.StatusOK {
-		return got, err
+	if err == nil && got.Status != http.StatusOK {
+		err = fmt.Errorf("the relay answered %d %s. \"relayctl check\" says why", got.Status,
+			http.StatusText(got.Status))
 	}
-	hint := ""
-	switch got.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		hint = ". The relay itself never says this: something in front of it refused the call. " +
-			"Cloud Run must allow unauthenticated calls (the relay checks the token)"
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		hint = ". Is this URL a relay?"
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
-		http.StatusGatewayTimeout:
-		hint = ". The relay did not get to answer; its log may say why"
-	}
-	var said struct{ Message string }
-	if json.Unmarshal(got.Body, &said) == nil && said.Message != "" {
-		hint = ": " + c.Quote(said.Message, 300) + hint
-	}
-	return got, fmt.Errorf("the relay answered %d %s%s", got.Status, http.StatusText(got.Status), hint)
+	return got, err
 }

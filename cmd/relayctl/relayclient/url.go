@@ -13,13 +13,13 @@ import (
 func ParseURL(name, raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
+	case strings.Contains(raw, "@"): // a password may be before it, and is not repeated
+		return nil, fmt.Errorf("%s must not hold credentials, which an @ ends", name)
 	case err != nil || u.Host == "" || u.Hostname() == "":
-		if suggestion := Suggest(raw); suggestion != "" {
+		if suggestion := suggest(raw); suggestion != "" {
 			return nil, fmt.Errorf("%s %q is not a URL; did you mean %s?", name, raw, suggestion)
 		}
 		return nil, fmt.Errorf("%s %q is not a URL like https://host", name, raw)
-	case u.User != nil:
-		return nil, fmt.Errorf("%s must not hold credentials", name)
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("%s %q must not have a query or a fragment", name, raw)
 	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
@@ -30,9 +30,9 @@ func ParseURL(name, raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// Suggest is the URL that somebody meant who wrote relay.example or localhost:8080, or nothing.
-func Suggest(raw string) string {
-	if strings.Contains(raw, "://") || strings.ContainsAny(raw, "@?#") {
+// suggest is the URL that somebody meant who wrote relay.example or localhost:8080, or nothing.
+func suggest(raw string) string {
+	if strings.Contains(raw, "://") || strings.ContainsAny(raw, "?#") {
 		return ""
 	}
 	u, err := url.Parse("https://" + raw)
