@@ -32,25 +32,24 @@ const (
 
 // Result is a step of the report. Its texts are plain.
 type Result struct {
-	Step         string   `json:"step"`
-	Mark         Mark     `json:"mark"`
-	Seen         string   `json:"seen"`
-	Means        string   `json:"means,omitempty"`
-	Fix          []string `json:"fix,omitempty"` // one thing to do each; a command begins with "$ "
-	Milliseconds float64  `json:"ms"`
+	Step string `json:"step"`
+	Mark Mark   `json:"mark"`
+	Seen string `json:"seen"`
+	errorhelp.Help
+	Milliseconds float64 `json:"ms"`
 }
 
 // Error makes a Result what a step returns that did not end well.
 func (r Result) Error() string { return r.Seen }
 
 // bad is a failed step: what was seen, and the cause by its name in package errorhelp.
-func bad(seen, cause string) Result { return explained(Failed, seen, errorhelp.Cause(cause)) }
+func bad(seen, cause string) Result {
+	return Result{Mark: Failed, Seen: seen, Help: errorhelp.Cause(cause)}
+}
 
 // warning is bad for what works all the same.
-func warning(seen, cause string) Result { return explained(Warning, seen, errorhelp.Cause(cause)) }
-
-func explained(mark Mark, seen string, help errorhelp.Help) Result {
-	return Result{Mark: mark, Seen: seen, Means: help.Means, Fix: help.Fix}
+func warning(seen, cause string) Result {
+	return Result{Mark: Warning, Seen: seen, Help: errorhelp.Cause(cause)}
 }
 
 // Options say what to check.

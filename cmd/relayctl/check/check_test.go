@@ -33,6 +33,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"qualysrelay.example/cmd/relayctl/errorhelp"
 	"qualysrelay.example/cmd/relayctl/relayclient"
 	"qualysrelay.example/cmd/relayctl/secret"
 	"qualysrelay.example/qualys/qualystest"
@@ -782,7 +783,7 @@ func TestAReportIsWrappedForReading(t *testing.T) {
 	t.Parallel()
 	command := "$ " + strings.Repeat("command ", 20) + "end"
 	r := Result{Step: "version", Mark: Warning, Seen: strings.Repeat("seen ", 30), Milliseconds: 1.6,
-		Means: "It means", Fix: []string{strings.Repeat("fix ", 30), command}}
+		Help: errorhelp.Help{Means: "It means", Fix: []string{strings.Repeat("fix ", 30), command}}}
 	var out strings.Builder
 	require.NoError(t, r.Write(&out))
 	lines := strings.Split(out.String(), "\n")

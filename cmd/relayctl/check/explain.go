@@ -76,8 +76,9 @@ func (c *checker) unreached(err error) Result {
 
 // explain tells what an error of the relay means.
 func (c *checker) explain(e report.Error) Result {
-	return explained(Failed, c.client.Quote(e.Code+": "+e.Message, 400),
-		errorhelp.For(e.Code, e.Message, relayclient.IsLoopback(c.client.Base.Hostname())))
+	local := relayclient.IsLoopback(c.client.Base.Hostname())
+	return Result{Mark: Failed, Seen: c.client.Quote(e.Code+": "+e.Message, 400),
+		Help: errorhelp.For(e.Code, e.Message, local)}
 }
 
 // origin is whose certificate it is and which authority's.

@@ -16,8 +16,8 @@ var source string
 
 // Help is what somebody who met an error is told.
 type Help struct {
-	Means string   `json:"means"`
-	Fix   []string `json:"fix"` // one thing to do each; a command begins with "$ "
+	Means string   `json:"means,omitempty"`
+	Fix   []string `json:"fix,omitempty"` // one thing to do each; a command begins with "$ "
 }
 
 // Entry is an error or a cause with its help.
@@ -28,6 +28,7 @@ type Entry struct {
 	Help
 
 	Match []string // any of them in the message selects the entry; none: every message
+	cloud []string // the end of Fix, which is for a relay on Cloud Run only
 }
 
 // Entries are those of help.txt, in their order. The caller may change them.
@@ -46,7 +47,8 @@ func Entries() []Entry {
 		}
 		heads := append(strings.Split(head, " | "), "", "")
 		list = append(list, Entry{Code: heads[0], Type: heads[1], Message: heads[2], Match: fields["Match"],
-			Help: Help{Means: fields.Get("means"), Fix: fields["Fix"]}})
+			Help:  Help{Means: fields.Get("means"), Fix: append(fields["Fix"], fields["Cloud"]...)},
+			cloud: fields["Cloud"]})
 	}
 	return list
 }
@@ -55,42 +57,25 @@ func Entries() []Entry {
 // with one on Cloud Run only is left out.
 func For(code, message string, local bool) Help {
 	said := func(part string) bool { return strings.Contains(message, part) }
-	help := first(func(e Entry) bool {
+	found := first(func(e Entry) bool {
 		if e.Type == "" {
 			return e.Code == "unknown error" // it comes after all errors of the relay
 		}
 		return e.Code == code && (len(e.Match) == 0 || slices.ContainsFunc(e.Match, said))
 	})
 	if local {
-		help.Fix = withoutCloud(help.Fix)
+		found.Fix = found.Fix[:len(found.Fix)-len(found.cloud)]
 	}
-	return help
+	return found.Help
 }
 
 // Cause explains what "relayctl check" sees. A name that help.txt does not have is a mistake in the program,
 // and panics.
 func Cause(name string) Help {
-	return first(func(e Entry) bool { return e.Code == name && e.Type == "" })
+	return first(func(e Entry) bool { return e.Code == name && e.Type == "" }).Help
 }
 
-func first(wanted func(Entry) bool) Help {
+func first(wanted func(Entry) bool) Entry {
 	entries := Entries()
-	return entries[slices.IndexFunc(entries, wanted)].Help
-}
-
-// withoutCloud leaves out the commands that are for a relay on Cloud Run, and what led to them.
-func withoutCloud(fix []string) []string {
-	var here []string
-	for i, step := range fix {
-		if i+1 < len(fix) && strings.HasPrefix(fix[i+1], "$ gcloud ") {
-			if i > 0 {
-				continue
-			}
-			step = strings.TrimSuffix(step, ":") + "."
-		}
-		if !strings.HasPrefix(step, "$ gcloud ") {
-			here = append(here, step)
-		}
-	}
-	return here
+	return entries[slices.IndexFunc(entries, wanted)]
 }
