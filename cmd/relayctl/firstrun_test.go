@@ -68,7 +68,7 @@ func TestTheFirstRunOfTheREADME(t *testing.T) {
 		said = append(said, string(out))
 	}
 	assert.Contains(t, said[4], "ok       health      token, Qualys login and search ok")
-	assert.Contains(t, said[4], "10 steps ok.")
+	assert.Contains(t, said[4], "8 steps ok.")
 	assert.Regexp(t, `ip:198\.51\.100\.23 +2 \(1 active\)`, said[5])
 	assert.FileExists(t, filepath.Join(dir, "relay.jwt"))
 }

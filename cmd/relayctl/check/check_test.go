@@ -27,6 +27,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -711,6 +712,26 @@ func TestCheckComparesTheClocks(t *testing.T) {
 	}
 	got := clock("yesterday", date, date)
 	assert.Equal(t, Warning, got.Mark, "no date is no reason to fail")
+}
+
+func TestCheckSaysWhatSlowAnswersMean(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // with a clock of its own
+		takes := func(long time.Duration) Result {
+			c := &checker{Options: options("", "")}
+			return c.result(t.Context(), step{take: func(context.Context) (string, error) {
+				time.Sleep(long)
+				return "all is well", nil
+			}})
+		}
+		quick := takes(10 * time.Second)
+		assert.Equal(t, OK, quick.Mark)
+		assert.InDelta(t, 10000, quick.Milliseconds, 0)
+		r := takes(10*time.Second + time.Millisecond)
+		assert.Equal(t, Warning, r.Mark)
+		assert.Equal(t, "all is well", r.Seen)
+		assert.Contains(t, r.Means, "25 to 50 s")
+	})
 }
 
 func TestCheckShowsQuotas(t *testing.T) {

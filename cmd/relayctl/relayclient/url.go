@@ -14,7 +14,7 @@ func ParseURL(name, raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case strings.Contains(raw, "@"): // a password may be before it, and is not repeated
-		return nil, fmt.Errorf("%s must not hold credentials, which an @ ends", name)
+		return nil, fmt.Errorf("%s must not hold credentials, nor any other @", name)
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		if suggestion := suggest(raw); suggestion != "" {
 			return nil, fmt.Errorf("%s %q is not a URL; did you mean %s?", name, raw, suggestion)
