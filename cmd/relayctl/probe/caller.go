@@ -6,15 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 const (
@@ -40,12 +40,10 @@ type prober struct {
 
 	login            *answer
 	token            string
-	claims           map[string]any    // of the token
+	claims           jwt.MapClaims     // of the token
 	prefix           string            // of the API paths: the first that answers
 	pageSize         int               // the largest that is served, of those that are tried
 	current, history *answer           // the first pages of that size
-	larger           *answer           // the one of them that has more events
-	active           bool              // it is the current state
 	events           []*event          // the sample: theirs, and a few of each type that those lack
 	keys             map[string]shapes // of the sample, by type
 }
@@ -64,7 +62,6 @@ type answer struct {
 
 	header http.Header
 	text   string   // of the body, where it is not too long
-	doc    any      // the body's JSON, nil where it is none
 	isList bool     // of events, which may be inside of an object
 	events []*event // the elements of the list that are events
 	odd    int      // elements that are no events, or inside of other objects
@@ -98,9 +95,9 @@ func (p *prober) call(ctx context.Context, n int, target, token string, form url
 		return answers
 	}
 	if p.pause > 0 {
-		_ = p.Wait(ctx, p.pause) // where the context has ended, the call fails, too
+		p.Wait(ctx, p.pause)
+		p.pause = 0
 	}
-	p.pause = 0
 	p.calls = append(p.calls, answers...)
 	var calls sync.WaitGroup
 	for _, a := range answers {
@@ -136,9 +133,7 @@ func (p *prober) exchange(ctx context.Context, a *answer, target, token string, 
 	if err == nil {
 		defer resp.Body.Close()
 		a.Status, a.header = resp.StatusCode, resp.Header
-		if a.Type = "no type"; resp.Header.Get("Content-Type") != "" {
-			a.Type = cmp.Or(usualType.FindString(resp.Header.Get("Content-Type")), "another type")
-		}
+		a.Type = cmp.Or(usualType.FindString(resp.Header.Get("Content-Type")), "no usual type")
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	}
 	if a.Bytes = len(body); a.Bytes <= maxText {
@@ -148,39 +143,41 @@ func (p *prober) exchange(ctx context.Context, a *answer, target, token string, 
 	switch a.cause = err; {
 	case err != nil && ctx.Err() != nil:
 		a.Failure = "no answer in time"
-	case err != nil && a.Status == 0:
-		a.Failure = "no answer"
 	case err != nil:
-		a.Failure = "the answer is cut short"
+		a.Failure = "no whole answer"
 	case a.Bytes > maxBody:
 		a.Failure = fmt.Sprintf("the answer is larger than %d MiB", maxBody>>20)
-	case json.Unmarshal(body, &a.doc) == nil:
-		a.readList()
+	default:
+		a.read(body)
 	}
 }
 
-// readList finds the events, as the client does, in a list or in an object that holds one.
-func (a *answer) readList() {
-	list, isBare := a.doc.([]any)
+// read finds the events, as the client does, in a list or in an object that holds one.
+func (a *answer) read(body []byte) {
+	var doc any
+	if json.Unmarshal(body, &doc) != nil {
+		return
+	}
+	list, isBare := doc.([]any)
 	a.isList = isBare
-	object, _ := a.doc.(map[string]any)
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	object, _ := doc.(map[string]any)
+	for _, name := range [...]string{"data", "events", "items"} {
 		if !a.isList && a.Status/100 == 2 {
 			list, a.isList = object[name].([]any)
 		}
 	}
-	if !a.isList && object != nil {
+	if object != nil && !a.isList {
 		a.Keys = make(shapes)
-		a.Keys.add(object)
+		a.Keys.add(valuesOf(object))
 	}
 	a.Elements = len(list)
 	for _, element := range list {
-		doc, _ := element.(map[string]any)
-		inner, isInside := doc["data"].(map[string]any)
+		wrapper, _ := element.(map[string]any)
+		inner, isInside := wrapper["data"].(map[string]any)
 		if isInside {
-			doc = inner
+			element = inner
 		}
-		e := newEvent(doc)
+		e := newEvent(element)
 		if e != nil {
 			a.events = append(a.events, e)
 		}
@@ -243,7 +240,7 @@ func (a *answer) String() string {
 	case a.isList:
 		return fmt.Sprintf("%s with a list of %d", text, a.Elements)
 	case a.Keys != nil:
-		return text + " with " + list(slices.Sorted(maps.Keys(a.Keys)))
+		return text + " with " + list(a.Keys.names())
 	}
 	return fmt.Sprintf("%s, %d bytes", text, a.Bytes)
 }

@@ -1,11 +1,9 @@
 package probe
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,185 +12,112 @@ import (
 	"qualysrelay.example/qualys"
 )
 
-// event is an event as it came, and as the client reads it.
+// event is an event as the client reads it, with all values of its JSON.
 type event struct {
 	qualys.Event
-	doc   map[string]any
-	shown map[qualys.Field][]string // the values that it can be found by
+	values values
 }
 
-// newEvent returns nil for what the client does not take for an event. Nobody knows where the name of a
-// mutex is: any text under a key that is not known may be it.
-func newEvent(doc map[string]any) *event {
-	e := &event{doc: doc, shown: make(map[qualys.Field][]string)}
+// newEvent returns nil for what the client does not take for an event.
+func newEvent(doc any) *event {
+	e := &event{values: valuesOf(doc)}
 	raw, err := json.Marshal(doc)
-	if doc == nil || err != nil || json.Unmarshal(raw, &e.Event) != nil {
+	if err != nil || json.Unmarshal(raw, &e.Event) != nil {
 		return nil
 	}
 	e.Type = strings.ToUpper(e.Type)
-	each(doc, "", func(path string, v any) {
-		text, isText := v.(string)
-		for _, f := range searchFields() {
-			isMutex := f.Field == qualys.FieldMutex && e.Type == "MUTEX" && !publishedKey.MatchString(path)
-			if isText && (isMutex || slices.Contains(f.keys, path)) {
-				e.shown[f.Field] = append(e.shown[f.Field], text)
-			}
-		}
-	})
 	return e
 }
 
-// searchField is one that the relay searches by, and the keys under which events show its values.
-type searchField struct {
-	qualys.Field
-	keys []string
-}
-
-func searchFields() []searchField {
-	return []searchField{
-		{qualys.FieldLocalIP, []string{"network.localIP"}},
-		{qualys.FieldRemoteIP, []string{"network.remoteIP"}},
-		{qualys.FieldRemoteFQDN, []string{"network.remoteDns"}},
-		{qualys.FieldFileName, []string{"file.fileName"}},
-		{qualys.FieldFilePath, []string{"file.fullPath"}},
-		{qualys.FieldMD5, []string{"file.md5", "process.md5", "process.processFile.md5"}},
-		{qualys.FieldSHA256, []string{"file.sha256", "process.sha256", "process.processFile.sha256"}},
-		{qualys.FieldMutex, nil},
-		{qualys.FieldProcessName, []string{"process.processName"}},
+// texts are the values under the keys, of which there may be several with spaces between.
+func (e *event) texts(keys string) (texts []string) {
+	for _, key := range strings.Fields(keys) {
+		for _, v := range e.values[key] {
+			switch v.(type) {
+			case string, float64:
+				texts = append(texts, fmt.Sprint(v))
+			}
+		}
 	}
+	return texts
 }
 
-// publishedKey is the beginning of a path of keys that is published.
-var publishedKey = regexp.MustCompile(`^(action|actor|amsi|antiphishing|asset|dateTime|eventMetadata|` +
-	`eventProcessedTime|eventSource|file|id|indicator2|network|process|registry|score|timeSeriesId|` +
-	`type)(\.|\[|$)`)
-
-// those are the events that are as is says.
-func those(events []*event, is func(*event) bool) []*event {
-	return slices.DeleteFunc(slices.Clone(events), func(e *event) bool { return !is(e) })
+// overlap counts the events of one list that are in another one, too.
+func overlap(a, b []*event) int {
+	keys := make(map[string]bool)
+	for _, e := range a {
+		keys[e.Key] = true
+	}
+	return count(b, func(e *event) bool { return keys[e.Key] })
 }
 
-func hasTime(e *event) bool { return !e.Time.IsZero() }
+func count(events []*event, is func(*event) bool) (n int) {
+	for _, e := range events {
+		if is(e) {
+			n++
+		}
+	}
+	return n
+}
 
-func ofType(kind string) func(*event) bool { return func(e *event) bool { return e.Type == kind } }
-
-// sighted is the value of a field that an event shows.
+// sighted is a value that an event shows.
 type sighted struct {
 	*event
-	field qualys.Field
+	keys  string // under which events show such values
 	value string
 }
 
 // in reports whether an event shows the value.
-func (s *sighted) in(e *event) bool {
-	return slices.ContainsFunc(e.shown[s.field], func(v string) bool { return strings.EqualFold(v, s.value) })
+func (s sighted) in(e *event) bool {
+	return slices.ContainsFunc(e.texts(s.keys), func(v string) bool { return strings.EqualFold(v, s.value) })
 }
 
 // ordinary values have no quotes, and nothing else that QQL may need to have escaped.
-var ordinary = regexp.MustCompile("^[^\\pC\\x{FFFD}\"'`]{2,299}[^\\pC\\x{FFFD}\"'`\\\\]$")
+var ordinary = regexp.MustCompile("^[^\\pC\\x{FFFD}\"'`]{0,299}[^\\pC\\x{FFFD}\"'`\\\\]$")
 
-// pick returns the value of a field that fits the regular expression and that the fewest events have, so
-// that a search for it finds few; nil where there is none.
-func (p *prober) pick(f qualys.Field, fits string) (rarest *sighted) {
+// pick returns the value under the keys that fits the regular expression and that the fewest events have, so
+// that a search for it finds few.
+func (p *prober) pick(keys, fits string) (rarest sighted, found bool) {
 	pattern := regexp.MustCompile(fits)
 	seen := make(map[string]int)
+	var all []sighted
 	for _, e := range p.events {
-		for _, v := range e.shown[f] {
+		for _, v := range e.texts(keys) {
 			seen[v]++
-		}
-	}
-	for _, e := range p.events {
-		for _, v := range e.shown[f] {
-			isRarer := rarest == nil || seen[v] < seen[rarest.value]
-			if isRarer && ordinary.MatchString(v) && pattern.MatchString(v) {
-				rarest = &sighted{e, f, v}
+			if ordinary.MatchString(v) && pattern.MatchString(v) {
+				all = append(all, sighted{e, keys, v})
 			}
 		}
 	}
-	return rarest
+	if len(all) == 0 {
+		return sighted{}, false
+	}
+	return slices.MinFunc(all, func(a, b sighted) int { return seen[a.value] - seen[b.value] }), true
 }
 
-// sample gets the newest events of both datasets, and a few of each type that those lack.
-func (p *prober) sample(ctx context.Context) {
-	for _, p.pageSize = range [...]int{largestPage, 500, 200, 100, 10} {
-		p.current = p.search(ctx, true, "", p.pageSize, 0)
-		if p.current.Status != http.StatusBadRequest {
-			break
-		}
-	}
-	p.history = p.search(ctx, false, "", p.pageSize, 0)
-	if p.larger, p.active = p.history, false; len(p.current.events) >= len(p.history.events) {
-		p.larger, p.active = p.current, true
-	}
-	p.events = slices.Concat(p.current.events, p.history.events)
-	for _, kind := range [...]string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY"} {
-		for _, active := range [...]bool{true, false} {
-			if !slices.ContainsFunc(p.events, ofType(kind)) {
-				found := p.search(ctx, active, typeFilter(kind).String(), 20, 0).events
-				p.events = append(p.events, those(found, ofType(kind))...)
-			}
-		}
-		p.keys[kind] = make(shapes)
-	}
-	p.keys["other"] = make(shapes)
-	for _, e := range p.events {
-		kind := e.Type
-		if p.keys[kind] == nil {
-			kind = "other"
-		}
-		p.keys[kind].add(e.doc)
-	}
+// values are those of a JSON document by the keys that lead to them, as "indicator2[].score".
+type values map[string][]any
+
+const maxPath = 400 // bytes of such keys: documents can be thousands of levels deep
+
+func valuesOf(doc any) values {
+	all := make(values)
+	all.add("", doc)
+	return all
 }
 
-// shapes are the keys of JSON documents, with dots between the levels, and what values they have: how many
-// of each type and, of texts, of each length.
-type shapes map[string]map[string]int
-
-const (
-	maxShapes  = 1000 // an answer can hold any number of keys
-	maxLengths = 20   // and texts of any length
-)
-
-func (s shapes) add(doc any) {
-	each(doc, "", func(path string, v any) {
-		kind := typeOf(v)
-		switch types := s[path]; {
-		case types == nil && len(s) < maxShapes:
-			s[path] = map[string]int{kind: 1}
-		case types != nil && types[kind] == 0 && len(types) >= maxLengths:
-			types["others"]++
-		case types != nil:
-			types[kind]++
-		}
-	})
-}
-
-func typeOf(v any) string {
-	switch v := v.(type) {
-	case string:
-		return fmt.Sprintf("string of %d", utf8.RuneCountInString(v))
-	case float64:
-		return "number"
-	case bool:
-		return "boolean"
-	case nil:
-		return "null"
-	}
-	return "empty"
-}
-
-// each calls visit for every value that holds no others, with the keys that lead to it.
-func each(v any, path string, visit func(path string, v any)) {
+func (all values) add(path string, v any) {
 	object, _ := v.(map[string]any)
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		each(object[key], strings.TrimPrefix(path+"."+keyName(key), "."), visit)
-	}
 	elements, _ := v.([]any)
-	for _, element := range elements {
-		each(element, path+"[]", visit)
+	if len(object)+len(elements) == 0 || len(path) > maxPath {
+		all[path] = append(all[path], v)
+		return
 	}
-	if len(object)+len(elements) == 0 {
-		visit(path, v)
+	for key, inner := range object {
+		all.add(strings.TrimPrefix(path+"."+keyName(key), "."), inner)
+	}
+	for _, inner := range elements {
+		all.add(path+"[]", inner)
 	}
 }
 
@@ -205,6 +130,52 @@ func keyName(key string) string {
 	}
 	return "(other)"
 }
+
+// shapes are the keys of JSON documents and what their values look like.
+type shapes map[string]*shape
+
+type shape struct {
+	Types    map[string]int `json:"types"` // how many values are of each
+	Shortest int            `json:"shortest,omitempty"`
+	Longest  int            `json:"longest,omitempty"` // of the texts, in characters
+}
+
+const maxKeys = 1000 // an answer can hold any number
+
+func (s shapes) add(all values) {
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if s[key] == nil && len(s) < maxKeys {
+			s[key] = &shape{Types: make(map[string]int)}
+		}
+		for _, v := range all[key] {
+			if s[key] != nil {
+				s[key].add(v)
+			}
+		}
+	}
+}
+
+func (s *shape) add(v any) {
+	kind := "empty"
+	switch v := v.(type) {
+	case string:
+		kind = "string"
+		n := utf8.RuneCountInString(v)
+		if s.Types[kind] == 0 {
+			s.Shortest = n
+		}
+		s.Shortest, s.Longest = min(s.Shortest, n), max(s.Longest, n)
+	case float64:
+		kind = "number"
+	case bool:
+		kind = "boolean"
+	case nil:
+		kind = "null"
+	}
+	s.Types[kind]++
+}
+
+func (s shapes) names() []string { return slices.Sorted(maps.Keys(s)) }
 
 // list joins names, and says how many there are more than fit.
 func list(names []string) string {

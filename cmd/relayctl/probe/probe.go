@@ -33,9 +33,9 @@ type Options struct {
 	User     string
 	Password secret.Value
 
-	Timeout time.Duration                              // of each call
-	Testing func(belief string) (done func())          // called around each test
-	Wait    func(context.Context, time.Duration) error // for a rate limit; nil: by the clock
+	Timeout time.Duration                        // of each call
+	Testing func(belief string) (done func())    // called around each test
+	Wait    func(context.Context, time.Duration) // for a rate limit; nil: by the clock
 }
 
 // Outcome is what a test found out about a belief.
@@ -65,9 +65,7 @@ func (o Outcome) seen(format string, args ...any) Finding {
 
 // so says what follows where that depends on what was seen.
 func (f Finding) so(follows string) Finding {
-	if f.Outcome == DoesNotHold {
-		f.Follows = follows
-	}
+	f.Follows = follows
 	return f
 }
 
@@ -100,7 +98,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	result := &Result{Outcomes: make(map[Outcome]int), prober: p}
 	for _, b := range beliefs() {
 		p.belief = b.name
-		done := o.Testing(b.says)
+		done, stopped := o.Testing(b.says), p.stopped
 		f := b.test(ctx, p)
 		done()
 		if ctx.Err() != nil {
@@ -110,8 +108,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		switch {
 		case f.Outcome == DoesNotHold:
 			f.Follows = cmp.Or(f.Follows, b.follows)
-		case f.Outcome == CouldNotTell && p.stopped != "" && f.Seen != p.stopped:
-			f.Seen += "; " + p.stopped
+		case f.Outcome == CouldNotTell && stopped != "":
+			f.Seen = stopped
 		}
 		result.Findings = append(result.Findings, f)
 		result.Outcomes[f.Outcome]++
@@ -119,11 +117,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return result, nil
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	until, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	<-until.Done()
-	return ctx.Err()
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // logIn returns why there is nothing to probe with.
@@ -152,22 +150,24 @@ func (r *Result) Calls() int { return len(r.prober.calls) }
 func (r *Result) WriteTable(w io.Writer, width int) error {
 	t := table.NewWriter()
 	style := table.StyleDefault
-	style.Options = table.Options{SeparateHeader: true, SeparateColumns: false}
+	style.Options = table.Options{SeparateHeader: true}
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
 	style.Box.MiddleHorizontal = "─"
 	style.Format.Header = text.FormatDefault
 	t.SetStyle(style)
 	t.SuppressTrailingSpaces()
-	const outcomes = len(CouldNotTell)
-	says := (width - outcomes - 6) * 2 / 5
-	rest := width - outcomes - 6 - says
+	rest := width - len(CouldNotTell) - 6 // for the two columns of text
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Number: 1, WidthMax: rest * 2 / 5, WidthMaxEnforcer: text.WrapSoft},
+		{Number: 3, WidthMax: rest - rest*2/5, WidthMaxEnforcer: text.WrapSoft},
+	})
 	t.AppendHeader(table.Row{"Belief", "Outcome", "What was seen, and what follows for the relay"})
 	for _, f := range r.Findings {
-		seen := text.WrapSoft(f.Seen, rest)
+		seen := f.Seen
 		if f.Follows != "" {
-			seen += "\n" + text.WrapSoft("=> "+f.Follows, rest)
+			seen += "\n=> " + f.Follows
 		}
-		t.AppendRow(table.Row{text.WrapSoft(f.Says, says), string(f.Outcome), seen})
+		t.AppendRow(table.Row{f.Says, string(f.Outcome), seen})
 	}
 	_, err := io.WriteString(w, t.Render()+"\n")
 	return err
@@ -182,7 +182,7 @@ func (r *Result) Report(version string) ([]byte, error) {
 		}
 	}
 	token := make(shapes)
-	token.add(r.prober.claims)
+	token.add(valuesOf(map[string]any(r.prober.claims)))
 	doc, err := json.MarshalIndent(map[string]any{
 		"version": version, "gateway": gateway, "beliefs": r.Findings, "calls": r.prober.calls,
 		"token": token, "events": r.prober.keys,

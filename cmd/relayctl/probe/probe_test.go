@@ -62,7 +62,7 @@ func probed(t *testing.T, s fake, o probe.Options) *probe.Result {
 	o.User, o.Password = qualystest.User, secret.Value(qualystest.Password)
 	o.Timeout, o.Testing = cmp.Or(o.Timeout, time.Minute), func(string) func() { return func() {} }
 	if o.Wait == nil {
-		o.Wait = func(context.Context, time.Duration) error { return nil }
+		o.Wait = func(context.Context, time.Duration) {}
 	}
 	r, err := probe.Run(t.Context(), o)
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func otherIDs() (all []qualystest.Event) {
 }
 
 func manyEvents() []qualystest.Event {
-	return qualystest.Generate(1, 300, qualystest.Values{State: qualystest.CurrentState})
+	return qualystest.Generate(1, 300, qualystest.Values{State: qualystest.HistoryState})
 }
 
 // TestTheProbeFindsEveryFalseBelief has, for each belief, a variant of the fake in which it is false.
@@ -215,10 +215,9 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 			{fault: answers(qualystest.Login, "", qualystest.AccountExpired())},
 		},
 		"token life": {{config: qualystest.Config{TokenLife: time.Hour}}},
-		"path /ioc": {{config: qualystest.Config{APIPath: "/ioc/v1"}, follows: "Set API_PATH=/ioc/v1."},
+		"path": {{config: qualystest.Config{APIPath: "/ioc/v1"}, follows: "Set API_PATH=/ioc/v1."},
 			{config: qualystest.Config{APIPath: "/edr"}, follows: "set API_PATH"},
 			{front: status("/events", 200, 403), follows: "role"}},
-		"path /ioc/v1": {{config: qualystest.Config{APIPath: "/ioc"}, follows: "Set API_PATH=/ioc."}},
 		"list": {
 			{fault: answers(qualystest.Search, "", qualystest.Wrapped("data"))},
 			{fault: answers(qualystest.Search, "", qualystest.Wrapped(""))},
@@ -233,7 +232,7 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 		"page size": {
 			{config: qualystest.Config{Events: manyEvents(), MaxPageSize: 200}},
 			{config: qualystest.Config{Events: events(), MaxPageSize: 5}, follows: "CTR_ENTITIES_LIMIT"},
-			{fault: answers(qualystest.Search, "", tooMany), follows: "refuses such an answer"},
+			{fault: answers(qualystest.Search, "", tooMany), follows: "refuses a page with more"},
 			{front: func(r *http.Response) {
 				if size := r.Request.URL.Query().Get("pageSize"); size == "1000" || size == "500" {
 					r.StatusCode = 400
@@ -266,13 +265,14 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 		"FILE keys":      {{config: qualystest.Config{Events: onlyType("FILE", `"file":{"path":"C:\\canary"}`)}}},
 		"PROCESS keys":   {{config: qualystest.Config{Events: onlyType("PROCESS", `"process":{"image":"canary"}`)}}},
 		"NETWORK keys":   {{config: qualystest.Config{Events: onlyType("NETWORK", `"network":{"dst":"canary"}`)}}},
-		"MUTEX keys": {{config: qualystest.Config{Events: raw(`{"id":"M_1","type":"MUTEX","handle":{"name":"canary"}}`,
+		"MUTEX keys": {{config: qualystest.Config{Events: onlyType("MUTEX", `"mutex":"canary"`)}}},
+		"mutex": {{config: qualystest.Config{Events: raw(`{"id":"M_1","type":"MUTEX","handle":{"name":"canary"}}`,
 			"handle.name", "canary")}, follows: "right mutex"}},
 		"REGISTRY keys": {{config: qualystest.Config{Events: onlyType("REGISTRY", `"registry":{"path":"HKLM\\canary"}`)}}},
 		"ports": {{config: qualystest.Config{Events: raw(
 			`{"id":"N_2","type":"NETWORK","network":{"remoteIP":"203.0.113.9","srcPort":4711}}`)}}},
 		"dates": {{config: qualystest.Config{Events: raw(strings.Replace(odd, "2026-01-01T00:00:00.000+0000", "01/02/26 9:30", 1))}},
-			{config: qualystest.Config{Events: raw(strings.Replace(odd, ".000+0000", "Z", 1))}, follows: "Nothing"}},
+			{config: qualystest.Config{Events: raw(strings.Replace(odd, ".000+0000", "Z", 1))}, follows: "ISO"}},
 		"ids": {{config: qualystest.Config{Events: raw(strings.Replace(odd, `"F_odd"`, "null", 1))}},
 			{config: qualystest.Config{Events: append(raw(odd), qualystest.Raw(odd))}}},
 		"rate headers": {{header: [2]string{"X-RateLimit-Remaining", "canary"}}, {header: [2]string{"RateLimit-Policy", "canary"}}},
@@ -344,16 +344,13 @@ func front(t *testing.T, target string, change func(*http.Response)) string {
 func TestARateLimitIsKept(t *testing.T) {
 	t.Parallel()
 	var waits []time.Duration
-	wait := func(_ context.Context, d time.Duration) error {
-		waits = append(waits, d)
-		return nil
-	}
+	wait := func(_ context.Context, d time.Duration) { waits = append(waits, d) }
 	s := gateway(t, qualystest.Config{})
 	s.Inject(qualystest.Fault{On: qualystest.Search, Times: 1, Do: qualystest.Status(429, "", "X-RateLimit-ToWait-Sec", "30")})
 	s.Inject(qualystest.Fault{On: qualystest.Count, Times: 1, Do: qualystest.TooManyCalls(1)})
 	r := probed(t, s, probe.Options{Wait: wait})
 	assert.Equal(t, []time.Duration{30 * time.Second, 5 * time.Second}, waits)
-	assert.Equal(t, probe.Holds, finding(t, r, "path /ioc").Outcome)
+	assert.Equal(t, probe.Holds, finding(t, r, "path").Outcome)
 	assert.Equal(t, probe.Holds, finding(t, r, "count").Outcome)
 
 	waits = nil
@@ -426,10 +423,10 @@ func TestHostileAnswers(t *testing.T) {
 		"half an answer":    {qualystest.HangInBody(), "no answer in time"},
 		"an endless answer": {qualystest.Endless(), "larger than 24 MiB"},
 		"an endless text":   {qualystest.EndlessText(), "larger than 24 MiB"},
-		"a reset":           {qualystest.Reset(), "no answer"},
-		"a redirect":        {qualystest.Redirect(elsewhere.URL + "/ioc/events"), "302, no type, 0 bytes"},
+		"a reset":           {qualystest.Reset(), "no whole answer"},
+		"a redirect":        {qualystest.Redirect(elsewhere.URL + "/ioc/events"), "302, no usual type, 0 bytes"},
 		"a refused account": {qualystest.SecureID(), "409, text/xml"},
-		"an unusual type":   {qualystest.Status(200, "canary", "Content-Type", "canary/canary"), "200, another type, 6 bytes"},
+		"an unusual type":   {qualystest.Status(200, "canary", "Content-Type", "canary/canary"), "200, no usual type, 6 bytes"},
 		"many keys": {qualystest.Status(418, "{"+keys.String()[1:]+"}"),
 			"418, text/plain with key0, key1, key10, key100, key1000, key1001, key1002, key1003 and 992 more"},
 		"many lengths":       {qualystest.Status(418, `{"x":[`+lengths.String()[1:]+"]}"), "418, text/plain with x[]"},
