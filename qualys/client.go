@@ -243,7 +243,7 @@ func (c *Client) send(ctx context.Context, r request, read func(*answer) error) 
 	timer := time.AfterFunc(c.opts.BodyTimeout, func() { cancel(errBodyTimeout) })
 	defer timer.Stop()
 
-	a := &answer{request: r, ctx: ctx, resp: resp, limits: rateLimits(resp.Header),
+	a := &answer{request: r, ctx: ctx, resp: resp, limits: LimitsOf(resp.Header),
 		grant: &grant{memory: c.opts.Memory, wait: c.opts.MemoryWait, limit: c.opts.MaxBody}}
 	if resp.StatusCode/100 != 2 {
 		body, _ := a.short() // where it is late or cut, the status alone says what happened

@@ -97,7 +97,7 @@ func TestRateLimitHeaders(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				h.Set(tt.headers[i], tt.headers[i+1])
 			}
-			assert.Equal(t, tt.want, rateLimits(h), tt.name)
+			assert.Equal(t, tt.want, LimitsOf(h), tt.name)
 		}
 	})
 }

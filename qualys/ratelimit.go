@@ -23,10 +23,10 @@ type RateLimits struct {
 // Duration.
 const maxLimitSeconds = 7 * 24 * 3600
 
-// rateLimits reads the headers that Qualys's gateway and its older APIs document (X-RateLimit-*, and the
+// LimitsOf reads the headers that Qualys's gateway and its older APIs document (X-RateLimit-*, and the
 // concurrency header in both spellings), and Retry-After in seconds or as a date. A header that cannot be
 // read counts as absent.
-func rateLimits(h http.Header) RateLimits {
+func LimitsOf(h http.Header) RateLimits {
 	var l RateLimits
 	number := func(name string) float64 { // -1 where absent
 		n, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)

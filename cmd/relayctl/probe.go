@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -34,7 +33,7 @@ func (c *probeCommand) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("--gateway %s is not the gateway; did you mean https://%s?", c.Gateway, host)
 	}
 	if c.Timeout <= 0 {
-		return errors.New("--timeout must be longer than 0")
+		return errNoTime
 	}
 	if _, err := os.Lstat(c.Report); c.Report != "" && err == nil && !c.Force {
 		return fmt.Errorf("%s exists already; --force replaces it", c.Report)
@@ -44,7 +43,7 @@ func (c *probeCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	result, err := probe.Run(ctx, probe.Options{
-		Gateway: c.Gateway, User: user, Password: password, Timeout: c.Timeout,
+		Gateway: gateway, User: user, Password: password, Timeout: c.Timeout,
 		Testing: func(belief string) func() { return p.Progress("Testing: " + belief) },
 	})
 	if err != nil {
@@ -54,11 +53,7 @@ func (c *probeCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if c.Report != "" {
-		report, err := result.Report(relay.Version)
-		if err == nil {
-			err = secret.WriteFile(c.Report, report, c.Force)
-		}
-		if err != nil {
+		if err := secret.WriteFile(c.Report, result.Report(relay.Version), c.Force); err != nil {
 			return err
 		}
 		p.Note("Wrote the report to %s.", c.Report)

@@ -7,26 +7,24 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
-
-	"qualysrelay.example/qualys"
 )
 
-// event is an event as the client reads it, with all values of its JSON.
+// event is an element of a list of events. One that is no event has no type.
 type event struct {
-	qualys.Event
-	values values
+	values
+	active  bool // it is of the current state
+	wrapped bool // it came inside of another object
 }
 
-// newEvent returns nil for what the client does not take for an event.
 func newEvent(doc any) *event {
-	e := &event{values: valuesOf(doc)}
-	raw, err := json.Marshal(doc)
-	if err != nil || json.Unmarshal(raw, &e.Event) != nil {
-		return nil
+	wrapper, _ := doc.(map[string]any)
+	inner, isInside := wrapper["data"].(map[string]any)
+	if isInside {
+		doc = inner
 	}
-	e.Type = strings.ToUpper(e.Type)
-	return e
+	return &event{values: valuesOf(doc), wrapped: isInside}
 }
 
 // texts are the values under the keys, of which there may be several with spaces between.
@@ -42,13 +40,12 @@ func (e *event) texts(keys string) (texts []string) {
 	return texts
 }
 
-// overlap counts the events of one list that are in another one, too.
-func overlap(a, b []*event) int {
-	keys := make(map[string]bool)
-	for _, e := range a {
-		keys[e.Key] = true
-	}
-	return count(b, func(e *event) bool { return keys[e.Key] })
+// text is the first of the texts, if any.
+func (e *event) text(keys string) string { return append(e.texts(keys), "")[0] }
+
+// hasKey reports whether a key of the event is as is says.
+func (e *event) hasKey(is func(string) bool) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(e.values)), is)
 }
 
 func count(events []*event, is func(*event) bool) (n int) {
@@ -60,45 +57,52 @@ func count(events []*event, is func(*event) bool) (n int) {
 	return n
 }
 
-// sighted is a value that an event shows.
-type sighted struct {
-	*event
-	keys  string // under which events show such values
-	value string
+// shows is the test whether an event has a value under any of the keys.
+func shows(keys, value string) func(*event) bool {
+	return func(e *event) bool {
+		return slices.ContainsFunc(e.texts(keys), func(v string) bool { return strings.EqualFold(v, value) })
+	}
 }
 
-// in reports whether an event shows the value.
-func (s sighted) in(e *event) bool {
-	return slices.ContainsFunc(e.texts(s.keys), func(v string) bool { return strings.EqualFold(v, s.value) })
+// has is shows for any value.
+func has(keys string) func(*event) bool { return func(e *event) bool { return e.text(keys) != "" } }
+
+// types are those of events that there are; a new one may be a value.
+func types() []string { return []string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY"} }
+
+func ofType(kind string) func(*event) bool {
+	return func(e *event) bool { return e.text("type") == kind }
+}
+
+func hasUsualDate(e *event) bool {
+	_, err := time.Parse("2006-01-02T15:04:05.000-0700", e.text("dateTime"))
+	return err == nil
 }
 
 // ordinary values have no quotes, and nothing else that QQL may need to have escaped.
 var ordinary = regexp.MustCompile("^[^\\pC\\x{FFFD}\"'`]{0,299}[^\\pC\\x{FFFD}\"'`\\\\]$")
 
-// pick returns the value under the keys that fits the regular expression and that the fewest events have, so
-// that a search for it finds few.
-func (p *prober) pick(keys, fits string) (rarest sighted, found bool) {
+// pick returns a value under the keys that fits the regular expression, and the event that has it, if any.
+func (p *prober) pick(keys, fits string) (*event, string) {
 	pattern := regexp.MustCompile(fits)
-	seen := make(map[string]int)
-	var all []sighted
 	for _, e := range p.events {
 		for _, v := range e.texts(keys) {
-			seen[v]++
 			if ordinary.MatchString(v) && pattern.MatchString(v) {
-				all = append(all, sighted{e, keys, v})
+				return e, v
 			}
 		}
 	}
-	if len(all) == 0 {
-		return sighted{}, false
-	}
-	return slices.MinFunc(all, func(a, b sighted) int { return seen[a.value] - seen[b.value] }), true
+	return nil, ""
 }
 
-// values are those of a JSON document by the keys that lead to them, as "indicator2[].score".
+// values are those of JSON documents by the keys that lead to them, as "indicator2[].score".
 type values map[string][]any
 
-const maxPath = 400 // bytes of such keys: documents can be thousands of levels deep
+const (
+	maxPath  = 400  // bytes of such keys: documents can be thousands of levels deep
+	maxKeys  = 1000 // in the report: an answer can hold any number
+	maxKinds = 20   // of the values of a key
+)
 
 func valuesOf(doc any) values {
 	all := make(values)
@@ -121,6 +125,24 @@ func (all values) add(path string, v any) {
 	}
 }
 
+// MarshalJSON writes how many values of each type there are and, of texts, of each length: no value itself.
+func (all values) MarshalJSON() ([]byte, error) {
+	kinds := make(map[string]map[string]int)
+	for _, key := range slices.Sorted(maps.Keys(all))[:min(len(all), maxKeys)] {
+		kinds[key] = make(map[string]int)
+		for _, v := range all[key] {
+			kind := fmt.Sprintf("%T", v)
+			if text, isText := v.(string); isText {
+				kind += fmt.Sprintf(" of %d", utf8.RuneCountInString(text))
+			}
+			if kinds[key][kind] > 0 || len(kinds[key]) < maxKinds {
+				kinds[key][kind]++
+			}
+		}
+	}
+	return json.Marshal(kinds)
+}
+
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,39}$`)
 
 // keyName keeps a key out that may be a value: an object can have paths or addresses for keys.
@@ -131,57 +153,11 @@ func keyName(key string) string {
 	return "(other)"
 }
 
-// shapes are the keys of JSON documents and what their values look like.
-type shapes map[string]*shape
-
-type shape struct {
-	Types    map[string]int `json:"types"` // how many values are of each
-	Shortest int            `json:"shortest,omitempty"`
-	Longest  int            `json:"longest,omitempty"` // of the texts, in characters
-}
-
-const maxKeys = 1000 // an answer can hold any number
-
-func (s shapes) add(all values) {
-	for _, key := range slices.Sorted(maps.Keys(all)) {
-		if s[key] == nil && len(s) < maxKeys {
-			s[key] = &shape{Types: make(map[string]int)}
-		}
-		for _, v := range all[key] {
-			if s[key] != nil {
-				s[key].add(v)
-			}
-		}
-	}
-}
-
-func (s *shape) add(v any) {
-	kind := "empty"
-	switch v := v.(type) {
-	case string:
-		kind = "string"
-		n := utf8.RuneCountInString(v)
-		if s.Types[kind] == 0 {
-			s.Shortest = n
-		}
-		s.Shortest, s.Longest = min(s.Shortest, n), max(s.Longest, n)
-	case float64:
-		kind = "number"
-	case bool:
-		kind = "boolean"
-	case nil:
-		kind = "null"
-	}
-	s.Types[kind]++
-}
-
-func (s shapes) names() []string { return slices.Sorted(maps.Keys(s)) }
-
-// list joins names, and says how many there are more than fit.
+// list joins names, as many as fit.
 func list(names []string) string {
 	const most = 8
 	if len(names) > most {
-		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+		names = append(slices.Clone(names[:most]), "…")
 	}
 	return strings.Join(names, ", ")
 }

@@ -17,19 +17,20 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"qualysrelay.example/cmd/relayctl/relayclient"
 	"qualysrelay.example/cmd/relayctl/secret"
-	"qualysrelay.example/qualys"
 )
 
 // Options are what a probe needs.
 type Options struct {
-	Gateway  string // the gateway's URL
+	Gateway  *url.URL
 	User     string
 	Password secret.Value
 
@@ -63,12 +64,6 @@ func (o Outcome) seen(format string, args ...any) Finding {
 	return Finding{Outcome: o, Seen: fmt.Sprintf(format, args...)}
 }
 
-// so says what follows where that depends on what was seen.
-func (f Finding) so(follows string) Finding {
-	f.Follows = follows
-	return f
-}
-
 // Result is what a probe found out.
 type Result struct {
 	Findings []Finding
@@ -80,18 +75,14 @@ type Result struct {
 // Run probes a gateway. It returns an error where Qualys cannot be reached or refuses the login, which is
 // tried only once, since accounts are locked after a few; and the context's error where that ends.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	o.Gateway = strings.TrimRight(o.Gateway, "/")
 	if o.Wait == nil {
 		o.Wait = sleep
 	}
 	p := &prober{
 		Options: o, belief: "login",
-		transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
-		},
-		answers: make(map[string]*answer), headers: make(http.Header), keys: make(map[string]shapes),
+		client:  relayclient.New(o.Gateway, "", o.Timeout),
+		headers: make(http.Header), claims: make(jwt.MapClaims),
 	}
-	defer p.transport.CloseIdleConnections()
 	if err := p.logIn(ctx); err != nil {
 		return nil, err
 	}
@@ -127,18 +118,17 @@ func sleep(ctx context.Context, d time.Duration) {
 // logIn returns why there is nothing to probe with.
 func (p *prober) logIn(ctx context.Context) error {
 	form := url.Values{"username": {p.User}, "password": {string(p.Password)}, "token": {"true"}}
-	a := p.call(ctx, 1, "/auth", "", form)[0]
+	a := p.call(ctx, 1, relayclient.Request{
+		Path: "/auth", Body: []byte(form.Encode()),
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+	})[0]
 	p.login = a
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case a.Status == 0:
-		return fmt.Errorf("%s cannot be reached (%s): %w", p.Gateway, a.Failure, a.cause)
 	case a.Status == http.StatusUnauthorized || a.Status == http.StatusBadRequest:
 		return fmt.Errorf("the login is refused with %d: the user or the password is wrong, or the account "+
 			"is locked or must not use the API; it is tried only once", a.Status)
 	case a.Failure != "" || a.Status/100 != 2:
-		return errors.New("the login failed: " + a.String())
+		return fmt.Errorf("the login at %s failed: %w", p.Gateway, cmp.Or(a.cause, errors.New(a.String())))
 	}
 	return nil
 }
@@ -149,12 +139,10 @@ func (r *Result) Calls() int { return len(r.prober.calls) }
 // WriteTable shows the findings to a person, in at most width columns.
 func (r *Result) WriteTable(w io.Writer, width int) error {
 	t := table.NewWriter()
-	style := table.StyleDefault
-	style.Options = table.Options{SeparateHeader: true}
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
-	style.Box.MiddleHorizontal = "─"
-	style.Format.Header = text.FormatDefault
-	t.SetStyle(style)
+	t.SetStyle(table.StyleLight)
+	t.Style().Options = table.Options{SeparateHeader: true}
+	t.Style().Box.PaddingLeft, t.Style().Box.PaddingRight = "", "  "
+	t.Style().Format.Header = text.FormatDefault
 	t.SuppressTrailingSpaces()
 	rest := width - len(CouldNotTell) - 6 // for the two columns of text
 	t.SetColumnConfigs([]table.ColumnConfig{
@@ -163,29 +151,30 @@ func (r *Result) WriteTable(w io.Writer, width int) error {
 	})
 	t.AppendHeader(table.Row{"Belief", "Outcome", "What was seen, and what follows for the relay"})
 	for _, f := range r.Findings {
-		seen := f.Seen
+		t.AppendRow(table.Row{f.Says, f.Outcome, f.Seen})
 		if f.Follows != "" {
-			seen += "\n=> " + f.Follows
+			t.AppendRow(table.Row{"", "", "=> " + f.Follows})
 		}
-		t.AppendRow(table.Row{f.Says, string(f.Outcome), seen})
 	}
 	_, err := io.WriteString(w, t.Render()+"\n")
 	return err
 }
 
 // Report returns the findings, the calls and the keys of the events as JSON, for a bug report.
-func (r *Result) Report(version string) ([]byte, error) {
-	gateway := "not a shared platform" // the host name of a private one is its owner's
-	for _, platform := range qualys.Platforms() {
-		if strings.EqualFold(platform.Gateway, r.prober.Gateway) {
-			gateway = platform.Name
+func (r *Result) Report(version string) []byte {
+	events := make(values)
+	for _, e := range r.prober.events {
+		kind := "other"
+		if slices.Contains(types(), e.text("type")) {
+			kind = e.text("type")
+		}
+		for key, list := range e.values {
+			events[kind+" "+key] = append(events[kind+" "+key], list...)
 		}
 	}
-	token := make(shapes)
-	token.add(valuesOf(map[string]any(r.prober.claims)))
-	doc, err := json.MarshalIndent(map[string]any{
-		"version": version, "gateway": gateway, "beliefs": r.Findings, "calls": r.prober.calls,
-		"token": token, "events": r.prober.keys,
+	doc, _ := json.MarshalIndent(map[string]any{
+		"version": version, "beliefs": r.Findings, "calls": r.prober.calls,
+		"token": valuesOf(map[string]any(r.prober.claims)), "events": events,
 	}, "", " ")
-	return append(doc, '\n'), err
+	return append(doc, '\n')
 }

@@ -28,6 +28,7 @@ import (
 
 const (
 	maxBody        = 64 << 20         // bytes of a response; the relay keeps its own under 30 MiB
+	maxHeader      = 64 << 10         // bytes of a response's header
 	connectTimeout = 10 * time.Second // for a connection, and again for its TLS handshake
 )
 
@@ -76,11 +77,12 @@ type Client struct {
 func New(base *url.URL, token secret.Value, timeout time.Duration) *Client {
 	dialer := &net.Dialer{Timeout: connectTimeout}
 	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment, // sees the host only: it tunnels
-		DialContext:         dialer.DialContext,
-		ForceAttemptHTTP2:   true,
-		TLSHandshakeTimeout: connectTimeout,
-		IdleConnTimeout:     time.Minute,
+		Proxy:                  http.ProxyFromEnvironment, // sees the host only: it tunnels
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    connectTimeout,
+		IdleConnTimeout:        time.Minute,
+		MaxResponseHeaderBytes: maxHeader,
 	}
 	if base.Scheme == "http" {
 		transport.Proxy, dialer.Control = nil, onlyLoopback // "localhost" is whatever the resolver says
@@ -116,6 +118,7 @@ func (c *Client) Quote(text string, n int) string {
 type Request struct {
 	Method string // POST where it is empty
 	Path   string // put after the base as it is: two slashes stay two
+	Query  string // encoded
 	Header http.Header
 	Body   []byte
 	Token  bool // with the client's token
@@ -157,6 +160,7 @@ func (r Response) Timing() (t Timing) {
 func (c *Client) Send(ctx context.Context, r Request) (Response, error) {
 	target := *c.Base
 	target.Path, target.RawPath = strings.TrimRight(target.Path, "/")+r.Path, ""
+	target.RawQuery = r.Query
 	request, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodPost), target.String(),
 		bytes.NewReader(r.Body))
 	if err != nil {
