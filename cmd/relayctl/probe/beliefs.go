@@ -1,22 +1,10 @@
 package probe
 
 import (
-	"context"
 	"strings"
 
 	"qualysrelay.example/qualys"
 )
-
-// belief is something that the relay's client takes for granted.
-type belief struct {
-	name    string
-	says    string
-	follows string // for the relay, where it does not hold
-	test    test
-}
-
-// test finds out about a belief. It need not name the belief in what it returns.
-type test func(context.Context, *prober) Finding
 
 const (
 	concurrency = 4         // QUALYS_CONCURRENCY where it is not set
@@ -24,7 +12,7 @@ const (
 )
 
 // beliefs are in the order in which they are tested: each has what those before it found.
-func beliefs() []belief {
+func beliefs() []Belief {
 	const (
 		losing = "The relay finds too little and does not say so."
 		extra  = "No wrong event is shown: each is checked again. A folder (file_path) may not find its files."
@@ -32,14 +20,14 @@ func beliefs() []belief {
 	)
 	path := field{qualys.FieldFilePath, "file.fullPath"}
 	name := field{qualys.FieldFileName, "file.fileName"}
-	all := []belief{
+	all := []Belief{
 		{"login", "POST /auth answers with the token as plain text",
 			"The relay cannot log in: nothing works.", testToken},
 		{"token life", "A token says when it ends (exp), four hours after the login",
 			"Nothing: the relay goes by exp, and logs in again after a 401.", testTokenLife},
 		{"path", "/ioc/events answers (API_PATH's default)",
-			"Nor does /ioc/v1/events. Has the subscription EDR, and the user its role and API access? " +
-				"Else find the path on the gateway's page /apidocs/ioc, and set API_PATH.", testPath},
+			"If /ioc/v1/events does, set API_PATH=/ioc/v1. Else: has the subscription EDR, and the user a role " +
+				"and API access? The gateway's page /apidocs/ioc has the path for API_PATH.", testPath},
 		{"list", "A search answers with a bare list of events",
 			"The relay unwraps {sortValues, data} and {data: [...]}, and reports all else.", testList},
 		{"nothing found", "A search that finds nothing answers with an empty list, or 204",
@@ -89,7 +77,7 @@ func beliefs() []belief {
 		{qualys.FieldMutex, "handle.name mutex.name"}, // a guess
 		{qualys.FieldProcessName, "process.processName"},
 	} {
-		all = append(all, belief{string(f.token), string(f.token) + " finds what an event shows",
+		all = append(all, Belief{string(f.token), string(f.token) + " finds what an event shows",
 			"Observables that are searched by it are not found.", query{f, `"`, anyValue, same, false}.test})
 	}
 	for _, k := range [...]struct{ kind, keys string }{
@@ -99,32 +87,32 @@ func beliefs() []belief {
 		{"REGISTRY", "registry.key"}, {"REGISTRY", "registry.valueName registry.value.name"},
 	} {
 		says := k.kind + " events have " + strings.ReplaceAll(k.keys, " ", " or ")
-		all = append(all, belief{k.kind + " " + k.keys, says, "The relay shows less of these events.",
+		all = append(all, Belief{k.kind + " " + k.keys, says, "The relay shows less of these events.",
 			share(ofType(k.kind), has(k.keys), false)})
 	}
 	return append(all,
-		belief{"mutex", "MUTEX events have nothing of the mutex itself",
-			"The relay could check that it is the right mutex.", share(ofType("MUTEX"), isPublished, true)},
-		belief{"ports", "Ports are localPort and remotePort", "Sightings lack them.",
+		Belief{"mutex", "MUTEX events have nothing of the mutex itself",
+			"The relay could check that it is the right mutex.", share(ofType("MUTEX"), showsNoMutex, true)},
+		Belief{"ports", "Ports are localPort and remotePort", "Sightings lack them.",
 			share(hasPorts, has("network.localPort network.remotePort"), true)},
-		belief{"dates", "Dates are like 2006-01-02T15:04:05.000-0700",
+		Belief{"dates", "Dates are like 2006-01-02T15:04:05.000-0700",
 			"The relay reads ISO dates in other forms, too, and reports events whose time it cannot read.",
 			share(has("id type dateTime"), hasUsualDate, true)},
-		belief{"ids", "Each event has an id of its own",
-			"The relay tells events without an id apart by their content, and shows one of those with the same.",
-			share(has("id type dateTime"), newID(), true)},
-		belief{"rate headers", "Rate limits are told in headers that the client reads",
+		Belief{"ids", "Each event has an id", "The relay tells events without an id apart by their content.",
+			share(has("id type dateTime"), has("id"), true)},
+		Belief{"rate headers", "Rate limits are told in headers that the client reads",
 			"The relay learns of a limit only when a call is refused.", testRateHeaders},
-		belief{"concurrency", "Four calls of one user at once are served", "", testConcurrency},
-		belief{"bad query", "A query that makes no sense is refused with 400",
+		Belief{"concurrency", "Four calls of one user at once are allowed",
+			"Set QUALYS_CONCURRENCY to what is allowed.", testConcurrency},
+		Belief{"bad query", "A query that makes no sense is refused with 400",
 			"Where a query fails, the relay may say that nothing was found.",
 			answers(isRefused, name.is(`"`, `"`))},
-		belief{"unknown field", "A query by an unknown field is refused with 400",
+		Belief{"unknown field", "A query by an unknown field is refused with 400",
 			"A field that Qualys does not know finds nothing, and nobody is told.",
 			answers(isRefused, field{token: nonsense + ".name"}.is(`"`, nonsense))},
-		belief{"bad path", "A path that does not exist is answered with 404",
+		Belief{"bad path", "A path that does not exist is answered with 404",
 			"The relay does not notice a wrong API_PATH as one.", testBadPath},
-		belief{"bad token", "A token that is not valid is refused with 401",
+		Belief{"bad token", "A token that is not valid is refused with 401",
 			"The relay does not log in again when a token is over.", testBadToken},
 	)
 }

@@ -43,9 +43,9 @@ func (e *event) texts(keys string) (texts []string) {
 // text is the first of the texts, if any.
 func (e *event) text(keys string) string { return append(e.texts(keys), "")[0] }
 
-// hasKey reports whether a key of the event is as is says.
-func (e *event) hasKey(is func(string) bool) bool {
-	return slices.ContainsFunc(slices.Collect(maps.Keys(e.values)), is)
+// hasKey reports whether a key of the event fits the regular expression.
+func (e *event) hasKey(like *regexp.Regexp) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(e.values)), like.MatchString)
 }
 
 func count(events []*event, is func(*event) bool) (n int) {

@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -49,13 +48,23 @@ const (
 	CouldNotTell Outcome = "could not tell"
 )
 
+// Belief is something that the relay's client takes for granted.
+type Belief struct {
+	Name    string `json:"belief"`
+	Says    string `json:"says"`
+	Follows string `json:"follows,omitempty"` // for the relay, where it does not hold
+
+	test test
+}
+
+// test finds out about a belief. It need not name the belief in what it returns.
+type test func(context.Context, *prober) Finding
+
 // Finding is a belief and what the probe found out about it.
 type Finding struct {
-	Name    string  `json:"belief"`
-	Says    string  `json:"says"`
+	Belief
 	Outcome Outcome `json:"outcome"`
 	Seen    string  `json:"seen"`
-	Follows string  `json:"follows,omitempty"` // for the relay, where the belief does not hold
 }
 
 // seen makes a finding. The tests use it with numbers, statuses and names of keys only (answer.String,
@@ -88,18 +97,18 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	result := &Result{Outcomes: make(map[Outcome]int), prober: p}
 	for _, b := range beliefs() {
-		p.belief = b.name
-		done, stopped := o.Testing(b.says), p.stopped
+		p.belief = b.Name
+		done, stopped := o.Testing(b.Says), p.stopped
 		f := b.test(ctx, p)
 		done()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		f.Name, f.Says = b.name, b.says
-		switch {
-		case f.Outcome == DoesNotHold:
-			f.Follows = cmp.Or(f.Follows, b.follows)
-		case f.Outcome == CouldNotTell && stopped != "":
+		f.Belief = b
+		if f.Outcome != DoesNotHold {
+			f.Follows = ""
+		}
+		if f.Outcome == CouldNotTell && stopped != "" {
 			f.Seen = stopped
 		}
 		result.Findings = append(result.Findings, f)
@@ -136,8 +145,8 @@ func (p *prober) logIn(ctx context.Context) error {
 // Calls returns how many calls were made.
 func (r *Result) Calls() int { return len(r.prober.calls) }
 
-// WriteTable shows the findings to a person, in at most width columns.
-func (r *Result) WriteTable(w io.Writer, width int) error {
+// Table shows the findings to a person, in at most width columns.
+func (r *Result) Table(width int) string {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options = table.Options{SeparateHeader: true}
@@ -156,8 +165,7 @@ func (r *Result) WriteTable(w io.Writer, width int) error {
 			t.AppendRow(table.Row{"", "", "=> " + f.Follows})
 		}
 	}
-	_, err := io.WriteString(w, t.Render()+"\n")
-	return err
+	return t.Render()
 }
 
 // Report returns the findings, the calls and the keys of the events as JSON, for a bug report.
