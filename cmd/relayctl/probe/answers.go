@@ -129,15 +129,16 @@ func hasPorts(e *event) bool     { return e.hasKey(portKey) }
 func showsNoMutex(e *event) bool { return !e.hasKey(mutexKey) }
 
 func testToken(_ context.Context, p *prober) Finding {
-	token := strings.Trim(strings.TrimSpace(p.login.text), `"`)
+	login := p.calls[0]
+	token := strings.Trim(strings.TrimSpace(login.text), `"`)
 	unusable := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<{[", r) }
 	if token == "" || strings.ContainsFunc(token, unusable) {
 		p.stopped = "there is no token"
-		return DoesNotHold.seen("%s", p.login)
+		return DoesNotHold.seen("%s", login)
 	}
 	p.token = token
 	_, _, _ = jwt.NewParser().ParseUnverified(token, p.claims) // other tokens have none
-	return Holds.seen("%d, %d characters in %d parts", p.login.Status, len(token), strings.Count(token, ".")+1)
+	return Holds.seen("%d, %d characters in %d parts", login.Status, len(token), strings.Count(token, ".")+1)
 }
 
 func testTokenLife(_ context.Context, p *prober) Finding {
@@ -184,7 +185,7 @@ func testList(ctx context.Context, p *prober) Finding {
 	for _, kind := range types() {
 		filter, _ := qualys.EventType(kind) // which there is
 		for _, active := range [...]bool{true, false} {
-			if count(p.events, ofType(kind)) == 0 {
+			if count(p.events, shows("type", kind)) == 0 {
 				p.events = append(p.events, p.search(ctx, active, filter.String(), 20, 0).events...)
 			}
 		}

@@ -88,11 +88,11 @@ func beliefs() []Belief {
 	} {
 		says := k.kind + " events have " + strings.ReplaceAll(k.keys, " ", " or ")
 		all = append(all, Belief{k.kind + " " + k.keys, says, "The relay shows less of these events.",
-			share(ofType(k.kind), has(k.keys), false)})
+			share(shows("type", k.kind), has(k.keys), false)})
 	}
 	return append(all,
 		Belief{"mutex", "MUTEX events have nothing of the mutex itself",
-			"The relay could check that it is the right mutex.", share(ofType("MUTEX"), showsNoMutex, true)},
+			"The relay could check that it is the right mutex.", share(shows("type", "MUTEX"), showsNoMutex, true)},
 		Belief{"ports", "Ports are localPort and remotePort", "Sightings lack them.",
 			share(hasPorts, has("network.localPort network.remotePort"), true)},
 		Belief{"dates", "Dates are like 2006-01-02T15:04:05.000-0700",

@@ -42,7 +42,6 @@ type prober struct {
 	calls   []*answer     // all that were made
 	headers http.Header   // that have to do with rate limits, of all answers
 
-	login            *answer
 	token            string
 	claims           jwt.MapClaims // of the token
 	prefix           string        // of the API paths: the first that answers
@@ -129,7 +128,7 @@ func (p *prober) call(ctx context.Context, n int, r relayclient.Request) []*answ
 	p.calls = append(p.calls, answers...)
 	var calls sync.WaitGroup
 	for _, a := range answers {
-		calls.Go(func() { p.exchange(ctx, a, r) })
+		calls.Go(func() { a.take(p.client.Send(ctx, r)) })
 	}
 	calls.Wait()
 	for _, a := range answers {
@@ -138,14 +137,15 @@ func (p *prober) call(ctx context.Context, n int, r relayclient.Request) []*answ
 	return answers
 }
 
-func (p *prober) exchange(ctx context.Context, a *answer, r relayclient.Request) {
-	resp, err := p.client.Send(ctx, r)
+// take keeps what is needed of a response. It finds the events, as the client does, in a list or in an object
+// that holds one, each bare or inside of another object.
+func (a *answer) take(resp relayclient.Response, err error) {
 	a.Status, a.Bytes, a.header, a.cause = resp.Status, len(resp.Body), resp.Header, err
 	if a.Bytes <= maxText {
 		a.text = string(resp.Body)
 	}
-	// The text of an error is not used: it may hold a URL with a query.
-	switch {
+	var doc any
+	switch { // the text of an error is not used: it may hold a URL with a query
 	case errors.Is(err, context.DeadlineExceeded):
 		a.Failure = "no answer in time"
 	case a.Bytes > maxBody:
@@ -153,14 +153,8 @@ func (p *prober) exchange(ctx context.Context, a *answer, r relayclient.Request)
 	case err != nil:
 		a.Failure = "no whole answer"
 	default:
-		a.read(resp.Body)
+		_ = json.Unmarshal(resp.Body, &doc) // what is no JSON has no events
 	}
-}
-
-// read finds the events, as the client does, in a list or in an object that holds one.
-func (a *answer) read(body []byte) {
-	var doc any
-	_ = json.Unmarshal(body, &doc) // what is no JSON has no events
 	list, isBare := doc.([]any)
 	a.isList = isBare
 	if object, isObject := doc.(map[string]any); isObject {
@@ -173,9 +167,12 @@ func (a *answer) read(body []byte) {
 	}
 	a.Elements = len(list)
 	for _, element := range list[:min(len(list), largestPage)] {
-		e := newEvent(element)
-		e.wrapped = e.wrapped || !isBare
-		a.events = append(a.events, e)
+		wrapper, _ := element.(map[string]any)
+		inner, isInside := wrapper["data"].(map[string]any)
+		if isInside {
+			element = inner
+		}
+		a.events = append(a.events, &event{values: valuesOf(element), wrapped: isInside || !isBare})
 	}
 }
 

@@ -11,20 +11,11 @@ import (
 	"unicode/utf8"
 )
 
-// event is an element of a list of events. One that is no event has no type.
+// event is an element of a list of events. One that is none has no type.
 type event struct {
 	values
 	active  bool // it is of the current state
 	wrapped bool // it came inside of another object
-}
-
-func newEvent(doc any) *event {
-	wrapper, _ := doc.(map[string]any)
-	inner, isInside := wrapper["data"].(map[string]any)
-	if isInside {
-		doc = inner
-	}
-	return &event{values: valuesOf(doc), wrapped: isInside}
 }
 
 // texts are the values under the keys, of which there may be several with spaces between.

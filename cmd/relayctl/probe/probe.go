@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -131,7 +130,6 @@ func (p *prober) logIn(ctx context.Context) error {
 		Path: "/auth", Body: []byte(form.Encode()),
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 	})[0]
-	p.login = a
 	switch {
 	case a.Status == http.StatusUnauthorized || a.Status == http.StatusBadRequest:
 		return fmt.Errorf("the login is refused with %d: the user or the password is wrong, or the account "+
@@ -170,14 +168,15 @@ func (r *Result) Table(width int) string {
 
 // Report returns the findings, the calls and the keys of the events as JSON, for a bug report.
 func (r *Result) Report(version string) []byte {
-	events := make(values)
+	events := make(map[string]values)
+	for _, kind := range types() {
+		events[kind] = make(values)
+	}
 	for _, e := range r.prober.events {
-		kind := "other"
-		if slices.Contains(types(), e.text("type")) {
-			kind = e.text("type")
-		}
-		for key, list := range e.values {
-			events[kind+" "+key] = append(events[kind+" "+key], list...)
+		if all := events[e.text("type")]; all != nil {
+			for key, list := range e.values {
+				all[key] = append(all[key], list...)
+			}
 		}
 	}
 	doc, _ := json.MarshalIndent(map[string]any{
