@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -25,7 +24,7 @@ import (
 const (
 	maxCalls  = 60
 	maxBody   = 24 << 20        // bytes of an answer, unpacked
-	maxText   = 16 << 10        // bytes of an answer that is kept as text; a token is not longer
+	maxText   = 16 << 10        // bytes of it that are kept as text; a token is not longer
 	maxWait   = 2 * time.Minute // for a rate limit; where Qualys asks for more, the probe ends
 	limitWait = 5 * time.Second // where a refusal does not say how long
 )
@@ -141,13 +140,9 @@ func (p *prober) call(ctx context.Context, n int, r relayclient.Request) []*answ
 // that holds one, each bare or inside of another object.
 func (a *answer) take(resp relayclient.Response, err error) {
 	a.Status, a.Bytes, a.header, a.cause = resp.Status, len(resp.Body), resp.Header, err
-	if a.Bytes <= maxText {
-		a.text = string(resp.Body)
-	}
+	a.text = string(resp.Body[:min(a.Bytes, maxText)])
 	var doc any
 	switch { // the text of an error is not used: it may hold a URL with a query
-	case errors.Is(err, context.DeadlineExceeded):
-		a.Failure = "no answer in time"
 	case a.Bytes > maxBody:
 		a.Failure = fmt.Sprintf("the answer is larger than %d MiB", maxBody>>20)
 	case err != nil:

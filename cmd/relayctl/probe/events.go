@@ -34,11 +34,6 @@ func (e *event) texts(keys string) (texts []string) {
 // text is the first of the texts, if any.
 func (e *event) text(keys string) string { return append(e.texts(keys), "")[0] }
 
-// hasKey reports whether a key of the event fits the regular expression.
-func (e *event) hasKey(like *regexp.Regexp) bool {
-	return slices.ContainsFunc(slices.Collect(maps.Keys(e.values)), like.MatchString)
-}
-
 func count(events []*event, is func(*event) bool) (n int) {
 	for _, e := range events {
 		if is(e) {
@@ -48,22 +43,28 @@ func count(events []*event, is func(*event) bool) (n int) {
 	return n
 }
 
-// shows is the test whether an event has a value under any of the keys.
+// shows tests whether an event has a value under any of the keys.
 func shows(keys, value string) func(*event) bool {
 	return func(e *event) bool {
 		return slices.ContainsFunc(e.texts(keys), func(v string) bool { return strings.EqualFold(v, value) })
 	}
 }
 
-// has is shows for any value.
+// has tests whether it has any value there.
 func has(keys string) func(*event) bool { return func(e *event) bool { return e.text(keys) != "" } }
 
 // types are those of events that there are; a new one may be a value.
 func types() []string { return []string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY"} }
 
-func ofType(kind string) func(*event) bool {
-	return func(e *event) bool { return e.text("type") == kind }
+// hasKey tests whether one of its keys fits the regular expression.
+func hasKey(like string) func(*event) bool {
+	pattern := regexp.MustCompile(like)
+	return func(e *event) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Keys(e.values)), pattern.MatchString)
+	}
 }
+
+func not(is func(*event) bool) func(*event) bool { return func(e *event) bool { return !is(e) } }
 
 func hasUsualDate(e *event) bool {
 	_, err := time.Parse("2006-01-02T15:04:05.000-0700", e.text("dateTime"))
@@ -144,11 +145,5 @@ func keyName(key string) string {
 	return "(other)"
 }
 
-// list joins names, as many as fit.
-func list(names []string) string {
-	const most = 8
-	if len(names) > most {
-		names = append(slices.Clone(names[:most]), "…")
-	}
-	return strings.Join(names, ", ")
-}
+// list joins the first names.
+func list(names []string) string { return strings.Join(names[:min(len(names), 8)], ", ") }

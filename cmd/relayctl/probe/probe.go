@@ -84,7 +84,12 @@ type Result struct {
 // tried only once, since accounts are locked after a few; and the context's error where that ends.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Wait == nil {
-		o.Wait = sleep
+		o.Wait = func(ctx context.Context, d time.Duration) {
+			select {
+			case <-time.After(d):
+			case <-ctx.Done():
+			}
+		}
 	}
 	p := &prober{
 		Options: o, belief: "login",
@@ -114,13 +119,6 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		result.Outcomes[f.Outcome]++
 	}
 	return result, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }
 
 // logIn returns why there is nothing to probe with.

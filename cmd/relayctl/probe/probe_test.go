@@ -250,18 +250,17 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 					r.StatusCode = 400
 				}
 			}}},
-		"searchAfter":    {{fault: answers(qualystest.SearchAfter, "", qualystest.Status(404, ""))}},
-		"tokens":         {{config: qualystest.Config{ExactQuotes: true}}},
-		"prefix":         {{config: qualystest.Config{ExactQuotes: true}}},
-		"all tokens":     {{config: qualystest.Config{AnyToken: true}}},
-		"case":           {{config: qualystest.Config{ExactQuotes: true}}},
-		"backticks":      {{fault: answers("", "`", empty)}},
-		"exact":          {{config: qualystest.Config{LooseQuotes: true}}},
-		"single quotes":  {{fault: answers("", "name: '", bad)}},
-		"inner quotes":   {{fault: answers("", "`zqxjkvw\"", bad)}},
-		"backslash":      {{config: qualystest.Config{Escapes: true}}},
-		"last backslash": {{fault: answers("", `\"`, empty)}},
-		"or":             {{fault: answers("", `" or `, empty)}, {config: qualystest.Config{}, fault: answers("", `" or `, bad)}},
+		"searchAfter":   {{fault: answers(qualystest.SearchAfter, "", qualystest.Status(404, ""))}},
+		"tokens":        {{config: qualystest.Config{ExactQuotes: true}}},
+		"prefix":        {{config: qualystest.Config{ExactQuotes: true}}},
+		"all tokens":    {{config: qualystest.Config{AnyToken: true}}},
+		"case":          {{config: qualystest.Config{ExactQuotes: true}}},
+		"backticks":     {{fault: answers("", "`", empty)}},
+		"exact":         {{config: qualystest.Config{LooseQuotes: true}}},
+		"single quotes": {{fault: answers("", "name: '", bad)}},
+		"inner quotes":  {{fault: answers("", "`zqxjkvw\"", bad)}},
+		"backslash":     {{config: qualystest.Config{Escapes: true}}},
+		"or":            {{fault: answers("", `" or `, empty)}, {config: qualystest.Config{}, fault: answers("", `" or `, bad)}},
 		"mutex": {{config: qualystest.Config{Events: raw(`{"id":"M_1","type":"MUTEX","handle":{"name":"canary"}}`,
 			"handle.name", "canary")}, follows: "right mutex"}},
 		"ports": {{config: qualystest.Config{Events: raw(
@@ -420,8 +419,8 @@ func TestHostileAnswers(t *testing.T) {
 		do   qualystest.Behaviour
 		seen string
 	}{
-		"no answer":         {qualystest.HangBeforeHeader(), "no answer in time"},
-		"half an answer":    {qualystest.HangInBody(), "no answer in time"},
+		"no answer":         {qualystest.HangBeforeHeader(), "no whole answer"},
+		"half an answer":    {qualystest.HangInBody(), "no whole answer"},
 		"an endless answer": {qualystest.Endless(), "larger than 24 MiB"},
 		"an endless text":   {qualystest.EndlessText(), "larger than 24 MiB"},
 		"a reset":           {qualystest.Reset(), "no whole answer"},
@@ -429,7 +428,7 @@ func TestHostileAnswers(t *testing.T) {
 		"a refused account": {qualystest.SecureID(), "409 with "},
 		"no JSON":           {qualystest.Status(200, "canary", "Content-Type", "canary/canary"), "200 with 6 bytes"},
 		"many keys": {qualystest.Status(418, "{"+keys.String()[1:]+"}"),
-			"418 with key0, key1, key10, key100, key1000, key1001, key1002, key1003, …"},
+			"418 with key0, key1, key10, key100, key1000, key1001, key1002, key1003"},
 		"many lengths":       {qualystest.Status(418, `{"x":[`+lengths.String()[1:]+"]}"), "418 with x[]"},
 		"keys that are data": {qualystest.Status(418, `{"C:\\canary.exe":1,"x":{"canary@mail":null}}`), "418 with (other), x"},
 	} {
@@ -438,7 +437,7 @@ func TestHostileAnswers(t *testing.T) {
 			s := gateway(t, qualystest.Config{})
 			s.Inject(qualystest.Fault{On: qualystest.SearchAfter, Do: c.do})
 			timeout := 10 * time.Second
-			if strings.HasSuffix(c.seen, "in time") {
+			if strings.Contains(name, " answer") && !strings.Contains(name, "endless") {
 				timeout = time.Second
 			}
 			r := probed(t, s, probe.Options{Timeout: timeout})
