@@ -58,7 +58,7 @@ func (c *probeCommand) Run(ctx context.Context, p *program) error {
 	}
 	summary := fmt.Sprintf("%s: %d hold, %d do not hold, %d could not be tested; %s.",
 		plain.Count(len(result.Findings), "belief"), result.Outcomes[probe.Holds], result.Outcomes[probe.DoesNotHold],
-		result.Outcomes[probe.CouldNotTell], plain.Count(result.Calls(), "call"))
+		result.Outcomes[probe.CouldNotTell], plain.Count(result.Calls, "call"))
 	if result.Outcomes[probe.DoesNotHold] > 0 {
 		return &answerNo{summary}
 	}

@@ -247,13 +247,13 @@ func testSearchAfter(ctx context.Context, p *prober) Finding {
 	if p.history.Elements <= 2 {
 		return CouldNotTell.seen("there are too few events")
 	}
-	first := p.get(ctx, path, url.Values{"pageSize": {"2"}, "pageNumber": {"0"}})
+	first := p.get(ctx, 1, path, "pageSize=2&pageNumber=0")[0]
 	// It is documented as both.
 	after := first.header.Get("searchAfterValue") + first.header.Get("searchAfterValues")
 	if after == "" {
 		return judge(first, false)
 	}
-	return different(first, p.get(ctx, path, url.Values{"pageSize": {"2"}, "searchAfterValues": {after}}))
+	return different(first, p.get(ctx, 1, path, "pageSize=2&searchAfterValues="+url.QueryEscape(after))[0])
 }
 
 func testRateHeaders(_ context.Context, p *prober) Finding {
@@ -270,7 +270,7 @@ func testRateHeaders(_ context.Context, p *prober) Finding {
 
 func testConcurrency(ctx context.Context, p *prober) Finding {
 	allowed, qql := 0, field{token: qualys.FieldProcessName}.is(`"`, nonsense)
-	for _, a := range p.call(ctx, concurrency, p.request("/events", params(false, qql, 1, 0))) {
+	for _, a := range p.get(ctx, concurrency, "/events", params(false, qql, 1, 0)) {
 		switch {
 		case a.served():
 			allowed++
@@ -291,6 +291,6 @@ func testBadToken(ctx context.Context, p *prober) Finding {
 }
 
 func testBadPath(ctx context.Context, p *prober) Finding {
-	a := p.get(ctx, "/"+nonsense, nil)
+	a := p.get(ctx, 1, "/"+nonsense, "")[0]
 	return judge(a, a.Status == http.StatusNotFound)
 }

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -67,26 +66,22 @@ type answer struct {
 	cause  error    // of the failure
 }
 
-// request is a GET of the events API.
-func (p *prober) request(path string, query url.Values) relayclient.Request {
-	return relayclient.Request{
-		Method: http.MethodGet, Path: p.prefix + path, Query: query.Encode(),
+// get makes a call of the events API n times at once; a single one once more where a rate limit refuses it.
+func (p *prober) get(ctx context.Context, n int, path, query string) []*answer {
+	r := relayclient.Request{
+		Method: http.MethodGet, Path: p.prefix + path, Query: query,
 		Header: http.Header{"Authorization": {"Bearer " + p.token}},
 	}
-}
-
-// get makes a call, and once more where a rate limit refuses it.
-func (p *prober) get(ctx context.Context, path string, query url.Values) *answer {
-	a := p.call(ctx, 1, p.request(path, query))[0]
-	if a.limited() {
-		a = p.call(ctx, 1, p.request(path, query))[0]
+	answers := p.call(ctx, n, r)
+	if n == 1 && answers[0].limited() {
+		answers = p.call(ctx, n, r)
 	}
-	return a
+	return answers
 }
 
 // search looks in the current state or in the history.
 func (p *prober) search(ctx context.Context, active bool, qql string, size, number int) *answer {
-	a := p.get(ctx, "/events", params(active, qql, size, number))
+	a := p.get(ctx, 1, "/events", params(active, qql, size, number))[0]
 	for _, e := range a.events {
 		e.active = active
 	}
@@ -94,18 +89,16 @@ func (p *prober) search(ctx context.Context, active bool, qql string, size, numb
 }
 
 // params are those of a search, as the client sends them.
-func params(active bool, qql string, size, number int) url.Values {
-	v := url.Values{
-		"pageSize": {strconv.Itoa(size)}, "pageNumber": {strconv.Itoa(number)},
-		"sort": {`[{"event.datetime":"desc"}]`},
-	}
+func params(active bool, qql string, size, number int) string {
+	query := fmt.Sprintf("pageSize=%d&pageNumber=%d&sort=", size, number) +
+		url.QueryEscape(`[{"event.datetime":"desc"}]`)
 	if active {
-		v.Set("state", "true")
+		query += "&state=true"
 	}
 	if qql != "" {
-		v.Set("filter", qql)
+		query += "&filter=" + url.QueryEscape(qql)
 	}
-	return v
+	return query
 }
 
 // call makes a call n times at once, within the limits.

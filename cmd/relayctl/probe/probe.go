@@ -76,6 +76,7 @@ func (o Outcome) seen(format string, args ...any) Finding {
 type Result struct {
 	Findings []Finding
 	Outcomes map[Outcome]int // how many findings there are of each
+	Calls    int             // how many were made
 
 	prober *prober
 }
@@ -118,6 +119,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		result.Findings = append(result.Findings, f)
 		result.Outcomes[f.Outcome]++
 	}
+	result.Calls = len(p.calls)
 	return result, nil
 }
 
@@ -137,9 +139,6 @@ func (p *prober) logIn(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Calls returns how many calls were made.
-func (r *Result) Calls() int { return len(r.prober.calls) }
 
 // Table shows the findings to a person, in at most width columns.
 func (r *Result) Table(width int) string {

@@ -67,7 +67,7 @@ func probed(t *testing.T, s fake, o probe.Options) *probe.Result {
 	r, err := probe.Run(t.Context(), o)
 	require.NoError(t, err)
 	assert.LessOrEqual(t, s.Calls(), 60)
-	assert.LessOrEqual(t, r.Calls(), 60)
+	assert.LessOrEqual(t, r.Calls, 60)
 	assert.Equal(t, 1, s.Logins())
 	report := r.Report("1.2.3")
 	require.True(t, json.Valid(report))
@@ -160,7 +160,7 @@ func TestEveryBeliefHoldsAtTheFake(t *testing.T) {
 		assert.NotEmpty(t, f.Seen, f.Name)
 		assert.Empty(t, f.Follows, f.Name)
 	}
-	t.Logf("%d beliefs, %d calls", len(r.Findings), r.Calls())
+	t.Logf("%d beliefs, %d calls", len(r.Findings), r.Calls)
 }
 
 // raw is one event in the history, with a document of its own.
@@ -365,7 +365,7 @@ func TestARateLimitIsKept(t *testing.T) {
 	s.ResetStats()
 	r = probed(t, s, probe.Options{Wait: wait})
 	assert.Empty(t, waits)
-	assert.Equal(t, 2, r.Calls())
+	assert.Equal(t, 2, r.Calls)
 	assert.Contains(t, finding(t, r, "searchAfter").Seen, "15m0s")
 	assert.Equal(t, probe.CouldNotTell, finding(t, r, "searchAfter").Outcome)
 }
@@ -456,5 +456,5 @@ func TestAnAccountWithoutEvents(t *testing.T) {
 	for _, f := range r.Findings {
 		assert.NotContains(t, f.Seen, "used up", f.Name)
 	}
-	t.Logf("%d calls", r.Calls())
+	t.Logf("%d calls", r.Calls)
 }
