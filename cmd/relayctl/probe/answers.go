@@ -92,11 +92,14 @@ const (
 	anyValue      = `...`
 	threeWords    = `[^\\/ ][\\/ ]+[^\\/ ]+[\\/ ]+[^\\/ ]`
 	endsInLetters = `..[A-Za-z]{3}$` // and can do without the last two of them
+	usualDate     = `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}$`
 )
 
 func same(v string) string         { return v }
 func withoutEnd(v string) string   { return v[:len(v)-2] }
 func withNonsense(v string) string { return nonsense + " " + v }
+
+// withOthers makes three terms of one, of which the second has the value.
 func withOthers(v string) string {
 	return strings.Join([]string{nonsense, v, nonsense}, `" or `+string(qualys.FieldFileName)+`: "`)
 }
@@ -174,9 +177,9 @@ func testList(ctx context.Context, p *prober) Finding {
 	p.current = p.search(ctx, true, "", p.pageSize, 0)
 	p.events = slices.Concat(p.current.events, p.history.events)
 	for _, kind := range types() {
-		filter, _ := qualys.EventType(kind) // which there is
+		qql := field{token: "type"}.is("'", strings.ToLower(kind))
 		if count(p.events, shows("type", kind)) == 0 {
-			p.events = append(p.events, p.search(ctx, false, filter.String(), 20, 0).events...)
+			p.events = append(p.events, p.search(ctx, false, qql, 20, 0).events...)
 		}
 	}
 	for _, a := range [...]*answer{p.current, p.history} {
@@ -223,8 +226,8 @@ func testSort(_ context.Context, p *prober) Finding {
 	if len(p.history.events) < 2 {
 		return CouldNotTell.seen("there are too few events")
 	}
-	newestFirst := func(a, b *event) int { return cmp.Compare(b.text("dateTime"), a.text("dateTime")) }
-	return verdict(slices.IsSortedFunc(p.history.events, newestFirst), "%d events", len(p.history.events))
+	byTime := func(a, b *event) int { return cmp.Compare(b.text("dateTime"), a.text("dateTime")) }
+	return verdict(slices.IsSortedFunc(p.history.events, byTime), "%d events", len(p.history.events))
 }
 
 func testPageSize(ctx context.Context, p *prober) Finding {
@@ -235,7 +238,7 @@ func testPageSize(ctx context.Context, p *prober) Finding {
 	case p.pageSize == largestPage && got < largestPage && next.Outcome != Holds:
 		return CouldNotTell.seen("there are only %d events", got)
 	}
-	return verdict(got == largestPage, "a page of %d, where %d were asked for", got, p.pageSize)
+	return verdict(got == largestPage, "%d events; a page of %d is not refused", got, p.pageSize)
 }
 
 func testPages(ctx context.Context, p *prober) Finding {
@@ -260,28 +263,23 @@ func testRateHeaders(_ context.Context, p *prober) Finding {
 	if len(p.headers) == 0 {
 		return CouldNotTell.seen("no answer had any")
 	}
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(p.headers)) {
-		names = append(names, keyName(name))
-	}
-	limits := qualys.LimitsOf(p.headers)
+	names, limits := slices.Sorted(maps.Keys(p.headers)), qualys.LimitsOf(p.headers)
 	return verdict(limits.Known, "%s: %d of %d calls are left", list(names), limits.Remaining, limits.Limit)
 }
 
 func testConcurrency(ctx context.Context, p *prober) Finding {
-	allowed, qql := 0, field{token: qualys.FieldProcessName}.is(`"`, nonsense)
-	for _, a := range p.get(ctx, concurrency, "/events", params(false, qql, 1, 0)) {
-		switch {
-		case a.served():
-			allowed++
-		case !a.limited():
+	qql := field{token: qualys.FieldProcessName}.is(`"`, nonsense)
+	query := "pageSize=1&pageNumber=0" + newestFirst + "&filter=" + url.QueryEscape(qql)
+	served := concurrency
+	for _, a := range p.get(ctx, concurrency, "/events", query) {
+		if a.limited() {
+			served--
+		} else if !a.served() {
 			return CouldNotTell.seen("%s", a)
 		}
 	}
-	if told := qualys.LimitsOf(p.headers).Concurrency; told > 0 {
-		allowed = min(allowed, told)
-	}
-	return verdict(allowed >= concurrency, "%d are allowed", allowed)
+	allowed := min(served, cmp.Or(qualys.LimitsOf(p.headers).Concurrency, served))
+	return verdict(allowed == concurrency, "%d are allowed", allowed)
 }
 
 func testBadToken(ctx context.Context, p *prober) Finding {

@@ -26,6 +26,8 @@ const (
 	maxText   = 16 << 10        // bytes of it that are kept as text; a token is not longer
 	maxWait   = 2 * time.Minute // for a rate limit; where Qualys asks for more, the probe ends
 	limitWait = 5 * time.Second // where a refusal does not say how long
+
+	newestFirst = "&sort=%5B%7B%22event.datetime%22%3A%22desc%22%7D%5D" // [{"event.datetime":"desc"}]
 )
 
 // prober makes the calls, and holds what the tests of the beliefs share. The calls are raw ones, since what
@@ -79,26 +81,20 @@ func (p *prober) get(ctx context.Context, n int, path, query string) []*answer {
 	return answers
 }
 
-// search looks in the current state or in the history.
+// search looks in the current state or in the history, as the client does.
 func (p *prober) search(ctx context.Context, active bool, qql string, size, number int) *answer {
-	a := p.get(ctx, 1, "/events", params(active, qql, size, number))[0]
-	for _, e := range a.events {
-		e.active = active
-	}
-	return a
-}
-
-// params are those of a search, as the client sends them.
-func params(active bool, qql string, size, number int) string {
-	query := fmt.Sprintf("pageSize=%d&pageNumber=%d&sort=", size, number) +
-		url.QueryEscape(`[{"event.datetime":"desc"}]`)
+	query := fmt.Sprintf("pageSize=%d&pageNumber=%d%s", size, number, newestFirst)
 	if active {
 		query += "&state=true"
 	}
 	if qql != "" {
 		query += "&filter=" + url.QueryEscape(qql)
 	}
-	return query
+	a := p.get(ctx, 1, "/events", query)[0]
+	for _, e := range a.events {
+		e.active = active
+	}
+	return a
 }
 
 // call makes a call n times at once, within the limits.
@@ -144,27 +140,26 @@ func (a *answer) take(resp relayclient.Response, err error) {
 		_ = json.Unmarshal(resp.Body, &doc) // what is no JSON has no events
 	}
 	list, isBare := doc.([]any)
-	a.isList = isBare
 	if object, isObject := doc.(map[string]any); isObject {
-		a.Keys = valuesOf(object)
+		a.Keys = make(values).add("", object)
 		for _, name := range [...]string{"data", "events", "items"} {
 			if inner, ok := object[name].([]any); ok && a.Status/100 == 2 {
-				list, a.isList = inner, true
+				list = inner
 			}
 		}
 	}
-	a.Elements = len(list)
+	a.isList, a.Elements = list != nil, len(list)
 	for _, element := range list[:min(len(list), largestPage)] {
 		wrapper, _ := element.(map[string]any)
 		inner, isInside := wrapper["data"].(map[string]any)
 		if isInside {
 			element = inner
 		}
-		a.events = append(a.events, &event{values: valuesOf(element), wrapped: isInside || !isBare})
+		a.events = append(a.events, &event{values: make(values).add("", element), wrapped: isInside || !isBare})
 	}
 }
 
-var limitHeader = regexp.MustCompile(`(?i)^retry-?after$|rate-?limit|concurrency`)
+var limitHeader = regexp.MustCompile(`(?i)^(x-)?(retry-?after|rate-?limit|concurrency)[a-z-]*$`)
 
 // noteLimits keeps what an answer says about the rate limit.
 func (p *prober) noteLimits(a *answer) {

@@ -1,13 +1,13 @@
 package probe
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -50,8 +50,13 @@ func shows(keys, value string) func(*event) bool {
 	}
 }
 
-// has tests whether it has any value there.
-func has(keys string) func(*event) bool { return func(e *event) bool { return e.text(keys) != "" } }
+// fits tests whether the first value that it has there fits the regular expression.
+func fits(keys, like string) func(*event) bool {
+	pattern := regexp.MustCompile(like)
+	return func(e *event) bool { return pattern.MatchString(e.text(keys)) }
+}
+
+func has(keys string) func(*event) bool { return fits(keys, ".") }
 
 // types are those of events that there are; a new one may be a value.
 func types() []string { return []string{"FILE", "PROCESS", "NETWORK", "MUTEX", "REGISTRY"} }
@@ -65,11 +70,6 @@ func hasKey(like string) func(*event) bool {
 }
 
 func not(is func(*event) bool) func(*event) bool { return func(e *event) bool { return !is(e) } }
-
-func hasUsualDate(e *event) bool {
-	_, err := time.Parse("2006-01-02T15:04:05.000-0700", e.text("dateTime"))
-	return err == nil
-}
 
 // ordinary values have no quotes, and nothing else that QQL may need to have escaped.
 var ordinary = regexp.MustCompile("^[^\\pC\\x{FFFD}\"'`]{0,299}[^\\pC\\x{FFFD}\"'`\\\\]$")
@@ -96,18 +96,13 @@ const (
 	maxKinds = 20   // of the values of a key
 )
 
-func valuesOf(doc any) values {
-	all := make(values)
-	all.add("", doc)
-	return all
-}
-
-func (all values) add(path string, v any) {
+// add adds the values of what is at the path.
+func (all values) add(path string, v any) values {
 	object, _ := v.(map[string]any)
 	elements, _ := v.([]any)
 	if len(object)+len(elements) == 0 || len(path) > maxPath {
 		all[path] = append(all[path], v)
-		return
+		return all
 	}
 	for key, inner := range object {
 		all.add(strings.TrimPrefix(path+"."+keyName(key), "."), inner)
@@ -115,6 +110,7 @@ func (all values) add(path string, v any) {
 	for _, inner := range elements {
 		all.add(path+"[]", inner)
 	}
+	return all
 }
 
 // MarshalJSON writes how many values of each type there are and, of texts, of each length: no value itself.
@@ -123,7 +119,7 @@ func (all values) MarshalJSON() ([]byte, error) {
 	for _, key := range slices.Sorted(maps.Keys(all))[:min(len(all), maxKeys)] {
 		kinds[key] = make(map[string]int)
 		for _, v := range all[key] {
-			kind := fmt.Sprintf("%T", v)
+			kind := strings.Trim(fmt.Sprintf("%T", v), "<>")
 			if text, isText := v.(string); isText {
 				kind += fmt.Sprintf(" of %d", utf8.RuneCountInString(text))
 			}
@@ -138,12 +134,7 @@ func (all values) MarshalJSON() ([]byte, error) {
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,39}$`)
 
 // keyName keeps a key out that may be a value: an object can have paths or addresses for keys.
-func keyName(key string) string {
-	if identifier.MatchString(key) {
-		return key
-	}
-	return "(other)"
-}
+func keyName(key string) string { return cmp.Or(identifier.FindString(key), "(other)") }
 
 // list joins the first names.
 func list(names []string) string { return strings.Join(names[:min(len(names), 8)], ", ") }

@@ -1,11 +1,7 @@
-// Package probe tests at a live gateway what the relay's client believes about Qualys. Much of that is
-// taken from documentation that is incomplete and from integrations of others; one run with a real account
-// tells what is wrong with it.
-//
-// A probe only reads. It makes 60 calls at most, one after the other but for four that are made at once,
-// and keeps to Qualys's rate limit. It searches for values of events that it found. What it prints and
-// what it writes to the report is made of names of keys, types, lengths, numbers and statuses: no value of
-// an event and no word of an answer is in it.
+// Package probe tests at a live gateway what the relay's client believes about Qualys. It only reads, with
+// 60 calls at most, one after the other but for four that are made at once, and keeps to Qualys's rate limit.
+// It searches for values of events that it found. What it prints and what it writes to the report is made of
+// names of keys, types, lengths, numbers and statuses: no value of an event and no word of an answer.
 package probe
 
 import (
@@ -16,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -51,7 +48,7 @@ const (
 type Belief struct {
 	Name    string `json:"belief"`
 	Says    string `json:"says"`
-	Follows string `json:"follows,omitempty"` // for the relay, where it does not hold
+	Follows string `json:"follows"` // for the relay, where it does not hold
 
 	test test
 }
@@ -110,9 +107,6 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, ctx.Err()
 		}
 		f.Belief = b
-		if f.Outcome != DoesNotHold {
-			f.Follows = ""
-		}
 		if f.Outcome == CouldNotTell && stopped != "" {
 			f.Seen = stopped
 		}
@@ -148,15 +142,14 @@ func (r *Result) Table(width int) string {
 	t.Style().Box.PaddingLeft, t.Style().Box.PaddingRight = "", "  "
 	t.Style().Format.Header = text.FormatDefault
 	t.SuppressTrailingSpaces()
-	rest := width - len(CouldNotTell) - 6 // for the two columns of text
 	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 1, WidthMax: rest * 2 / 5, WidthMaxEnforcer: text.WrapSoft},
-		{Number: 3, WidthMax: rest - rest*2/5, WidthMaxEnforcer: text.WrapSoft},
+		{Number: 1, WidthMax: width / 3, WidthMaxEnforcer: text.WrapSoft},
+		{Number: 3, WidthMax: width - width/3 - len(CouldNotTell) - 6, WidthMaxEnforcer: text.WrapSoft},
 	})
 	t.AppendHeader(table.Row{"Belief", "Outcome", "What was seen, and what follows for the relay"})
 	for _, f := range r.Findings {
 		t.AppendRow(table.Row{f.Says, f.Outcome, f.Seen})
-		if f.Follows != "" {
+		if f.Outcome == DoesNotHold {
 			t.AppendRow(table.Row{"", "", "=> " + f.Follows})
 		}
 	}
@@ -165,20 +158,17 @@ func (r *Result) Table(width int) string {
 
 // Report returns the findings, the calls and the keys of the events as JSON, for a bug report.
 func (r *Result) Report(version string) []byte {
-	events := make(map[string]values)
-	for _, kind := range types() {
-		events[kind] = make(values)
-	}
+	events := make(values)
 	for _, e := range r.prober.events {
-		if all := events[e.text("type")]; all != nil {
+		if kind := e.text("type"); slices.Contains(types(), kind) {
 			for key, list := range e.values {
-				all[key] = append(all[key], list...)
+				events[kind+" "+key] = append(events[kind+" "+key], list...)
 			}
 		}
 	}
 	doc, _ := json.MarshalIndent(map[string]any{
 		"version": version, "beliefs": r.Findings, "calls": r.prober.calls,
-		"token": valuesOf(map[string]any(r.prober.claims)), "events": events,
+		"token": make(values).add("", map[string]any(r.prober.claims)), "events": events,
 	}, "", " ")
 	return append(doc, '\n')
 }
