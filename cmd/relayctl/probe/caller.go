@@ -109,10 +109,8 @@ func (p *prober) call(ctx context.Context, n int, r relayclient.Request) []*answ
 	if p.stopped != "" {
 		return answers
 	}
-	if p.pause > 0 {
-		p.Wait(ctx, p.pause)
-		p.pause = 0
-	}
+	p.Wait(ctx, p.pause)
+	p.pause = 0
 	p.calls = append(p.calls, answers...)
 	var calls sync.WaitGroup
 	for _, a := range answers {

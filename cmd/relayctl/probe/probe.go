@@ -31,7 +31,7 @@ type Options struct {
 
 	Timeout time.Duration                        // of each call
 	Testing func(belief string) (done func())    // called around each test
-	Wait    func(context.Context, time.Duration) // for a rate limit; nil: by the clock
+	Wait    func(context.Context, time.Duration) // before each call; nil: by the clock
 }
 
 // Outcome is what a test found out about a belief.

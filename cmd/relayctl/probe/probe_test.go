@@ -249,17 +249,19 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 					r.StatusCode = 400
 				}
 			}}},
-		"searchAfter":   {{fault: answers(qualystest.SearchAfter, "", qualystest.Status(404, ""))}},
-		"tokens":        {{config: qualystest.Config{ExactQuotes: true}}},
-		"prefix":        {{config: qualystest.Config{ExactQuotes: true}}},
-		"all tokens":    {{config: qualystest.Config{AnyToken: true}}},
-		"case":          {{config: qualystest.Config{ExactQuotes: true}}},
-		"backticks":     {{fault: answers("", "`", empty)}},
-		"exact":         {{config: qualystest.Config{LooseQuotes: true}}},
-		"single quotes": {{fault: answers("", "name: '", bad)}},
-		"inner quotes":  {{fault: answers("", "`zqxjkvw\"", bad)}},
-		"backslash":     {{config: qualystest.Config{Escapes: true}}},
-		"or":            {{fault: answers("", `" or `, empty)}, {config: qualystest.Config{}, fault: answers("", `" or `, bad)}},
+		"searchAfter":  {{fault: answers(qualystest.SearchAfter, "", qualystest.Status(404, ""))}},
+		"tokens":       {{config: qualystest.Config{ExactQuotes: true}}},
+		"prefix":       {{config: qualystest.Config{ExactQuotes: true}}},
+		"all tokens":   {{config: qualystest.Config{AnyToken: true}}},
+		"case":         {{config: qualystest.Config{ExactQuotes: true}}},
+		"backticks":    {{fault: answers("", "`", empty)}},
+		"exact":        {{config: qualystest.Config{LooseQuotes: true}}},
+		"inner quotes": {{fault: answers("", "`zqxjkvw\"", bad)}},
+		"backslash":    {{config: qualystest.Config{Escapes: true}}},
+		"or":           {{fault: answers("", `" or `, empty)}, {config: qualystest.Config{}, fault: answers("", `" or `, bad)}},
+		"tiles": {{config: qualystest.Config{NoTokens: []string{"type"}}},
+			{config: qualystest.Config{NoTokens: []string{"event.datetime"}}},
+			{config: qualystest.Config{NoTokens: []string{"indicator.score"}}}},
 		"mutex": {{config: qualystest.Config{Events: raw(`{"id":"M_1","type":"MUTEX","handle":{"name":"canary"}}`,
 			"handle.name", "canary")}, follows: "right mutex"}},
 		"ports": {{config: qualystest.Config{Events: raw(
@@ -343,7 +345,11 @@ func front(t *testing.T, target string, change func(*http.Response)) *url.URL {
 func TestARateLimitIsKept(t *testing.T) {
 	t.Parallel()
 	var waits []time.Duration
-	wait := func(_ context.Context, d time.Duration) { waits = append(waits, d) }
+	wait := func(_ context.Context, d time.Duration) {
+		if d > 0 {
+			waits = append(waits, d)
+		}
+	}
 	s := gateway(t, qualystest.Config{})
 	s.Inject(qualystest.Fault{On: qualystest.Search, Times: 1, Do: qualystest.Status(429, "", "X-RateLimit-ToWait-Sec", "30")})
 	s.Inject(qualystest.Fault{On: qualystest.SearchAfter, Times: 1, Do: qualystest.TooManyCalls(1)})
