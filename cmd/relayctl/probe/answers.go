@@ -16,6 +16,7 @@ import (
 	"qualysrelay.example/qualys"
 )
 
+// verdict is the finding of a test that could tell.
 func verdict(ok bool, format string, args ...any) Finding {
 	if ok {
 		return Holds.seen(format, args...)
@@ -182,10 +183,9 @@ func testList(ctx context.Context, p *prober) Finding {
 			p.events = append(p.events, p.search(ctx, false, qql, 20, 0).events...)
 		}
 	}
-	for _, a := range [...]*answer{p.current, p.history} {
-		if !a.served() {
-			return judge(a, false)
-		}
+	if !p.history.served() {
+		p.stopped = cmp.Or(p.stopped, "a search does not answer with a list")
+		return judge(p.history, false)
 	}
 	isBare := func(e *event) bool { return !e.wrapped && has("type")(e) }
 	return share(func(*event) bool { return true }, isBare, true)(ctx, p)
@@ -200,7 +200,7 @@ func different(a, b *answer) Finding {
 	}
 	both := count(b.events, func(e *event) bool { return keys[key(e)] })
 	switch {
-	case !b.served():
+	case len(a.events) > 0 && !b.served():
 		return judge(b, false)
 	case len(a.events) == 0 || len(b.events) == 0:
 		return CouldNotTell.seen("there are too few events")
@@ -208,7 +208,7 @@ func different(a, b *answer) Finding {
 	return verdict(both == 0, "%d events and %d events, %d in both", len(a.events), len(b.events), both)
 }
 
-func testState(_ context.Context, p *prober) Finding { return different(p.current, p.history) }
+func testState(_ context.Context, p *prober) Finding { return different(p.history, p.current) }
 
 // testLink looks at the current events whose occurrences are in the sample, too.
 func testLink(ctx context.Context, p *prober) Finding {
@@ -234,7 +234,7 @@ func testPageSize(ctx context.Context, p *prober) Finding {
 	got, next := p.history.Elements, different(p.history, p.search(ctx, false, "", p.pageSize, 1))
 	switch {
 	case !p.history.served():
-		return judge(p.history, false)
+		return CouldNotTell.seen("%s", p.history)
 	case p.pageSize == largestPage && got < largestPage && next.Outcome != Holds:
 		return CouldNotTell.seen("there are only %d events", got)
 	}

@@ -63,6 +63,8 @@ func beliefs() []Belief {
 		{"backticks", "Backticks find the whole value", rare, query{name, "`", anyValue, same, false}.test},
 		{"exact", "Backticks find nothing but the whole value", rare,
 			query{name, "`", endsInLetters, withoutEnd, true}.test},
+		{"single quotes", "Single quotes find the whole value", rare,
+			query{name, "'", anyValue, same, false}.test},
 		{"inner quotes", "Backticks may hold double quotes", rare,
 			answers((*answer).served, name.is("`", nonsense+`"`))},
 		{"backslash", "Backslashes in a value are written as they are", losing,

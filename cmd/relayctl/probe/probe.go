@@ -142,16 +142,14 @@ func (r *Result) Table(width int) string {
 	t.Style().Box.PaddingLeft, t.Style().Box.PaddingRight = "", "  "
 	t.Style().Format.Header = text.FormatDefault
 	t.SuppressTrailingSpaces()
-	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 1, WidthMax: width / 3, WidthMaxEnforcer: text.WrapSoft},
-		{Number: 3, WidthMax: width - width/3 - len(CouldNotTell) - 6, WidthMaxEnforcer: text.WrapSoft},
-	})
 	t.AppendHeader(table.Row{"Belief", "Outcome", "What was seen, and what follows for the relay"})
+	says, rest := width/3, width-width/3-len(CouldNotTell)-6
 	for _, f := range r.Findings {
-		t.AppendRow(table.Row{f.Says, f.Outcome, f.Seen})
+		seen := text.WrapSoft(f.Seen, rest)
 		if f.Outcome == DoesNotHold {
-			t.AppendRow(table.Row{"", "", "=> " + f.Follows})
+			seen += "\n" + text.WrapSoft("=> "+f.Follows, rest)
 		}
+		t.AppendRow(table.Row{text.WrapSoft(f.Says, says), f.Outcome, seen})
 	}
 	return t.Render()
 }

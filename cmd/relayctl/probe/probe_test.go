@@ -249,16 +249,17 @@ func TestTheProbeFindsEveryFalseBelief(t *testing.T) {
 					r.StatusCode = 400
 				}
 			}}},
-		"searchAfter":  {{fault: answers(qualystest.SearchAfter, "", qualystest.Status(404, ""))}},
-		"tokens":       {{config: qualystest.Config{ExactQuotes: true}}},
-		"prefix":       {{config: qualystest.Config{ExactQuotes: true}}},
-		"all tokens":   {{config: qualystest.Config{AnyToken: true}}},
-		"case":         {{config: qualystest.Config{ExactQuotes: true}}},
-		"backticks":    {{fault: answers("", "`", empty)}},
-		"exact":        {{config: qualystest.Config{LooseQuotes: true}}},
-		"inner quotes": {{fault: answers("", "`zqxjkvw\"", bad)}},
-		"backslash":    {{config: qualystest.Config{Escapes: true}}},
-		"or":           {{fault: answers("", `" or `, empty)}, {config: qualystest.Config{}, fault: answers("", `" or `, bad)}},
+		"searchAfter":   {{fault: answers(qualystest.SearchAfter, "", qualystest.Status(404, ""))}},
+		"tokens":        {{config: qualystest.Config{ExactQuotes: true}}},
+		"prefix":        {{config: qualystest.Config{ExactQuotes: true}}},
+		"all tokens":    {{config: qualystest.Config{AnyToken: true}}},
+		"case":          {{config: qualystest.Config{ExactQuotes: true}}},
+		"backticks":     {{fault: answers("", "`", empty)}},
+		"exact":         {{config: qualystest.Config{LooseQuotes: true}}},
+		"single quotes": {{fault: answers("", "name: '", bad)}},
+		"inner quotes":  {{fault: answers("", "`zqxjkvw\"", bad)}},
+		"backslash":     {{config: qualystest.Config{Escapes: true}}},
+		"or":            {{fault: answers("", `" or `, empty)}, {config: qualystest.Config{}, fault: answers("", `" or `, bad)}},
 		"tiles": {{config: qualystest.Config{NoTokens: []string{"type"}}},
 			{config: qualystest.Config{NoTokens: []string{"event.datetime"}}},
 			{config: qualystest.Config{NoTokens: []string{"indicator.score"}}}},
@@ -460,4 +461,13 @@ func TestAnAccountWithoutEvents(t *testing.T) {
 		assert.NotContains(t, f.Seen, "used up", f.Name)
 	}
 	t.Logf("%d calls", r.Calls)
+}
+
+func TestAGatewayWithoutAList(t *testing.T) {
+	t.Parallel()
+	s := gateway(t, qualystest.Config{})
+	s.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.HTML()})
+	r := probed(t, s, probe.Options{})
+	assert.Equal(t, []string{"list"}, outcomes(r, probe.DoesNotHold), "nothing follows from what cannot be tested")
+	assert.Equal(t, []string{"login", "token life", "path"}, outcomes(r, probe.Holds))
 }
