@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -25,13 +24,13 @@ type instanceAddCommand struct {
 	typeFlags
 	Name string `help:"Name of the integration; without it, the module type's." placeholder:"TEXT"`
 	User string `help:"Qualys user name (QUALYS_USER)." from:"QUALYS_USER" placeholder:"NAME"`
-	accountFlags
+	token.Account
 	TokenFile string `help:"HS256: the configuration token (RELAY_TOKEN_FILE); else RELAY_TOKEN, else asked for." from:"RELAY_TOKEN_FILE" placeholder:"FILE"`
 	DryRun    bool   `help:"Print the request, without the secrets in it, instead of sending it."`
 }
 
 func (c *instanceAddCommand) Run(ctx context.Context, p *program) error {
-	note, err := token.Claims{APIURL: c.APIURL, PlatformURL: c.PlatformURL, Limit: c.Limit}.Validate()
+	note, err := c.Validate()
 	if err != nil {
 		return err
 	}
@@ -39,20 +38,19 @@ func (c *instanceAddCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	name := cmp.Or(c.Name, t.DefaultName, t.Title)
-	if i := slices.IndexFunc(others, func(i xdr.Instance) bool { return i.Name == name }); i >= 0 {
-		return fmt.Errorf("there is an integration %q already (%s); edit it in XDR, or give another --name",
-			name, others[i].ID)
+	name := cmp.Or(c.Name, t.Text("default_name"), t.Text("title"))
+	for _, other := range others {
+		if other.Name == name {
+			return fmt.Errorf("there is an integration %q already (%s); edit it in XDR, or give another --name",
+				name, other.ID)
+		}
 	}
 	p.Note("%s", note)
 	settings, credential, err := c.settings(ctx, p, t)
 	if err != nil {
 		return err
 	}
-	request, err := t.AddInstance(name, settings)
-	if err != nil {
-		return err
-	}
+	request := t.AddInstance(name, settings)
 	if c.DryRun {
 		return client.Show(p.Out, request)
 	}
@@ -61,33 +59,29 @@ func (c *instanceAddCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	p.Note("Added the integration %q.", name)
-	added.Name = name
 	return p.checkHealth(ctx, client, []xdr.Instance{added}, credential)
 }
 
 // settings are what the module type's form asks for, and the secret among them.
 func (c *instanceAddCommand) settings(
-	ctx context.Context, p *program, t *xdr.ModuleType,
+	ctx context.Context, p *program, t xdr.ModuleType,
 ) (map[string]any, secret.Value, error) {
-	if t.Property("auth-type") == "bearer" {
-		if c.accountFlags != (accountFlags{}) {
+	if t.Text("properties.auth-type") == "bearer" {
+		if c.Account != (token.Account{}) {
 			return nil, "", errors.New("--api-url, --platform-url and --limit are part of the token here: " +
 				`give them to "relayctl token"`)
 		}
 		token, err := p.needToken(ctx, c.TokenFile)
-		return map[string]any{"url": t.Property("url"), "token": token}, token, err
+		return map[string]any{"url": t.Text("properties.url"), "token": token}, token, err
 	}
 	if c.APIURL == "" {
 		return nil, "", errors.New("--api-url is missing: the gateway of your Qualys platform")
 	}
 	user, password, err := p.credentials(ctx, c.User)
-	settings := map[string]any{
-		"custom_user": user, "custom_pass": password,
-		"custom_API_URL":            strings.TrimRight(c.APIURL, "/"),
-		"custom_PLATFORM_URL":       strings.TrimRight(c.PlatformURL, "/"),
-		"custom_CTR_ENTITIES_LIMIT": c.Limit,
+	settings := make(map[string]any)
+	for name, value := range (token.Claims{User: user, Password: password, Account: c.Account}).Named() {
+		settings["custom_"+name] = value // XDR signs them as claims, without the prefix
 	}
-	maps.DeleteFunc(settings, func(_ string, value any) bool { return value == "" || value == 0 })
 	return settings, password, err
 }
 
@@ -106,19 +100,19 @@ func (c *instanceHealthCommand) Run(ctx context.Context, p *program) error {
 	})
 	if len(chosen) == 0 {
 		return &answerNo{fmt.Sprintf("The module type %q has no such integration; "+
-			`"relayctl instance add" adds one.`, t.Title)}
+			`"relayctl instance add" adds one.`, t.Text("title"))}
 	}
-	return p.checkHealth(ctx, client, chosen)
+	return p.checkHealth(ctx, client, chosen, "")
 }
 
-// checkHealth tells the health of each integration.
+// checkHealth tells the health of each integration. The credential is that of an integration just added.
 func (p *program) checkHealth(
-	ctx context.Context, client *xdr.Client, all []xdr.Instance, secrets ...secret.Value,
+	ctx context.Context, client *xdr.Client, all []xdr.Instance, credential secret.Value,
 ) error {
 	var answer error
 	for _, i := range all {
 		done := p.Progress("XDR checks " + plain.Short(i.Name, 60))
-		health, err := client.Health(ctx, i, secrets...)
+		health, err := client.Health(ctx, i, credential)
 		done()
 		if err != nil {
 			return err

@@ -131,20 +131,20 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
 	case stored == nil:
 		p.Note("There is no module type %q yet. A new one for %s (%s) is to be created.", c.Title, o.URL, c.Alg)
 	case len(changes) == 0:
-		p.Note("The module type %q is as it should be.", stored.Title)
-		fmt.Fprintln(p.Out, plain.Text(stored.ID))
+		p.Note("The module type %q is as it should be.", stored.Text("title"))
+		fmt.Fprintln(p.Out, plain.Text(stored.Text("id")))
 		return nil
 	default:
 		question = "Change it?"
-		p.Note("The module type %q (%s) is to be changed:", stored.Title, stored.ID)
+		p.Note("The module type %q (%s) is to be changed:", stored.Text("title"), stored.Text("id"))
 		p.Note("%s", strings.Join(changes, "\n"))
 	}
 	var pushed xdr.ModuleType
 	if sent, err := c.send(ctx, p, client, request, question, &pushed); !sent {
 		return err
 	}
-	fmt.Fprintln(p.Out, plain.Text(pushed.ID))
-	if _, left, err := xdr.Push(&pushed, doc); err == nil && len(left) > 0 {
+	fmt.Fprintln(p.Out, plain.Text(pushed.Text("id")))
+	if _, left, err := xdr.Push(pushed, doc); err == nil && len(left) > 0 {
 		p.Note("note: XDR stored it otherwise:\n%s", strings.Join(left, "\n"))
 	}
 	if o.ByXDR() {
@@ -170,9 +170,9 @@ func (c *moduleListCommand) Run(ctx context.Context, p *program) error {
 	table := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tTITLE\tENABLED\tCHANGED\tURL")
 	for _, t := range all {
-		changed, _, _ := strings.Cut(cmp.Or(t.UpdatedAt, t.CreatedAt), "T")
-		fmt.Fprintf(table, "%s\t%s\t%t\t%s\t%s\n", plain.Text(t.ID), plain.Short(t.Title, 60), t.Enabled,
-			plain.Short(changed, 10), plain.Short(t.Property("url"), 100))
+		changed, _, _ := strings.Cut(cmp.Or(t.Text("updated_at"), t.Text("created_at")), "T")
+		fmt.Fprintf(table, "%s\t%s\t%t\t%s\t%s\n", plain.Text(t.Text("id")), plain.Short(t.Text("title"), 60),
+			t["enabled"] == true, plain.Short(changed, 10), plain.Short(t.Text("properties.url"), 100))
 	}
 	return table.Flush()
 }
@@ -187,7 +187,7 @@ func (c *moduleDeleteCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	p.Note("The module type %q (%s) for %s is to be deleted.", t.Title, t.ID, t.Property("url"))
+	p.Note("The module type %q (%s) for %s is to be deleted.", t.Text("title"), t.Text("id"), t.Text("properties.url"))
 	for _, i := range uses {
 		p.Note("  The integration %q (%s) uses it.", i.Name, i.ID)
 	}

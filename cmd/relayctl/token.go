@@ -20,17 +20,10 @@ type tokenCommand struct {
 	Verify tokenVerifyCommand `cmd:"" help:"Say whether the relay accepts a token, or why not."`
 }
 
-// accountFlags say what a user's requests may use at Qualys.
-type accountFlags struct {
-	APIURL      string `name:"api-url" help:"Qualys gateway." placeholder:"URL"`
-	PlatformURL string `name:"platform-url" help:"Qualys console, for links out of an investigation." placeholder:"URL"`
-	Limit       int    `help:"Most sightings, indicators and judgements for each observable." placeholder:"N"`
-}
-
 type tokenNewCommand struct {
 	User    string `help:"Qualys user name (QUALYS_USER)." from:"QUALYS_USER" placeholder:"NAME"`
 	KeyFile string `help:"Signing key; else SECRET_KEY, else asked for." placeholder:"FILE"`
-	accountFlags
+	token.Account
 	Expires  lifetime `help:"How long the token is valid, like 12h or 90d; without it, for ever." placeholder:"TIME"`
 	Audience string   `help:"The aud claim: the relay's URL, if the token shall serve no other relay." placeholder:"URL"`
 	outFlags
@@ -56,9 +49,7 @@ func (l *lifetime) UnmarshalText(text []byte) error {
 }
 
 func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
-	claims := token.Claims{APIURL: c.APIURL, PlatformURL: c.PlatformURL, Limit: c.Limit, Audience: c.Audience,
-		Expires: time.Duration(c.Expires)}
-	note, err := claims.Validate()
+	note, err := c.Validate()
 	if err != nil {
 		return err
 	}
@@ -67,6 +58,7 @@ func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	claims := token.Claims{Account: c.Account, Audience: c.Audience, Expires: time.Duration(c.Expires)}
 	if claims.User, claims.Password, err = p.credentials(ctx, c.User); err != nil {
 		return err
 	}

@@ -33,36 +33,32 @@ type changeFlags struct {
 	Yes    bool `help:"Do not ask."`
 }
 
-// client is XDR in the region, with the API client that the environment or the file names.
+// client is XDR in the region, with the API client that the file or the environment names.
 func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) {
 	if f.Timeout <= 0 {
 		return nil, errNoTime
 	}
-	id := strings.TrimSpace(p.getenv("XDR_CLIENT_ID"))
-	password := strings.TrimSpace(p.getenv("XDR_CLIENT_SECRET"))
+	idAndSecret := secret.Value(p.getenv("XDR_CLIENT_ID") + "\n" + p.getenv("XDR_CLIENT_SECRET"))
 	if f.ClientFile != "" {
-		content, err := secret.ReadFile(f.ClientFile)
-		if err != nil {
+		var err error
+		if idAndSecret, err = secret.ReadFile(f.ClientFile); err != nil {
 			return nil, err
 		}
-		lines := strings.Fields(string(plain.Decode([]byte(content))))
-		if len(lines) != 2 {
-			return nil, fmt.Errorf("%s must have two lines: the id and the secret of the API client", f.ClientFile)
-		}
-		id, password = lines[0], lines[1]
 	}
-	if id == "" || password == "" {
-		return nil, errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, or give --client-file")
+	words := strings.Fields(string(plain.Decode([]byte(idAndSecret))))
+	if len(words) != 2 {
+		return nil, errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, or give --client-file " +
+			"with its id and its secret, on a line each")
 	}
 	return xdr.New(ctx, xdr.Options{
-		Host: moduletype.Regions()[f.Region].API, ID: id, Secret: secret.Value(password),
+		Host: moduletype.Regions()[f.Region].API, ID: words[0], Secret: secret.Value(words[1]),
 		Timeout: f.Timeout, Transport: p.xdr,
 	}), nil
 }
 
 // find is the module type that the flags choose, which must be there, with its integrations.
 func (f *typeFlags) find(ctx context.Context, p *program) (
-	client *xdr.Client, t *xdr.ModuleType, uses []xdr.Instance, err error,
+	client *xdr.Client, t xdr.ModuleType, uses []xdr.Instance, err error,
 ) {
 	if client, err = f.client(ctx, p); err == nil {
 		t, err = client.FindModuleType(ctx, f.ID, f.Title)
@@ -93,7 +89,7 @@ func (f *changeFlags) send(
 		if err != nil {
 			return false, err
 		}
-		if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
 			return false, &answerNo{"Nothing was changed."}
 		}
 	}

@@ -20,31 +20,27 @@ import (
 // maxLimit is the highest CTR_ENTITIES_LIMIT that the relay accepts.
 const maxLimit = 1000
 
-// Claims are what a token says. Empty ones are left out.
-type Claims struct {
-	User        string
-	Password    secret.Value
-	APIURL      string        // the Qualys gateway
-	PlatformURL string        // the Qualys console
-	Limit       int           // of sightings, indicators and judgements for each observable
-	Audience    string        // the relay's URL
-	Expires     time.Duration // from now on; 0: never
+// Account says what the searches of a user may use, with the flags that it comes from. What is empty is left
+// to the relay's settings.
+type Account struct {
+	APIURL      string `name:"api-url" help:"Qualys gateway." placeholder:"URL"`
+	PlatformURL string `name:"platform-url" help:"Qualys console, for links out of an investigation." placeholder:"URL"`
+	Limit       int    `help:"Most sightings, indicators and judgements for each observable." placeholder:"N"`
 }
 
-// Validate checks what the relay would refuse. Its errors name the flags of "relayctl token". The note,
-// where there is one, is for the user to know.
-func (c Claims) Validate() (note string, err error) {
-	gateway, err := httpsURL("--api-url", c.APIURL)
+// Validate checks what the relay would refuse. The note, where there is one, is for the user to know.
+func (a Account) Validate() (note string, err error) {
+	gateway, err := httpsURL("--api-url", a.APIURL)
 	if err == nil {
-		_, err = httpsURL("--platform-url", c.PlatformURL)
+		_, err = httpsURL("--platform-url", a.PlatformURL)
 	}
 	switch {
 	case err != nil:
 		return "", err
 	case strings.Trim(gateway.Path, "/") != "":
 		return "", fmt.Errorf("--api-url %q must be https://host: the relay accepts nothing else from a token",
-			c.APIURL)
-	case c.Limit < 0 || c.Limit > maxLimit:
+			a.APIURL)
+	case a.Limit < 0 || a.Limit > maxLimit:
 		return "", fmt.Errorf("--limit must be from 1 to %d", maxLimit)
 	case gateway.Host == "" || slices.ContainsFunc(qualys.Platforms(),
 		func(known qualys.Platform) bool { return known.Gateway == "https://"+gateway.Host }):
@@ -66,15 +62,34 @@ func httpsURL(flag, raw string) (*url.URL, error) {
 	return u, err
 }
 
-// Sign makes a token that is signed with HS256.
-func (c Claims) Sign(key secret.Value, now time.Time) (secret.Value, error) {
-	claims := jwt.MapClaims{
-		"iat": now.Unix(), "user": c.User, "pass": string(c.Password), "aud": c.Audience,
+// Claims are what a token says about a user of Qualys.
+type Claims struct {
+	User     string
+	Password secret.Value
+	Account
+	Audience string        // the relay's URL; empty: any relay
+	Expires  time.Duration // from now on; 0: never
+}
+
+// Named are the claims about the user by their names, without those that are empty.
+func (c Claims) Named() map[string]any {
+	all := map[string]any{
+		"user": c.User, "pass": c.Password,
 		"API_URL":            strings.TrimRight(c.APIURL, "/"),
 		"PLATFORM_URL":       strings.TrimRight(c.PlatformURL, "/"),
 		"CTR_ENTITIES_LIMIT": c.Limit,
 	}
-	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == "" || value == 0 })
+	maps.DeleteFunc(all, func(_ string, value any) bool { return value == "" || value == 0 })
+	return all
+}
+
+// Sign makes a token that is signed with HS256.
+func (c Claims) Sign(key secret.Value, now time.Time) (secret.Value, error) {
+	claims := jwt.MapClaims(c.Named())
+	claims["pass"], claims["iat"] = string(c.Password), now.Unix()
+	if c.Audience != "" {
+		claims["aud"] = c.Audience
+	}
 	if c.Expires > 0 {
 		claims["exp"] = now.Add(c.Expires).Unix()
 	}

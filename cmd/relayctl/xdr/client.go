@@ -15,7 +15,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -88,22 +88,8 @@ func (t acceptJSON) RoundTrip(r *http.Request) (*http.Response, error) {
 type Request struct {
 	Purpose string // how an error names it: "create the module type"
 	Method  string
-	Path    string // with the query
-	Body    any    // JSON; nil: none. A secret.Value in it is sent in clear, and never shown
-}
-
-// changes tells whether the request changes something in XDR.
-func (r Request) changes() bool {
-	return r.Method != http.MethodGet && !strings.HasPrefix(r.Path, healthPath)
-}
-
-// scope is what the API client needs for the request; the scope "integration" has them all.
-func (r Request) scope() string {
-	resource, _, _ := strings.Cut(strings.Split(r.Path, "/")[3], "?")
-	if r.changes() {
-		return "integration/" + resource + ":write"
-	}
-	return "integration/" + resource + ":read"
+	Path    string         // with the query
+	Body    map[string]any // nil: none. A secret.Value in it is sent in clear, and never shown
 }
 
 // Show writes the request as it would be sent, without the access token and the secrets in its body.
@@ -146,56 +132,50 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	token.SetAuthHeader(request)
 	response, err := c.http.Do(request)
 	if err != nil {
-		return c.unreachable(r, err)
+		return r.failed(err, true)
 	}
 	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
-	switch {
-	case err != nil:
-		return c.unreachable(r, err)
-	case len(content) > maxBody:
-		return fmt.Errorf("cannot %s: XDR's response is larger than %d MiB", r.Purpose, maxBody>>20)
-	case response.StatusCode/100 != 2:
-		said := "" // by XDR: not shown where it may repeat a secret, in whatever spelling
-		if !holdsSecrets && !bytes.Contains(content, []byte(token.AccessToken)) {
-			said = words(content)
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxBody)) // a larger one is cut, and so not JSON
+	if err != nil {
+		return r.failed(err, true)
+	}
+	if bytes.Contains(content, []byte(token.AccessToken)) {
+		content = nil // nothing of it is shown
+	}
+	if response.StatusCode/100 != 2 {
+		if holdsSecrets { // they may be repeated in whatever spelling
+			content = nil
 		}
-		return refusal(r, response, said)
-	case into == nil:
+		return r.refused(response, words(content))
+	}
+	if into == nil {
 		return nil
 	}
 	if err := json.Unmarshal(content, into); err != nil {
-		return fmt.Errorf("asked XDR to %s, and it answered %s, but not as its API promises: %w",
-			r.Purpose, response.Status, err)
+		err = fmt.Errorf("XDR answered %s, but not as its API promises: %w", response.Status, err)
+		return r.failed(err, true)
 	}
 	return nil
 }
 
 // list reads all pages of a list. How many elements a page has at most, and whether the API takes an offset
-// at all, is not documented: the list has ended when a page brings nothing new.
+// at all, is not documented: the list has ended when a page is empty or the same as the one before.
 func list[T any](
-	ctx context.Context, c *Client, purpose, path string, query url.Values, id func(T) string,
-) ([]T, error) {
-	var all []T
+	ctx context.Context, c *Client, purpose, path string, query url.Values,
+) (all []T, err error) {
 	query.Set("limit", strconv.Itoa(pageSize))
-	offset := 0
+	var last []T
 	for range maxPages {
-		query.Set("offset", strconv.Itoa(offset))
+		query.Set("offset", strconv.Itoa(len(all)))
 		var page []T
 		r := Request{Purpose: purpose, Method: http.MethodGet, Path: path + "?" + query.Encode()}
 		if err := c.Send(ctx, r, &page); err != nil {
 			return nil, err
 		}
-		offset += len(page)
-		known := len(all)
-		for _, element := range page {
-			if !slices.ContainsFunc(all, func(other T) bool { return id(other) == id(element) }) {
-				all = append(all, element)
-			}
-		}
-		if len(all) == known {
+		if len(page) == 0 || reflect.DeepEqual(page, last) {
 			return all, nil
 		}
+		all, last = append(all, page...), page
 	}
 	return nil, fmt.Errorf("cannot %s: there are more than %d pages of them", purpose, maxPages)
 }
@@ -213,66 +193,55 @@ func words(content []byte) string {
 	return ""
 }
 
-// refusal is the error of a response that is not a success.
-func refusal(r Request, response *http.Response, words string) error {
+// failed is the error of a request. With perhaps, what it was to change may have been changed all the same.
+func (r Request) failed(cause error, perhaps bool) error {
+	advice := ""
+	if perhaps && r.Method != http.MethodGet && !strings.HasPrefix(r.Path, healthPath) {
+		advice = `. It may have been done all the same: before you try again, look with ` +
+			`"relayctl module list" or "relayctl instance health"`
+	}
+	return fmt.Errorf("cannot %s: %w%s", r.Purpose, cause, advice)
+}
+
+// refused is the error of a response that is not a success.
+func (r Request) refused(response *http.Response, words string) error {
 	status := response.StatusCode
-	hint := map[int]string{
-		400: "The API does not accept the contents of the request; --dry-run prints them",
-		422: "The API does not accept the contents of the request; --dry-run prints them",
-		401: "The API client needs the scope " + r.scope() + `, which "integration" has`,
-		403: "The API client must belong to an administrator and needs the scope " + r.scope() +
-			"; what is Cisco's own cannot be changed",
-		404: "It is not there, or it is in another region (--region) or another organisation's",
-		409: `It conflicts with what XDR has already; look with "relayctl module list" or ` +
-			`"relayctl instance health"`,
-		429: "Your organisation has used up its calls of this hour",
-	}[status]
-	seconds, err := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16)
+	var hint string
 	switch {
 	case status/100 == 3:
 		hint = "It redirects; nothing is sent there"
-	case status == 429 && err == nil:
-		hint += fmt.Sprintf("; try again in %d s", seconds)
-	case status >= 500 && r.changes():
-		hint = "XDR failed. " + perhaps
+	case status == 401, status == 403:
+		hint = `The API client must belong to an administrator and have the scope "integration"; ` +
+			"what is Cisco's own cannot be changed"
+	case status == 404:
+		hint = "It is not there, or it is in another region (--region) or another organisation's"
+	case status == 409:
+		hint = `It conflicts with what XDR has already; look with "relayctl module list" or ` +
+			`"relayctl instance health"`
+	case status == 429:
+		hint = "Your organisation has used up its calls of this hour. Retry-After: " +
+			cmp.Or(plain.Short(response.Header.Get("Retry-After"), 40), "not said")
 	case status >= 500:
 		hint = "XDR failed. Try again later"
+	default:
+		hint = "The API does not accept the contents of the request; --dry-run prints them"
 	}
-	return fmt.Errorf("cannot %s: XDR answered %d %s%s. %s",
-		r.Purpose, status, http.StatusText(status), words, hint)
+	cause := fmt.Errorf("XDR answered %d %s%s. %s", status, http.StatusText(status), words, hint)
+	return r.failed(cause, status >= 500)
 }
-
-// perhaps is what to do after a failure that leaves open whether something was changed.
-const perhaps = `It may have been done all the same: before you try again, look with "relayctl module ` +
-	`list" or "relayctl instance health"`
 
 // loginError says why there is no access token. XDR's words are left out: the request held the client's
 // secret.
 func (c *Client) loginError(err error) error {
-	login := Request{Purpose: "log in to XDR", Method: http.MethodGet, Path: tokenPath}
+	login := Request{Purpose: "log in to XDR", Method: http.MethodGet}
 	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok {
-		return c.unreachable(login, err)
+		return login.failed(err, false)
 	}
 	switch refused.Response.StatusCode {
 	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%s refused the API client (%d): its id or its secret is wrong, or it was made in "+
 			"another region (--region)", c.host, refused.Response.StatusCode)
 	}
-	return refusal(login, refused.Response, "")
-}
-
-// unreachable says why there is no response.
-func (c *Client) unreachable(r Request, err error) error {
-	after := ""
-	if r.changes() {
-		after = ". " + perhaps
-	}
-	if failed, ok := errors.AsType[*url.Error](err); ok {
-		err = failed.Err
-		if failed.Timeout() {
-			err = fmt.Errorf("no response from %s in %s; --timeout waits longer", c.host, c.http.Timeout)
-		}
-	}
-	return fmt.Errorf("cannot %s at %s: %w%s", r.Purpose, c.host, err, after)
+	return login.refused(refused.Response, "")
 }
