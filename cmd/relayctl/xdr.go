@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"qualysrelay.example/cmd/relayctl/moduletype"
 	"qualysrelay.example/cmd/relayctl/plain"
@@ -16,8 +15,7 @@ import (
 // xdrFlags are the flags of the commands that call XDR.
 type xdrFlags struct {
 	regionFlag
-	ClientFile string        `help:"API client: its id and its secret, on a line each; else XDR_CLIENT_ID and XDR_CLIENT_SECRET." placeholder:"FILE"`
-	Timeout    time.Duration `help:"How long to wait for each response (${default})." default:"60s" placeholder:"TIME"`
+	ClientFile string `help:"API client: its id and its secret, on a line each; else XDR_CLIENT_ID and XDR_CLIENT_SECRET." placeholder:"FILE"`
 }
 
 // typeFlags are the flags of the commands about a module type that is in XDR.
@@ -35,9 +33,6 @@ type changeFlags struct {
 
 // client is XDR in the region, with the API client that the file or the environment names.
 func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) {
-	if f.Timeout <= 0 {
-		return nil, errNoTime
-	}
 	idAndSecret := secret.Value(p.getenv("XDR_CLIENT_ID") + "\n" + p.getenv("XDR_CLIENT_SECRET"))
 	if f.ClientFile != "" {
 		var err error
@@ -51,8 +46,7 @@ func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) 
 			"with its id and its secret, on a line each")
 	}
 	return xdr.New(ctx, xdr.Options{
-		Host: moduletype.Regions()[f.Region].API, ID: words[0], Secret: secret.Value(words[1]),
-		Timeout: f.Timeout, Transport: p.xdr,
+		Host: moduletype.Regions()[f.Region].API, ID: words[0], Secret: secret.Value(words[1]), Transport: p.xdr,
 	}), nil
 }
 

@@ -40,6 +40,7 @@ const (
 	maxBody  = 16 << 20
 	pageSize = 100 // module types or integrations
 	maxPages = 50
+	timeout  = time.Minute // of one call; XDR waits for the relay in a health check
 )
 
 // Options say where XDR is and who calls it.
@@ -47,7 +48,6 @@ type Options struct {
 	Host      string // of the region's API
 	ID        string // of the API client
 	Secret    secret.Value
-	Timeout   time.Duration     // for each call
 	Transport http.RoundTripper // nil: http.DefaultTransport
 }
 
@@ -62,7 +62,7 @@ type Client struct {
 func New(ctx context.Context, o Options) *Client {
 	client := &http.Client{
 		Transport:     acceptJSON{cmp.Or(o.Transport, http.DefaultTransport)},
-		Timeout:       o.Timeout,
+		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	config := clientcredentials.Config{
@@ -146,7 +146,7 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 		if holdsSecrets { // they may be repeated in whatever spelling
 			content = nil
 		}
-		return r.refused(response, words(content))
+		return r.refused(response, content)
 	}
 	if into == nil {
 		return nil
@@ -180,19 +180,6 @@ func list[T any](
 	return nil, fmt.Errorf("cannot %s: there are more than %d pages of them", purpose, maxPages)
 }
 
-// words are XDR's own about an error.
-func words(content []byte) string {
-	var said struct {
-		Error, Message string
-		Description    string `json:"error_description"`
-	}
-	_ = json.Unmarshal(content, &said) // an error in another form has no words
-	if text := cmp.Or(said.Description, said.Message, said.Error); text != "" {
-		return " (" + plain.OneLine(text, 300) + ")"
-	}
-	return ""
-}
-
 // failed is the error of a request. With perhaps, what it was to change may have been changed all the same.
 func (r Request) failed(cause error, perhaps bool) error {
 	advice := ""
@@ -203,8 +190,8 @@ func (r Request) failed(cause error, perhaps bool) error {
 	return fmt.Errorf("cannot %s: %w%s", r.Purpose, cause, advice)
 }
 
-// refused is the error of a response that is not a success.
-func (r Request) refused(response *http.Response, words string) error {
+// refused is the error of a response that is not a success, with what XDR says.
+func (r Request) refused(response *http.Response, says []byte) error {
 	status := response.StatusCode
 	var hint string
 	switch {
@@ -226,8 +213,8 @@ func (r Request) refused(response *http.Response, words string) error {
 	default:
 		hint = "The API does not accept the contents of the request; --dry-run prints them"
 	}
-	cause := fmt.Errorf("XDR answered %d %s%s. %s", status, http.StatusText(status), words, hint)
-	return r.failed(cause, status >= 500)
+	answer := fmt.Sprintf("%d %s %s", status, http.StatusText(status), plain.OneLine(string(says), 300))
+	return r.failed(fmt.Errorf("XDR answered %s. %s", strings.TrimSpace(answer), hint), status >= 500)
 }
 
 // loginError says why there is no access token. XDR's words are left out: the request held the client's
@@ -243,5 +230,5 @@ func (c *Client) loginError(err error) error {
 		return fmt.Errorf("%s refused the API client (%d): its id or its secret is wrong, or it was made in "+
 			"another region (--region)", c.host, refused.Response.StatusCode)
 	}
-	return login.refused(refused.Response, "")
+	return login.refused(refused.Response, nil)
 }

@@ -6,10 +6,12 @@ package xdrtest
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -35,11 +37,10 @@ type object = map[string]any
 
 // Config changes what the server does. The zero value is a well-behaved XDR.
 type Config struct {
-	Scopes    []string      // of the API client; nil: integration
+	ReadOnly  bool          // the API client's scope ends in :read
 	TokenLife time.Duration // 0: ten minutes
 	PageSize  int           // elements of a page, whatever the limit says; 0: as the limit says
 	NoOffset  bool          // every page is the first
-	Replace   bool          // a PATCH replaces the properties instead of merging them
 	// Instead, if it is not nil, may answer a request to the API in place of the server.
 	Instead func(w http.ResponseWriter, r *http.Request) bool
 }
@@ -59,9 +60,6 @@ type Server struct {
 
 // New starts a server that ends with the test. It has two module types of Cisco's own.
 func New(t testing.TB, config Config) *Server {
-	if config.Scopes == nil {
-		config.Scopes = []string{"integration"}
-	}
 	config.TokenLife = cmp.Or(config.TokenLife, 10*time.Minute)
 	s := &Server{config: config, tokens: make(map[string]time.Time)}
 	for _, title := range []string{"Qualys EDR", "Talos Intelligence"} {
@@ -73,27 +71,18 @@ func New(t testing.TB, config Config) *Server {
 	return s
 }
 
-// Transport leads every request to a server, whatever its host is, and without TLS.
-func Transport(serverURL string) http.RoundTripper { return transport(serverURL) }
-
-type transport string
-
-// RoundTrip implements http.RoundTripper.
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	server, err := url.Parse(string(t))
-	if err != nil {
-		return nil, err
-	}
-	r = r.Clone(r.Context())
-	r.Host, r.URL.Scheme, r.URL.Host = r.URL.Host, server.Scheme, server.Host
-	return http.DefaultTransport.RoundTrip(r)
+// Transport leads every request to the server at the URL, whatever its host is, and without TLS.
+func Transport(serverURL string) http.RoundTripper {
+	return &http.Transport{DialTLSContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(serverURL, "http://"))
+	}}
 }
 
 // AddType stores a module type, of the organisation unless its visibility says otherwise, and returns its id.
 func (s *Server) AddType(t object) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.store(&s.types, object{"visibility": "org"}, t)["id"].(string)
+	return s.store(&s.types, t)["id"].(string)
 }
 
 // TakeCalls are the requests since the last time: method, path with query, and the body where there is one.
@@ -112,16 +101,14 @@ func (s *Server) Types() []map[string]any {
 	return slices.Clone(s.types)
 }
 
-// store stores an object that consists of the parts, and returns it.
-func (s *Server) store(into *[]object, parts ...object) object {
+// store stores an object with what the server adds to it, and returns it.
+func (s *Server) store(into *[]object, in object) object {
 	s.ids++
 	stored := object{
 		"id": fmt.Sprintf("00000000-0000-4000-8000-%012d", s.ids), "org_id": "org", "user_id": "user",
-		"created_at": "2026-03-01T12:00:00.000Z", "enabled": true,
+		"created_at": "2026-03-01T12:00:00.000Z", "enabled": true, "visibility": "org",
 	}
-	for _, part := range parts {
-		maps.Copy(stored, part)
-	}
+	maps.Copy(stored, in)
 	*into = append(*into, stored)
 	return stored
 }
@@ -159,11 +146,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // answer is the status and the body of the response.
 func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 	defer func() {
-		if p := recover(); p != nil {
-			refused, ok := p.(refusal)
-			if !ok {
-				panic(p)
-			}
+		if refused, ok := recover().(refusal); ok {
 			status = refused.status
 			answer = object{"error": "refused", "error_description": refused.text, "trace_id": "2e79"}
 		}
@@ -172,8 +155,7 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 	if r.URL.Path == "/iroh/oauth2/token" {
 		return s.login(r, string(body))
 	}
-	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	require(bearer, 401, "No JWT found in HTTP Authorization header")
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	require(time.Now().Before(s.tokens[token]), 401, "The JWT is unknown or has expired")
 	var in object
 	if len(body) > 0 {
@@ -184,23 +166,19 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 	if i := strings.LastIndexByte(path, '/'); strings.Count(path, "/") == 4 {
 		path, id = path[:i+1], path[i+1:]
 	}
-	s.authorize(r.Method, path)
+	changes := r.Method != http.MethodGet && path != "/iroh/iroh-enrich/health/"
+	require(!changes || !s.config.ReadOnly, 401, "missing scopes: "+path+":write")
 	switch r.Method + " " + path {
 	case "GET /iroh/iroh-int/module-type":
 		return 200, s.page(s.types, r.URL.Query())
 	case "POST /iroh/iroh-int/module-type":
-		check(moduleType(), in, false)
-		return 201, s.store(&s.types, object{"visibility": "org"}, in)
-	case "GET /iroh/iroh-int/module-type/":
-		return 200, find(s.types, id)
+		check(in, moduleType, "title", "default_name")
+		return 201, s.store(&s.types, in)
 	case "PATCH /iroh/iroh-int/module-type/":
 		stored := find(s.types, id)
 		require(stored["visibility"] == "org", 403, "global types are changed with module-type-patch")
-		check(moduleType(), in, true)
-		if s.config.Replace && in["properties"] != nil {
-			stored["properties"] = object{}
-		}
-		merge(stored, in)
+		check(in, moduleType)
+		patch(stored, in)
 		stored["updated_at"] = "2026-03-01T12:30:00.000Z"
 		return 200, stored
 	case "DELETE /iroh/iroh-int/module-type/":
@@ -213,7 +191,7 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 	case "GET /iroh/iroh-int/module-instance":
 		return 200, s.page(s.insts, r.URL.Query())
 	case "POST /iroh/iroh-int/module-instance":
-		check(moduleInstance(), in, false)
+		check(in, moduleInstance, "name", "module_type_id", "visibility")
 		find(s.types, in["module_type_id"].(string))
 		return 201, s.store(&s.insts, in)
 	case "POST /iroh/iroh-enrich/health/":
@@ -223,18 +201,24 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 	return 404, object{"error": "no such route"}
 }
 
-// authorize refuses what the API client has no scope for. A scope has those below it, and both accesses where
-// it names none. The health check needs the access read only.
-func (s *Server) authorize(method, path string) {
-	needs := "integration/" + strings.Split(path+"///", "/")[3]
-	access := "write"
-	if method == http.MethodGet || needs == "integration/health" {
-		access = "read"
+// The keys of NewModuleTypeParams and PatchModuleTypeParams, and of NewModuleInstanceParams. What is in a module
+// type is held against the API's schema by the tests of package moduletype.
+const (
+	moduleType = " title default_name short_description description tips logo logo_dark enabled " +
+		"max_nb_instances properties flags capabilities product_categories external_references " +
+		"configuration_spec "
+	moduleInstance = " name module_type_id visibility settings enabled parent_id external_references "
+)
+
+// check refuses what has other keys than the known ones, or lacks one that it needs.
+func check[V any](in map[string]V, known string, needs ...string) {
+	for name := range in {
+		require(strings.Contains(known, " "+name+" "), 400, "disallowed key "+name)
 	}
-	require(slices.ContainsFunc(s.config.Scopes, func(scope string) bool {
-		name, granted, limited := strings.Cut(scope, ":")
-		return strings.HasPrefix(needs+"/", name+"/") && (!limited || granted == access)
-	}), 401, "missing scopes: "+needs+":"+access)
+	for _, name := range needs {
+		_, ok := in[name]
+		require(ok, 400, name+" is missing")
+	}
 }
 
 func (s *Server) login(r *http.Request, body string) (int, any) {
@@ -247,28 +231,25 @@ func (s *Server) login(r *http.Request, body string) (int, any) {
 	s.tokens[token] = time.Now().Add(s.config.TokenLife)
 	return 200, object{
 		"access_token": token, "token_type": "bearer", "expires_in": int(s.config.TokenLife.Seconds()),
-		"scope": strings.Join(s.config.Scopes, " "),
 	}
 }
 
 // page is a part of a list.
 func (s *Server) page(all []object, query url.Values) []object {
-	const known = " query enabled record module_type_id sort_by sort_order offset limit "
-	for name := range query {
-		require(strings.Contains(known, " "+name+" "), 400, "unknown query parameter "+name)
-	}
+	check(query, " query enabled record module_type_id sort_by sort_order offset limit ")
 	if of := query.Get("module_type_id"); of != "" {
 		all = slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o["module_type_id"] != of })
 	}
-	offset, err := strconv.ParseUint(query.Get("offset"), 10, 16)
-	require(err == nil, 400, "offset is not a number")
-	limit, err := strconv.ParseUint(query.Get("limit"), 10, 16)
-	require(err == nil, 400, "limit is not a number")
-	if s.config.NoOffset {
-		offset = 0
+	number := func(name string) int {
+		n, err := strconv.ParseUint(query.Get(name), 10, 16)
+		require(err == nil, 400, name+" is not a number")
+		return int(n)
 	}
-	begin := min(int(offset), len(all))
-	return append([]object{}, all[begin:min(begin+cmp.Or(s.config.PageSize, int(limit)), len(all))]...)
+	begin, length := min(number("offset"), len(all)), cmp.Or(s.config.PageSize, number("limit"))
+	if s.config.NoOffset {
+		begin = 0
+	}
+	return append([]object{}, all[begin:min(begin+length, len(all))]...)
 }
 
 func find(all []object, id string) object {
@@ -277,19 +258,16 @@ func find(all []object, id string) object {
 	return all[i]
 }
 
-// merge is what a PATCH does: null clears, properties merge by their names, everything else is replaced.
-func merge(stored, patch object) {
-	for key, value := range patch {
-		into, isObject := stored[key].(object)
-		switch part, ok := value.(object); {
-		case value == nil:
-			delete(stored, key)
-		case ok && isObject:
-			merge(into, part)
-		default:
-			stored[key] = value
-		}
+// patch replaces fields, but merges properties by their names, where null clears.
+func patch(stored, in object) {
+	properties := make(object)
+	for _, from := range []object{stored, in} {
+		part, _ := from["properties"].(object)
+		maps.Copy(properties, part)
 	}
+	maps.DeleteFunc(properties, func(_ string, value any) bool { return value == nil })
+	maps.Copy(stored, in)
+	stored["properties"] = properties
 }
 
 // health is what XDR says after it has called the relay: it works for one user.
