@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"qualysrelay.example/cmd/relayctl/errorhelp"
@@ -85,24 +84,18 @@ func (c *instanceAddCommand) settings(
 	return settings, password, err
 }
 
-type instanceHealthCommand struct {
-	Integration string `arg:"" optional:"" help:"Name or id of an integration; without it, all of the module type."`
-	typeFlags
-}
+type instanceHealthCommand struct{ typeFlags }
 
 func (c *instanceHealthCommand) Run(ctx context.Context, p *program) error {
 	client, t, all, err := c.find(ctx, p)
+	if err == nil && len(all) == 0 {
+		err = &answerNo{fmt.Sprintf(`The module type %q has no integration; "relayctl instance add" adds one.`,
+			t.Text("title"))}
+	}
 	if err != nil {
 		return err
 	}
-	chosen := slices.DeleteFunc(all, func(i xdr.Instance) bool {
-		return c.Integration != "" && c.Integration != i.ID && c.Integration != i.Name
-	})
-	if len(chosen) == 0 {
-		return &answerNo{fmt.Sprintf("The module type %q has no such integration; "+
-			`"relayctl instance add" adds one.`, t.Text("title"))}
-	}
-	return p.checkHealth(ctx, client, chosen, "")
+	return p.checkHealth(ctx, client, all, "")
 }
 
 // checkHealth tells the health of each integration. The credential is that of an integration just added.

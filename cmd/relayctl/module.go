@@ -29,33 +29,24 @@ type regionFlag struct {
 
 // moduleFlags are what a module type depends on.
 type moduleFlags struct {
-	URL      string `help:"The relay's URL, as XDR reaches it (RELAY_URL)." from:"RELAY_URL" required:"" placeholder:"URL"`
-	Alg      string `help:"Who signs: XDR (RS256, the default) or you (HS256)." enum:"RS256,HS256" default:"RS256"`
-	Title    string `help:"Name of the module type in XDR (${default})." default:"Qualys EDR" placeholder:"TEXT"`
-	Audience string `help:"The aud claim of RS256 tokens; without it, the relay's origin." placeholder:"URL"`
+	URL   string `help:"The relay's URL, as XDR reaches it (RELAY_URL)." from:"RELAY_URL" required:"" placeholder:"URL"`
+	Alg   string `help:"Who signs: XDR (RS256, the default) or you (HS256)." enum:"RS256,HS256" default:"RS256"`
+	Title string `help:"Name of the module type in XDR (${default})." default:"Qualys EDR" placeholder:"TEXT"`
 }
 
-// options checks the flags: XDR calls the relay over the internet. With embedKey, HS256 is signed by XDR
-// too.
-func (f moduleFlags) options(region string, embedKey bool) (moduletype.Options, error) {
+// options checks the flags: XDR calls the relay over the internet.
+func (f moduleFlags) options(region string) (moduletype.Options, error) {
 	u, err := relayclient.ParseURL("--url", f.URL)
 	if err != nil {
 		return moduletype.Options{}, err
 	}
 	_, noName := netip.ParseAddr(u.Hostname())
-	switch {
-	case u.Scheme != "https":
-		err = fmt.Errorf("--url %q must be https: XDR calls it over the internet", f.URL)
-	case noName == nil, !strings.Contains(u.Hostname(), "."):
-		err = fmt.Errorf("--url %q must have a public host name: XDR calls it over the internet", f.URL)
-	case strings.TrimSpace(f.Title) == "":
-		err = errors.New("--title must not be empty")
-	case f.Audience != "" && f.Alg == "HS256" && !embedKey:
-		err = errors.New(`--audience is part of the token here: give it to "relayctl token"`)
+	if u.Scheme != "https" || noName == nil || !strings.Contains(u.Hostname(), ".") {
+		err = fmt.Errorf("--url %q must be https and have a public host name: XDR calls it over the internet", f.URL)
 	}
 	return moduletype.Options{
-		Title: f.Title, URL: strings.TrimRight(f.URL, "/"), Audience: cmp.Or(f.Audience, "https://"+u.Host),
-		Region: moduletype.Regions()[region], Alg: f.Alg,
+		Title: f.Title, URL: strings.TrimRight(f.URL, "/"), Audience: "https://" + u.Host,
+		Region: moduletype.Regions()[region], ByXDR: f.Alg == "RS256",
 	}, err
 }
 
@@ -77,7 +68,7 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	case c.KeyFile != "" && !c.EmbedKey:
 		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
 	}
-	o, err := c.options(c.Region, c.EmbedKey)
+	o, err := c.options(c.Region)
 	if err == nil && c.EmbedKey {
 		o.Key, err = p.signingKey(ctx, c.KeyFile)
 	}
@@ -106,7 +97,7 @@ type modulePushCommand struct {
 }
 
 func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
-	o, err := c.options(c.Region, false)
+	o, err := c.options(c.Region)
 	if err != nil {
 		return err
 	}
@@ -147,11 +138,8 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
 	if _, left, err := xdr.Push(pushed, doc); err == nil && len(left) > 0 {
 		p.Note("note: XDR stored it otherwise:\n%s", strings.Join(left, "\n"))
 	}
-	if o.ByXDR() {
+	if o.ByXDR {
 		p.Note("The relay needs JWT_AUDIENCE=%s.", o.Audience)
-	}
-	if stored == nil {
-		p.Note("Next: relayctl instance add --region %s", c.Region)
 	}
 	return nil
 }

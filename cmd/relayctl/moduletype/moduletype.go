@@ -42,14 +42,11 @@ type Options struct {
 	URL      string // the relay's, without a slash at its end
 	Audience string // the aud claim of the tokens that XDR signs
 	Region   Region
-	// Alg is RS256 where XDR signs with its own key, else HS256: XDR signs with Key, or without a Key stores
+	// ByXDR is RS256: XDR signs with its own key. Else it is HS256: XDR signs with Key, or without a Key stores
 	// and sends the one token that the operator signed.
-	Alg string
-	Key secret.Value // the relay's; it will be in the module type
+	ByXDR bool
+	Key   secret.Value // the relay's; it will be in the module type
 }
-
-// ByXDR tells whether XDR signs with its own key.
-func (o Options) ByXDR() bool { return o.Alg == "RS256" }
 
 // execute fills a template in. place is where the module type is.
 func (o Options) execute(source, place string) ([]byte, error) {

@@ -27,7 +27,7 @@ const testKey = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde
 func moduleVariants() map[string]Options {
 	variant := func(alg string, key secret.Value) Options {
 		const url = "https://relay.example"
-		return Options{Title: "Qualys EDR", URL: url, Audience: url, Region: Regions()["us"], Alg: alg,
+		return Options{Title: "Qualys EDR", URL: url, Audience: url, Region: Regions()["us"], ByXDR: alg == "RS256",
 			Key: key}
 	}
 	return map[string]Options{
@@ -203,7 +203,7 @@ func TestEveryRegionHasItsOwnHosts(t *testing.T) {
 	for name, c := range Regions() {
 		hosts = append(hosts, c.API, c.UI)
 		m := Options{Title: "Q", URL: "https://relay.example", Audience: "https://relay.example", Region: c,
-			Alg: "RS256"}
+			ByXDR: true}
 		doc, err := m.Render()
 		require.NoError(t, err, name)
 		require.NoError(t, validate(doc), name)

@@ -11,18 +11,20 @@ import (
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/api/option"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"qualysrelay.example/relay/auth"
 )
 
-const (
-	storeTimeout = 30 * time.Second // for the whole exchange, credentials included
-	signIn       = "\nSign in with: gcloud auth application-default login"
-	uncertain    = "\nIt may have been stored all the same. List the versions before you try again: " +
-		"gcloud secrets versions list SECRET"
-)
+// storeTimeout is for the whole exchange, credentials included.
+const storeTimeout = 30 * time.Second
+
+// advice is for every failure. Where only the answer was lost, the key was stored all the same.
+const advice = `
+The secret must exist:  gcloud secrets create SECRET --replication-policy=automatic
+You must be signed in:  gcloud auth application-default login
+Your account needs the role roles/secretmanager.secretVersionAdder on the secret.
+List the versions before you try again:  gcloud secrets versions list SECRET`
 
 // Store adds the value as a new version of a secret in Secret Manager, projects/P/secrets/S or
 // projects/P/locations/L/secrets/S, and returns the version's resource name.
@@ -42,7 +44,7 @@ func Store(ctx context.Context, name string, value Value, options ...option.Clie
 		option.WithEndpoint(parsed.Endpoint)}, options...)
 	client, err := secretmanager.NewClient(ctx, options...)
 	if err != nil {
-		return "", fmt.Errorf("no client for Secret Manager: %w%s", err, signIn)
+		return "", fmt.Errorf("no client for Secret Manager: %w%s", err, advice)
 	}
 	defer client.Close()
 	data := []byte(value)
@@ -53,16 +55,7 @@ func Store(ctx context.Context, name string, value Value, options ...option.Clie
 	})
 	if err != nil {
 		failed := status.Convert(err)
-		return "", fmt.Errorf("cannot store the key in %s: %s: %s%s", name, failed.Code(), failed.Message(),
-			map[codes.Code]string{
-				codes.NotFound: "\nThe secret must exist. Create it once: gcloud secrets create SECRET " +
-					"--replication-policy=automatic",
-				codes.PermissionDenied: "\nAdding a version needs the role " +
-					"roles/secretmanager.secretVersionAdder on the secret.",
-				codes.Unauthenticated:  signIn,
-				codes.Unavailable:      uncertain,
-				codes.DeadlineExceeded: uncertain,
-			}[failed.Code()])
+		return "", fmt.Errorf("cannot store the key in %s: %s: %s%s", name, failed.Code(), failed.Message(), advice)
 	}
 	return version.GetName(), nil
 }

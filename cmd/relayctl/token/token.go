@@ -5,7 +5,6 @@ package token
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -30,36 +29,30 @@ type Account struct {
 
 // Validate checks what the relay would refuse. The note, where there is one, is for the user to know.
 func (a Account) Validate() (note string, err error) {
-	gateway, err := httpsURL("--api-url", a.APIURL)
-	if err == nil {
-		_, err = httpsURL("--platform-url", a.PlatformURL)
+	if a.Limit < 0 || a.Limit > maxLimit {
+		return "", fmt.Errorf("--limit must be from 1 to %d", maxLimit)
 	}
+	if a.PlatformURL != "" {
+		if _, err := relayclient.ParseURL("--platform-url", a.PlatformURL); err != nil {
+			return "", err
+		}
+	}
+	if a.APIURL == "" {
+		return "", nil
+	}
+	gateway, err := relayclient.ParseURL("--api-url", a.APIURL)
 	switch {
 	case err != nil:
 		return "", err
-	case strings.Trim(gateway.Path, "/") != "":
-		return "", fmt.Errorf("--api-url %q must be https://host: the relay accepts nothing else from a token",
-			a.APIURL)
-	case a.Limit < 0 || a.Limit > maxLimit:
-		return "", fmt.Errorf("--limit must be from 1 to %d", maxLimit)
-	case gateway.Host == "" || slices.ContainsFunc(qualys.Platforms(),
-		func(known qualys.Platform) bool { return known.Gateway == "https://"+gateway.Host }):
+	case gateway.Scheme != "https" || strings.Trim(gateway.Path, "/") != "":
+		return "", fmt.Errorf("--api-url %q must be https://host", a.APIURL)
+	case slices.ContainsFunc(qualys.Platforms(), func(p qualys.Platform) bool {
+		return p.Gateway == "https://"+gateway.Host
+	}):
 		return "", nil
 	}
 	return fmt.Sprintf("note: %s is not a gateway of a shared Qualys platform; "+
 		"the relay accepts it only if its API_HOSTS or API_URL names it", gateway.Host), nil
-}
-
-// httpsURL reads the value of a flag, which may be empty.
-func httpsURL(flag, raw string) (*url.URL, error) {
-	if raw == "" {
-		return new(url.URL), nil
-	}
-	u, err := relayclient.ParseURL(flag, raw)
-	if err == nil && u.Scheme != "https" {
-		err = fmt.Errorf("%s %q must be https: the relay accepts nothing else from a token", flag, raw)
-	}
-	return u, err
 }
 
 // Claims are what a token says about a user of Qualys.

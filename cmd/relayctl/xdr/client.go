@@ -190,31 +190,18 @@ func (r Request) failed(cause error, perhaps bool) error {
 	return fmt.Errorf("cannot %s: %w%s", r.Purpose, cause, advice)
 }
 
-// refused is the error of a response that is not a success, with what XDR says.
+// refused is the error of a response that is not a success, with what XDR says and what that may mean.
 func (r Request) refused(response *http.Response, says []byte) error {
+	const client = `. The API client must belong to an administrator and have the scope "integration"; ` +
+		"what is Cisco's own cannot be changed"
 	status := response.StatusCode
-	var hint string
-	switch {
-	case status/100 == 3:
-		hint = "It redirects; nothing is sent there"
-	case status == 401, status == 403:
-		hint = `The API client must belong to an administrator and have the scope "integration"; ` +
-			"what is Cisco's own cannot be changed"
-	case status == 404:
-		hint = "It is not there, or it is in another region (--region) or another organisation's"
-	case status == 409:
-		hint = `It conflicts with what XDR has already; look with "relayctl module list" or ` +
-			`"relayctl instance health"`
-	case status == 429:
-		hint = "Your organisation has used up its calls of this hour. Retry-After: " +
-			cmp.Or(plain.Short(response.Header.Get("Retry-After"), 40), "not said")
-	case status >= 500:
-		hint = "XDR failed. Try again later"
-	default:
-		hint = "The API does not accept the contents of the request; --dry-run prints them"
-	}
+	hint := map[int]string{
+		400: ". --dry-run prints the request", 401: client, 403: client,
+		429: ". Your organisation has used up its calls of this hour; Retry-After: " +
+			plain.Short(response.Header.Get("Retry-After"), 40),
+	}[status]
 	answer := fmt.Sprintf("%d %s %s", status, http.StatusText(status), plain.OneLine(string(says), 300))
-	return r.failed(fmt.Errorf("XDR answered %s. %s", strings.TrimSpace(answer), hint), status >= 500)
+	return r.failed(fmt.Errorf("XDR answered %s%s", strings.TrimSpace(answer), hint), status >= 500)
 }
 
 // loginError says why there is no access token. XDR's words are left out: the request held the client's

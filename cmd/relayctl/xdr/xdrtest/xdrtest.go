@@ -94,13 +94,6 @@ func (s *Server) TakeCalls() []string {
 	return calls
 }
 
-// Types are the stored module types.
-func (s *Server) Types() []map[string]any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.types)
-}
-
 // store stores an object with what the server adds to it, and returns it.
 func (s *Server) store(into *[]object, in object) object {
 	s.ids++
