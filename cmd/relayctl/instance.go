@@ -28,12 +28,8 @@ type instanceAddCommand struct {
 	DryRun    bool   `help:"Print the request, without the secrets in it, instead of sending it."`
 }
 
-func (c *instanceAddCommand) Run(ctx context.Context, p *program) error {
-	note, err := c.Validate()
-	if err != nil {
-		return err
-	}
-	client, t, others, err := c.find(ctx, p)
+func (c *instanceAddCommand) Run(ctx context.Context, p *program, client *xdr.Client) error {
+	t, others, err := c.find(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -44,7 +40,6 @@ func (c *instanceAddCommand) Run(ctx context.Context, p *program) error {
 				name, other.ID)
 		}
 	}
-	p.Note("%s", note)
 	settings, credential, err := c.settings(ctx, p, t)
 	if err != nil {
 		return err
@@ -86,8 +81,8 @@ func (c *instanceAddCommand) settings(
 
 type instanceHealthCommand struct{ typeFlags }
 
-func (c *instanceHealthCommand) Run(ctx context.Context, p *program) error {
-	client, t, all, err := c.find(ctx, p)
+func (c *instanceHealthCommand) Run(ctx context.Context, p *program, client *xdr.Client) error {
+	t, all, err := c.find(ctx, client)
 	if err == nil && len(all) == 0 {
 		err = &answerNo{fmt.Sprintf(`The module type %q has no integration; "relayctl instance add" adds one.`,
 			t.Text("title"))}

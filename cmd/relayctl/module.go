@@ -76,10 +76,10 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	doc, err := o.Render()
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.write(p, doc)
 	}
-	if err := c.write(p, doc); err != nil {
+	if err != nil {
 		return err
 	}
 	steps, err := o.NextSteps(cmp.Or(c.Out, "the JSON above"))
@@ -96,7 +96,7 @@ type modulePushCommand struct {
 	changeFlags
 }
 
-func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
+func (c *modulePushCommand) Run(ctx context.Context, p *program, client *xdr.Client) error {
 	o, err := c.options(c.Region)
 	if err != nil {
 		return err
@@ -105,12 +105,8 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.client(ctx, p)
-	if err != nil {
-		return err
-	}
 	stored, err := client.FindModuleType(ctx, c.ID, c.Title)
-	if err != nil {
+	if err != nil && !(c.ID == "" && errors.Is(err, xdr.ErrNoModuleType)) {
 		return err
 	}
 	request, changes, err := xdr.Push(stored, doc)
@@ -146,11 +142,7 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program) error {
 
 type moduleListCommand struct{ xdrFlags }
 
-func (c *moduleListCommand) Run(ctx context.Context, p *program) error {
-	client, err := c.client(ctx, p)
-	if err != nil {
-		return err
-	}
+func (c *moduleListCommand) Run(ctx context.Context, p *program, client *xdr.Client) error {
 	all, err := client.ModuleTypes(ctx)
 	if err != nil {
 		return err
@@ -170,8 +162,8 @@ type moduleDeleteCommand struct {
 	changeFlags
 }
 
-func (c *moduleDeleteCommand) Run(ctx context.Context, p *program) error {
-	client, t, uses, err := c.find(ctx, p)
+func (c *moduleDeleteCommand) Run(ctx context.Context, p *program, client *xdr.Client) error {
+	t, uses, err := c.find(ctx, client)
 	if err != nil {
 		return err
 	}

@@ -49,11 +49,6 @@ func (l *lifetime) UnmarshalText(text []byte) error {
 }
 
 func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
-	note, err := c.Validate()
-	if err != nil {
-		return err
-	}
-	p.Note("%s", note)
 	key, err := p.signingKey(ctx, c.KeyFile)
 	if err != nil {
 		return err

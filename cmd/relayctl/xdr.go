@@ -3,8 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
+
+	"github.com/alecthomas/kong"
 
 	"qualysrelay.example/cmd/relayctl/moduletype"
 	"qualysrelay.example/cmd/relayctl/plain"
@@ -31,40 +32,35 @@ type changeFlags struct {
 	Yes    bool `help:"Do not ask."`
 }
 
-// client is XDR in the region, with the API client that the file or the environment names.
-func (f *xdrFlags) client(ctx context.Context, p *program) (*xdr.Client, error) {
+// AfterApply gives the Run method XDR in the region, with the API client that the file or the environment
+// names.
+func (f *xdrFlags) AfterApply(ctx context.Context, k *kong.Context, p *program) error {
 	idAndSecret := secret.Value(p.getenv("XDR_CLIENT_ID") + "\n" + p.getenv("XDR_CLIENT_SECRET"))
 	if f.ClientFile != "" {
 		var err error
 		if idAndSecret, err = secret.ReadFile(f.ClientFile); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	words := strings.Fields(string(plain.Decode([]byte(idAndSecret))))
 	if len(words) != 2 {
-		return nil, errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, or give --client-file " +
+		return errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, or give --client-file " +
 			"with its id and its secret, on a line each")
 	}
-	return xdr.New(ctx, xdr.Options{
+	k.Bind(xdr.New(ctx, xdr.Options{
 		Host: moduletype.Regions()[f.Region].API, ID: words[0], Secret: secret.Value(words[1]), Transport: p.xdr,
-	}), nil
+	}))
+	return nil
 }
 
-// find is the module type that the flags choose, which must be there, with its integrations.
-func (f *typeFlags) find(ctx context.Context, p *program) (
-	client *xdr.Client, t xdr.ModuleType, uses []xdr.Instance, err error,
-) {
-	if client, err = f.client(ctx, p); err == nil {
-		t, err = client.FindModuleType(ctx, f.ID, f.Title)
+// find is the module type that the flags choose, with its integrations.
+func (f *typeFlags) find(ctx context.Context, client *xdr.Client) (xdr.ModuleType, []xdr.Instance, error) {
+	t, err := client.FindModuleType(ctx, f.ID, f.Title)
+	if err != nil {
+		return nil, nil, err
 	}
-	if err == nil && t == nil {
-		err = fmt.Errorf(`your organisation has no module type %q in this region (--region); `+
-			`"relayctl module list" shows those that there are, "relayctl module push" creates it`, f.Title)
-	}
-	if err == nil {
-		uses, err = client.Instances(ctx, t)
-	}
-	return client, t, uses, err
+	uses, err := client.Instances(ctx, t)
+	return t, uses, err
 }
 
 // send shows the request where that is asked for; else it asks the question, and sends it. sent tells

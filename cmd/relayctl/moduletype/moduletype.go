@@ -52,10 +52,6 @@ type Options struct {
 func (o Options) execute(source, place string) ([]byte, error) {
 	t := template.New("module type")
 	t.Funcs(template.FuncMap{
-		"json": func(text string) (string, error) {
-			quoted, err := jsontext.AppendQuote(nil, text)
-			return string(quoted), err
-		},
 		"text": func(name string, data any) (string, error) {
 			var b strings.Builder
 			err := t.ExecuteTemplate(&b, name, data)

@@ -21,10 +21,8 @@ const storeTimeout = 30 * time.Second
 
 // advice is for every failure. Where only the answer was lost, the key was stored all the same.
 const advice = `
-The secret must exist:  gcloud secrets create SECRET --replication-policy=automatic
-You must be signed in:  gcloud auth application-default login
-Your account needs the role roles/secretmanager.secretVersionAdder on the secret.
-List the versions before you try again:  gcloud secrets versions list SECRET`
+The secret must exist ("gcloud secrets create"), and you must be signed in ("gcloud auth application-default
+login") with the role roles/secretmanager.secretVersionAdder on it. List the versions before you try again.`
 
 // Store adds the value as a new version of a secret in Secret Manager, projects/P/secrets/S or
 // projects/P/locations/L/secrets/S, and returns the version's resource name.

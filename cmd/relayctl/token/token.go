@@ -3,17 +3,21 @@
 package token
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"maps"
-	"slices"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/relayclient"
 	"qualysrelay.example/cmd/relayctl/secret"
-	"qualysrelay.example/qualys"
+	"qualysrelay.example/relay"
+	"qualysrelay.example/relay/auth"
 )
 
 // maxLimit is the highest CTR_ENTITIES_LIMIT that the relay accepts.
@@ -27,32 +31,24 @@ type Account struct {
 	Limit       int    `help:"Most sightings, indicators and judgements for each observable." placeholder:"N"`
 }
 
-// Validate checks what the relay would refuse. The note, where there is one, is for the user to know.
-func (a Account) Validate() (note string, err error) {
+// Validate checks what any relay would refuse. Kong calls it for the commands with these flags.
+func (a Account) Validate() error {
 	if a.Limit < 0 || a.Limit > maxLimit {
-		return "", fmt.Errorf("--limit must be from 1 to %d", maxLimit)
+		return fmt.Errorf("--limit must be from 1 to %d", maxLimit)
 	}
-	if a.PlatformURL != "" {
-		if _, err := relayclient.ParseURL("--platform-url", a.PlatformURL); err != nil {
-			return "", err
+	for flag, text := range map[string]string{"--api-url": a.APIURL, "--platform-url": a.PlatformURL} {
+		if text == "" {
+			continue
+		}
+		u, err := relayclient.ParseURL(flag, text)
+		if err == nil && (u.Scheme != "https" || flag == "--api-url" && strings.Trim(u.Path, "/") != "") {
+			err = fmt.Errorf("%s %q must be https://host", flag, text)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	if a.APIURL == "" {
-		return "", nil
-	}
-	gateway, err := relayclient.ParseURL("--api-url", a.APIURL)
-	switch {
-	case err != nil:
-		return "", err
-	case gateway.Scheme != "https" || strings.Trim(gateway.Path, "/") != "":
-		return "", fmt.Errorf("--api-url %q must be https://host", a.APIURL)
-	case slices.ContainsFunc(qualys.Platforms(), func(p qualys.Platform) bool {
-		return p.Gateway == "https://"+gateway.Host
-	}):
-		return "", nil
-	}
-	return fmt.Sprintf("note: %s is not a gateway of a shared Qualys platform; "+
-		"the relay accepts it only if its API_HOSTS or API_URL names it", gateway.Host), nil
+	return nil
 }
 
 // Claims are what a token says about a user of Qualys.
@@ -88,4 +84,34 @@ func (c Claims) Sign(key secret.Value, now time.Time) (secret.Value, error) {
 	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(key))
 	return secret.Value(token), err
+}
+
+// Verify runs the verification of a relay with the configuration and, where JWT_AUDIENCE names no audience,
+// the URL, which may be empty. It says what the relay accepts the token for. A token that is refused is an
+// [*auth.Error] in the relay's own words; other errors are about the settings and the keys.
+func Verify(ctx context.Context, token secret.Value, config relay.Config, relayURL string) (string, error) {
+	base, err := relayclient.ParseURL("--url", cmp.Or(relayURL, "https://relay.invalid"))
+	if err != nil {
+		return "", err
+	}
+	verifier, err := auth.New(config.Auth)
+	if err != nil {
+		return "", err
+	}
+	claims, err := verifier.Verify(ctx, &http.Request{
+		Host: base.Host, Header: http.Header{"Authorization": {"Bearer " + string(token)}},
+	})
+	if err != nil {
+		return "", err
+	}
+	account, err := config.Account(claims)
+	if err != nil {
+		return "", err
+	}
+	answer := fmt.Sprintf("accepted: user %s at %s, at most %d entities for each observable",
+		plain.Text(account.Tenant.User), plain.Text(account.Tenant.Gateway), account.Limit)
+	if account.PlatformURL != "" {
+		answer += "\nlinks go to " + plain.Text(account.PlatformURL)
+	}
+	return answer, nil
 }

@@ -1,8 +1,10 @@
 package xdr
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -34,26 +36,28 @@ func (c *Client) ModuleTypes(ctx context.Context) ([]ModuleType, error) {
 	return slices.DeleteFunc(all, func(t ModuleType) bool { return t.Text("visibility") != visibilityOrg }), err
 }
 
-// FindModuleType is the organisation's module type with the id or, where that is empty, with the title; nil
-// where none has the title. Two with the same title, and an id that none has, are errors.
+// ErrNoModuleType is part of an error of FindModuleType.
+var ErrNoModuleType = errors.New("no module type")
+
+// FindModuleType is the organisation's module type with the id or, where that is empty, with the title. None,
+// and two with the same title, are errors.
 func (c *Client) FindModuleType(ctx context.Context, id, title string) (ModuleType, error) {
 	all, err := c.ModuleTypes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	found := slices.DeleteFunc(all, func(t ModuleType) bool {
 		return id != "" && t.Text("id") != id || id == "" && t.Text("title") != title
 	})
-	switch {
-	case err != nil:
-		return nil, err
-	case len(found) == 0 && id != "":
-		return nil, fmt.Errorf("your organisation has no module type %s in this region (--region), "+
-			"and Cisco's own cannot be changed", id)
-	case len(found) == 0:
-		return nil, nil
-	case len(found) > 1:
-		return nil, fmt.Errorf("%d module types have the title %q; choose one with --id "+
-			"(\"relayctl module list\" shows them)", len(found), title)
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf(`your organisation has %w %q in this region (--region); "relayctl module list" `+
+			`shows those that there are, "relayctl module push" creates it`, ErrNoModuleType, cmp.Or(id, title))
+	case 1:
+		return found[0], nil
 	}
-	return found[0], nil
+	return nil, fmt.Errorf("%d module types have the title %q; choose one with --id "+
+		`("relayctl module list" shows them)`, len(found), title)
 }
 
 func (t ModuleType) path() string { return modulePath + "/" + url.PathEscape(t.Text("id")) }
