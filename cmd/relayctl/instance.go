@@ -45,11 +45,9 @@ func (c *instanceAddCommand) Run(ctx context.Context, p *program, client *xdr.Cl
 		return err
 	}
 	request := t.AddInstance(name, settings)
-	if c.DryRun {
-		return client.Show(p.Out, request)
-	}
+	change := changeFlags{DryRun: c.DryRun, Yes: true}
 	var added xdr.Instance
-	if err := client.Send(ctx, request, &added); err != nil {
+	if sent, err := change.send(ctx, p, client, request, "", &added); !sent {
 		return err
 	}
 	p.Note("Added the integration %q.", name)

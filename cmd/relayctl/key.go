@@ -15,20 +15,17 @@ type keyCommand struct {
 }
 
 func (c *keyCommand) Run(ctx context.Context, p *program) error {
-	shown := string(secret.NewKey())
+	key := secret.NewKey()
+	shown := string(key)
 	var err error
 	switch {
 	case c.File != "":
 		// No newline: the file is the key, byte for byte, also for "gcloud secrets versions add --data-file".
-		if err = secret.WriteFile(c.File, []byte(shown), c.Force); err == nil {
-			p.Note("Wrote a new signing key to %s. Give it to the relay as SECRET_KEY_FILE, and to "+
-				`"relayctl token --key-file".`, c.File)
-		}
-		return err
+		return secret.WriteFile(c.File, []byte(key), c.Force)
 	case c.Force:
 		return errors.New("--force belongs to --file")
 	case c.Secret != "":
-		shown, err = secret.Store(ctx, c.Secret, secret.Value(shown), p.secretManager...)
+		shown, err = secret.Store(ctx, c.Secret, key, p.secretManager...)
 	}
 	if err == nil {
 		_, err = fmt.Fprintln(p.Out, shown)

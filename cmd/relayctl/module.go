@@ -46,7 +46,7 @@ func (f moduleFlags) options(region string) (moduletype.Options, error) {
 	}
 	return moduletype.Options{
 		Title: f.Title, URL: strings.TrimRight(f.URL, "/"), Audience: "https://" + u.Host,
-		Region: moduletype.Regions()[region], ByXDR: f.Alg == "RS256",
+		Region: region, ByXDR: f.Alg == "RS256",
 	}, err
 }
 
@@ -60,10 +60,8 @@ type moduleRenderCommand struct {
 
 func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	switch {
-	case c.EmbedKey && c.Alg != "HS256":
-		return errors.New("--embed-key belongs to --alg HS256: RS256 shares no key")
-	case c.EmbedKey && c.Out == "":
-		return errors.New("--embed-key needs --out: the module type will hold the signing key, " +
+	case c.EmbedKey && (c.Alg != "HS256" || c.Out == ""):
+		return errors.New("--embed-key needs --alg HS256 and --out: the module type will hold the signing key, " +
 			"which must not end up on a screen or in a log")
 	case c.KeyFile != "" && !c.EmbedKey:
 		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
@@ -171,9 +169,6 @@ func (c *moduleDeleteCommand) Run(ctx context.Context, p *program, client *xdr.C
 	for _, i := range uses {
 		p.Note("  The integration %q (%s) uses it.", i.Name, i.ID)
 	}
-	sent, err := c.send(ctx, p, client, t.Delete(), "Delete it?", nil)
-	if sent {
-		p.Note("Deleted.")
-	}
+	_, err = c.send(ctx, p, client, t.Delete(), "Delete it?", nil)
 	return err
 }

@@ -61,9 +61,6 @@ func (c *tokenNewCommand) Run(ctx context.Context, p *program) error {
 	if err == nil {
 		err = c.write(p, []byte(signed+"\n"))
 	}
-	if err == nil && c.Out != "" {
-		p.Note("Wrote the token for %s to %s. It holds the Qualys password: treat it as one.", claims.User, c.Out)
-	}
 	return err
 }
 

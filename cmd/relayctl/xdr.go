@@ -47,9 +47,7 @@ func (f *xdrFlags) AfterApply(ctx context.Context, k *kong.Context, p *program) 
 		return errors.New("no API client: set XDR_CLIENT_ID and XDR_CLIENT_SECRET, or give --client-file " +
 			"with its id and its secret, on a line each")
 	}
-	k.Bind(xdr.New(ctx, xdr.Options{
-		Host: moduletype.Regions()[f.Region].API, ID: words[0], Secret: secret.Value(words[1]), Transport: p.xdr,
-	}))
+	k.Bind(xdr.New(ctx, moduletype.Host(f.Region), words[0], secret.Value(words[1]), p.xdr))
 	return nil
 }
 

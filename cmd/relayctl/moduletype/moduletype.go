@@ -4,7 +4,7 @@ package moduletype
 
 import (
 	"bytes"
-	_ "embed" // the templates and the logo
+	"embed"
 	"encoding/base64"
 	"strings"
 	"text/template"
@@ -15,25 +15,15 @@ import (
 	"qualysrelay.example/qualys"
 )
 
-var (
-	//go:embed moduletype.tmpl
-	source string
-	//go:embed nextsteps.tmpl
-	nextSteps string
-	//go:embed logo.svg
-	logo []byte
-)
+//go:embed *.tmpl logo.svg
+var files embed.FS
 
-// Region is a region of XDR: the host that serves its APIs and keys, and the one that people log in to.
-type Region struct{ API, UI string }
-
-// Regions are the regions by the names that "relayctl module --region" takes.
-func Regions() map[string]Region {
-	return map[string]Region{
-		"us":   {"visibility.amp.cisco.com", "xdr.us.security.cisco.com"},
-		"eu":   {"visibility.eu.amp.cisco.com", "xdr.eu.security.cisco.com"},
-		"apjc": {"visibility.apjc.amp.cisco.com", "xdr.apjc.security.cisco.com"},
+// Host is the host of a region of XDR (us, eu, apjc) that serves its APIs and its keys.
+func Host(region string) string {
+	if region == "us" {
+		return "visibility.amp.cisco.com"
 	}
+	return "visibility." + region + ".amp.cisco.com"
 }
 
 // Options are what a module type depends on.
@@ -41,16 +31,16 @@ type Options struct {
 	Title    string
 	URL      string // the relay's, without a slash at its end
 	Audience string // the aud claim of the tokens that XDR signs
-	Region   Region
+	Region   string
 	// ByXDR is RS256: XDR signs with its own key. Else it is HS256: XDR signs with Key, or without a Key stores
 	// and sends the one token that the operator signed.
 	ByXDR bool
 	Key   secret.Value // the relay's; it will be in the module type
 }
 
-// execute fills a template in. place is where the module type is.
-func (o Options) execute(source, place string) ([]byte, error) {
-	t := template.New("module type")
+// execute fills the named template in. place is where the module type is.
+func (o Options) execute(name, place string) ([]byte, error) {
+	t := template.New(name)
 	t.Funcs(template.FuncMap{
 		"text": func(name string, data any) (string, error) {
 			var b strings.Builder
@@ -58,11 +48,15 @@ func (o Options) execute(source, place string) ([]byte, error) {
 			return b.String(), err
 		},
 		"inClear":   func(key secret.Value) string { return string(key) },
+		"host":      Host,
 		"platforms": qualys.Platforms,
-		"logo":      func() string { return base64.StdEncoding.EncodeToString(logo) },
 		"place":     func() string { return place },
+		"logo": func() (string, error) {
+			logo, err := files.ReadFile("logo.svg")
+			return base64.StdEncoding.EncodeToString(logo), err
+		},
 	})
-	if _, err := t.Parse(source); err != nil {
+	if _, err := t.ParseFS(files, name); err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
@@ -72,7 +66,7 @@ func (o Options) execute(source, place string) ([]byte, error) {
 
 // Render renders the module type as indented JSON.
 func (o Options) Render() ([]byte, error) {
-	doc, err := o.execute(source, "")
+	doc, err := o.execute("moduletype.tmpl", "")
 	if err == nil {
 		err = (*jsontext.Value)(&doc).Indent(jsontext.WithIndent("  "))
 	}
@@ -81,6 +75,6 @@ func (o Options) Render() ([]byte, error) {
 
 // NextSteps says what to do with the module type, which is in the named place.
 func (o Options) NextSteps(place string) (string, error) {
-	steps, err := o.execute(nextSteps, place)
+	steps, err := o.execute("nextsteps.tmpl", place)
 	return string(bytes.TrimSpace(steps)), err
 }

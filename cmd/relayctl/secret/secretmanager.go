@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
-	"time"
 
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
@@ -15,9 +14,6 @@ import (
 
 	"qualysrelay.example/relay/auth"
 )
-
-// storeTimeout is for the whole exchange, credentials included.
-const storeTimeout = 30 * time.Second
 
 // advice is for every failure. Where only the answer was lost, the key was stored all the same.
 const advice = `
@@ -34,8 +30,6 @@ func Store(ctx context.Context, name string, value Value, options ...option.Clie
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
 	// Without a logger of its own the client would obey GOOGLE_SDK_GO_LOGGING_LEVEL, and at debug write the
 	// key. An empty endpoint is the default one.
 	options = append([]option.ClientOption{option.WithLogger(slog.New(slog.DiscardHandler)),

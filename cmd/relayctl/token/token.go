@@ -108,10 +108,6 @@ func Verify(ctx context.Context, token secret.Value, config relay.Config, relayU
 	if err != nil {
 		return "", err
 	}
-	answer := fmt.Sprintf("accepted: user %s at %s, at most %d entities for each observable",
-		plain.Text(account.Tenant.User), plain.Text(account.Tenant.Gateway), account.Limit)
-	if account.PlatformURL != "" {
-		answer += "\nlinks go to " + plain.Text(account.PlatformURL)
-	}
-	return answer, nil
+	return fmt.Sprintf("accepted: user %s at %s, at most %d entities for each observable",
+		plain.Text(account.Tenant.User), plain.Text(account.Tenant.Gateway), account.Limit), nil
 }

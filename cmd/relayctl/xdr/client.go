@@ -30,7 +30,6 @@ import (
 )
 
 const (
-	tokenPath    = "/iroh/oauth2/token"
 	modulePath   = "/iroh/iroh-int/module-type"
 	instancePath = "/iroh/iroh-int/module-instance"
 	healthPath   = "/iroh/iroh-enrich/health"
@@ -43,14 +42,6 @@ const (
 	timeout  = time.Minute // of one call; XDR waits for the relay in a health check
 )
 
-// Options say where XDR is and who calls it.
-type Options struct {
-	Host      string // of the region's API
-	ID        string // of the API client
-	Secret    secret.Value
-	Transport http.RoundTripper // nil: http.DefaultTransport
-}
-
 // Client calls the API. It logs in when it needs to, and again when the access token is about to expire.
 type Client struct {
 	host  string
@@ -58,19 +49,20 @@ type Client struct {
 	token func() (*oauth2.Token, error) // a function, because fmt shows what fields hold
 }
 
-// New is a client for the life of ctx.
-func New(ctx context.Context, o Options) *Client {
+// New calls the API at the host as the API client with the id and the secret, for the life of ctx. Where no
+// transport is given, it is http.DefaultTransport.
+func New(ctx context.Context, host, id string, key secret.Value, transport http.RoundTripper) *Client {
 	client := &http.Client{
-		Transport:     acceptJSON{cmp.Or(o.Transport, http.DefaultTransport)},
+		Transport:     acceptJSON{cmp.Or(transport, http.DefaultTransport)},
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	config := clientcredentials.Config{
-		ClientID: o.ID, ClientSecret: string(o.Secret),
-		TokenURL: "https://" + o.Host + tokenPath, AuthStyle: oauth2.AuthStyleInHeader,
+		ClientID: id, ClientSecret: string(key),
+		TokenURL: "https://" + host + "/iroh/oauth2/token", AuthStyle: oauth2.AuthStyleInHeader,
 	}
 	source := config.TokenSource(context.WithValue(ctx, oauth2.HTTPClient, client))
-	return &Client{host: o.Host, http: client, token: source.Token}
+	return &Client{host: host, http: client, token: source.Token}
 }
 
 // acceptJSON asks for JSON in every request, also in those of package oauth2: the API speaks other formats
@@ -80,7 +72,6 @@ type acceptJSON struct{ next http.RoundTripper }
 func (t acceptJSON) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Accept", "application/json")
-	r.Header.Set("User-Agent", "relayctl")
 	return t.next.RoundTrip(r)
 }
 
@@ -207,15 +198,10 @@ func (r Request) refused(response *http.Response, says []byte) error {
 // loginError says why there is no access token. XDR's words are left out: the request held the client's
 // secret.
 func (c *Client) loginError(err error) error {
-	login := Request{Purpose: "log in to XDR", Method: http.MethodGet}
-	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
-	if !ok {
-		return login.failed(err, false)
+	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+		status := refused.Response.StatusCode
+		err = fmt.Errorf("it answered %d %s. An API client is refused where its id or its secret is wrong, or "+
+			"where it was made in another region (--region)", status, http.StatusText(status))
 	}
-	switch refused.Response.StatusCode {
-	case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%s refused the API client (%d): its id or its secret is wrong, or it was made in "+
-			"another region (--region)", c.host, refused.Response.StatusCode)
-	}
-	return login.refused(refused.Response, nil)
+	return fmt.Errorf("cannot log in to %s: %w", c.host, err)
 }

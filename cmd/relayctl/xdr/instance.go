@@ -30,7 +30,7 @@ func (t ModuleType) AddInstance(name string, settings map[string]any) Request {
 	return Request{
 		Purpose: "add the integration", Method: http.MethodPost, Path: instancePath,
 		Body: map[string]any{
-			"name": name, "module_type_id": t.Text("id"), "visibility": visibilityOrg, "enabled": true,
+			"name": name, "module_type_id": t.Text("id"), "visibility": "org", "enabled": true,
 			"settings": settings,
 		},
 	}

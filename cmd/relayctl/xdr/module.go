@@ -17,9 +17,6 @@ import (
 	"qualysrelay.example/cmd/relayctl/secret"
 )
 
-// visibilityOrg is the visibility of what belongs to the organisation; Cisco's own module types are global.
-const visibilityOrg = "org"
-
 // ModuleType is a module type as XDR stores it, with all its fields.
 type ModuleType map[string]any
 
@@ -30,10 +27,10 @@ func (t ModuleType) Text(name string) string {
 	return text
 }
 
-// ModuleTypes are the organisation's module types, without Cisco's own.
+// ModuleTypes are the organisation's module types, without Cisco's own, which are global.
 func (c *Client) ModuleTypes(ctx context.Context) ([]ModuleType, error) {
 	all, err := list[ModuleType](ctx, c, "list the module types", modulePath, url.Values{})
-	return slices.DeleteFunc(all, func(t ModuleType) bool { return t.Text("visibility") != visibilityOrg }), err
+	return slices.DeleteFunc(all, func(t ModuleType) bool { return t.Text("visibility") != "org" }), err
 }
 
 // ErrNoModuleType is part of an error of FindModuleType.
@@ -67,35 +64,29 @@ func (t ModuleType) Delete() Request {
 	return Request{Purpose: "delete the module type", Method: http.MethodDelete, Path: t.path()}
 }
 
-// keyProperty is HS256's shared key, which package moduletype can put into a module type.
-const keyProperty = "configuration-token-key"
-
 // Push is the request that makes XDR's module type like the document, which package moduletype rendered,
 // and what it changes, as lines for people: the name of each field that differs, then its lines or elements
 // that go, and those that come. Where there is no module type yet (nil), the request creates it. Without
 // changes there is nothing to send.
 //
 // The request holds the fields that differ, each of them whole: a PATCH replaces lists. Properties it merges
-// by their names, with null for what goes. That are those that say how XDR proves who it is; properties that
-// the document does not know stay.
+// by their names, and null removes one: so go those that say how XDR proved who it is. Other properties that
+// the document does not have stay.
 func Push(t ModuleType, doc []byte) (r Request, changes []string, err error) {
 	var fields map[string]any
 	if err := json.Unmarshal(doc, &fields); err != nil {
 		return Request{}, nil, err
 	}
-	if t == nil {
-		r = Request{Purpose: "create the module type", Method: http.MethodPost, Path: modulePath, Body: fields}
-		return r, nil, nil
-	}
-	stored, wanted := flat(t), flat(fields)
+	stored := flat(t)
+	properties, _ := fields["properties"].(map[string]any)
 	for _, name := range []string{
-		"configuration-token-alg", "configuration-token-audience", keyProperty, "custom_jwks_host",
+		"configuration-token-alg", "configuration-token-audience", "configuration-token-key", "custom_jwks_host",
 	} {
-		if _, stays := wanted["properties."+name]; !stays && stored["properties."+name] != nil {
-			wanted["properties."+name] = nil
-			fields["properties"].(map[string]any)[name] = nil
+		if _, stays := properties[name]; !stays && stored["properties."+name] != nil {
+			properties[name] = nil
 		}
 	}
+	wanted := flat(fields)
 	patch := make(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		if reflect.DeepEqual(stored[name], wanted[name]) {
@@ -108,17 +99,21 @@ func Push(t ModuleType, doc []byte) (r Request, changes []string, err error) {
 		changes = append(changes, missing(before, after, "    - ")...)
 		changes = append(changes, missing(after, before, "    + ")...)
 	}
-	r = Request{Purpose: "update the module type", Method: http.MethodPatch, Path: t.path(), Body: patch}
+	if t == nil {
+		r = Request{Purpose: "create the module type", Method: http.MethodPost, Path: modulePath, Body: patch}
+	} else {
+		r = Request{Purpose: "update the module type", Method: http.MethodPatch, Path: t.path(), Body: patch}
+	}
 	return r, changes, nil
 }
 
-// flat are the fields, with the properties among them, and the shared key as a secret.
+// flat are the fields, with the properties among them, and HS256's shared key as a secret.
 func flat(fields map[string]any) map[string]any {
 	all := maps.Clone(fields)
 	properties, _ := fields["properties"].(map[string]any)
 	delete(all, "properties")
 	for name, value := range properties {
-		if key, ok := value.(string); ok && name == keyProperty {
+		if key, ok := value.(string); ok && name == "configuration-token-key" {
 			value = secret.Value(key)
 		}
 		all["properties."+name] = value
