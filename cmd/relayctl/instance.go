@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"qualysrelay.example/cmd/relayctl/errorhelp"
@@ -34,11 +35,8 @@ func (c *instanceAddCommand) Run(ctx context.Context, p *program, client *xdr.Cl
 		return err
 	}
 	name := cmp.Or(c.Name, t.Text("default_name"), t.Text("title"))
-	for _, other := range others {
-		if other.Name == name {
-			return fmt.Errorf("there is an integration %q already (%s); edit it in XDR, or give another --name",
-				name, other.ID)
-		}
+	if slices.ContainsFunc(others, func(other xdr.Instance) bool { return other.Name == name }) {
+		return fmt.Errorf("there is an integration %q already; edit it in XDR, or give another --name", name)
 	}
 	settings, credential, err := c.settings(ctx, p, t)
 	if err != nil {

@@ -146,11 +146,10 @@ func (c *moduleListCommand) Run(ctx context.Context, p *program, client *xdr.Cli
 		return err
 	}
 	table := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tTITLE\tENABLED\tCHANGED\tURL")
+	fmt.Fprintln(table, "ID\tTITLE\tENABLED\tURL")
 	for _, t := range all {
-		changed, _, _ := strings.Cut(cmp.Or(t.Text("updated_at"), t.Text("created_at")), "T")
-		fmt.Fprintf(table, "%s\t%s\t%t\t%s\t%s\n", plain.Text(t.Text("id")), plain.Short(t.Text("title"), 60),
-			t["enabled"] == true, plain.Short(changed, 10), plain.Short(t.Text("properties.url"), 100))
+		fmt.Fprintf(table, "%s\t%s\t%t\t%s\n", plain.Text(t.Text("id")), plain.Short(t.Text("title"), 60),
+			t["enabled"] == true, plain.Short(t.Text("properties.url"), 100))
 	}
 	return table.Flush()
 }

@@ -34,6 +34,6 @@ func TestAPushTellsWhatXDRStoredOtherwise(t *testing.T) {
 	require.Equal(t, exitDone, p.run(t.Context(), args), &stderr)
 	assert.Equal(t, "x\n", stdout.String())
 	assert.Contains(t, stderr.String(), "note: XDR stored it otherwise:\n")
-	assert.Contains(t, stderr.String(), "  properties.url\n    - https://old.example\n    + https://relay.example\n")
+	assert.Contains(t, stderr.String(), "  properties.url\n    - \"https://old.example\"\n    + \"https://relay.example\"\n")
 	assert.NotContains(t, stderr.String(), "  title\n")
 }

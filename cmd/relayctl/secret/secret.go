@@ -32,18 +32,9 @@ func NewKey() Value {
 	return Value(fmt.Sprintf("%x", key))
 }
 
-// ReadFile reads a small file as it is.
+// ReadFile reads a file as it is.
 func ReadFile(path string) (Value, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	const most = 2*MaxSize + 2 // UTF-16 takes two bytes for each character
-	content, err := io.ReadAll(io.LimitReader(f, most+1))
-	if len(content) > most {
-		return "", fmt.Errorf("%s is too large for a secret", path)
-	}
+	content, err := os.ReadFile(path)
 	return Value(content), err
 }
 

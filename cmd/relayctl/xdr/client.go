@@ -130,13 +130,11 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	if err != nil {
 		return r.failed(err, true)
 	}
-	if bytes.Contains(content, []byte(token.AccessToken)) {
-		content = nil // nothing of it is shown
+	refused := response.StatusCode/100 != 2
+	if refused && holdsSecrets || bytes.Contains(content, []byte(token.AccessToken)) {
+		content = nil // it may repeat a secret, in whatever spelling
 	}
-	if response.StatusCode/100 != 2 {
-		if holdsSecrets { // they may be repeated in whatever spelling
-			content = nil
-		}
+	if refused {
 		return r.refused(response, content)
 	}
 	if into == nil {

@@ -65,9 +65,8 @@ func (t ModuleType) Delete() Request {
 }
 
 // Push is the request that makes XDR's module type like the document, which package moduletype rendered,
-// and what it changes, as lines for people: the name of each field that differs, then its lines or elements
-// that go, and those that come. Where there is no module type yet (nil), the request creates it. Without
-// changes there is nothing to send.
+// and what it changes, for people: each field that differs, and from where on. Where there is no module type
+// yet (nil), the request creates it. Without changes there is nothing to send.
 //
 // The request holds the fields that differ, each of them whole: a PATCH replaces lists. Properties it merges
 // by their names, and null removes one: so go those that say how XDR proved who it is. Other properties that
@@ -94,10 +93,8 @@ func Push(t ModuleType, doc []byte) (r Request, changes []string, err error) {
 		}
 		field, _, _ := strings.Cut(name, ".")
 		patch[field] = fields[field]
-		before, after := lines(stored[name]), lines(wanted[name])
-		changes = append(changes, "  "+name)
-		changes = append(changes, missing(before, after, "    - ")...)
-		changes = append(changes, missing(after, before, "    + ")...)
+		before, after := difference(stored[name], wanted[name])
+		changes = append(changes, "  "+name, "    - "+before, "    + "+after)
 	}
 	if t == nil {
 		r = Request{Purpose: "create the module type", Method: http.MethodPost, Path: modulePath, Body: patch}
@@ -121,29 +118,14 @@ func flat(fields map[string]any) map[string]any {
 	return all
 }
 
-// lines are a value for people: the lines of a text, the elements of a list.
-func lines(value any) (all []string) {
-	switch v := value.(type) {
-	case nil:
-	case string:
-		all = strings.Split(v, "\n")
-	case []any:
-		for _, element := range v {
-			all = append(all, lines(element)...)
-		}
-	default:
-		doc, _ := json.Marshal(v) // it came from JSON
-		all = []string{string(doc)}
+// difference is the JSON of two values, from shortly before where they begin to differ.
+func difference(a, b any) (before, after string) {
+	x, _ := json.Marshal(a) // both came from JSON
+	y, _ := json.Marshal(b)
+	same := 0
+	for same < min(len(x), len(y)) && x[same] == y[same] {
+		same++
 	}
-	return all
-}
-
-// missing are the lines that the others do not have, behind the sign.
-func missing(lines, others []string, sign string) (shown []string) {
-	for _, line := range lines {
-		if !slices.Contains(others, line) {
-			shown = append(shown, sign+plain.Short(line, 500))
-		}
-	}
-	return shown
+	begin := max(0, same-40)
+	return plain.Short(string(x[begin:]), 200), plain.Short(string(y[begin:]), 200)
 }

@@ -104,7 +104,7 @@ func TestAPushLeavesAloneWhatItDoesNotKnow(t *testing.T) {
 	assert.Equal(t, "x", stored["properties"].(map[string]any)["proxy"])
 }
 
-func TestChangesAreLinesAndElements(t *testing.T) {
+func TestChangesAreShownFromWhereTheyBegin(t *testing.T) {
 	t.Parallel()
 	doc := func(text string) xdr.ModuleType {
 		t.Helper()
@@ -115,26 +115,28 @@ func TestChangesAreLinesAndElements(t *testing.T) {
 		require.NoError(t, err)
 		return stored
 	}
+	const long = "a text that is longer than what is shown of it where it is the same, "
 	for name, c := range map[string]struct{ are, wanted, shown string }{
-		"lines of a text": {
-			`{"tips":"a\nb\nc"}`, `{"tips":"a\nc\nd"}`, "  tips\n    - b\n    + d\n",
+		"a text": {
+			`{"tips":"` + long + `b\nc"}`, `{"tips":"` + long + `d\nc"}`,
+			"  tips\n    - at is shown of it where it is the same, b\\nc\"\n" +
+				"    + at is shown of it where it is the same, d\\nc\"\n",
 		},
-		"elements of a list": {
+		"lists": {
 			`{"flags":["x","y"],"capabilities":[{"id":"health"}]}`,
-			`{"flags":["y","z"],"capabilities":[{"id":"health"},{"id":"tiles"}]}`,
-			"  capabilities\n    + {\"id\":\"tiles\"}\n  flags\n    - x\n    + z\n",
-		},
-		"another order, without the elements": {
-			`{"flags":["x","y"]}`, `{"flags":["y","x"]}`, "  flags\n",
+			`{"flags":["y","x"],"capabilities":[{"id":"health"},{"id":"tiles"}]}`,
+			"  capabilities\n    - [{\"id\":\"health\"}]\n    + [{\"id\":\"health\"},{\"id\":\"tiles\"}]\n" +
+				"  flags\n    - [\"x\",\"y\"]\n    + [\"y\",\"x\"]\n",
 		},
 		"a field that is": {`{"enabled":true}`, `{"enabled":true}`, ""},
-		"a new field":     {`{}`, `{"enabled":false}`, "  enabled\n    - true\n    + false\n"},
+		"a new field":     {`{}`, `{"tips":"a"}`, "  tips\n    - null\n    + \"a\"\n"},
 		"a key": {
 			`{"properties":{"configuration-token-key":"canary"}}`, `{"properties":{}}`,
-			"  properties.configuration-token-key\n    - \"[redacted]\"\n",
+			"  properties.configuration-token-key\n    - \"[redacted]\"\n    + null\n",
 		},
 		"what a terminal would obey": {
-			`{"tips":"a\u001b[2J\u202e"}`, `{"tips":"b"}`, "  tips\n    - a\\x1b[2J\\u202e\n    + b\n",
+			`{"tips":"a\u001b[2J\u202e"}`, `{"tips":"b"}`,
+			"  tips\n    - \"a\\u001b[2J\\u202e\"\n    + \"b\"\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
