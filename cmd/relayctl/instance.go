@@ -45,7 +45,7 @@ func (c *instanceAddCommand) Run(ctx context.Context, p *program, client *xdr.Cl
 	request := t.AddInstance(name, settings)
 	change := changeFlags{DryRun: c.DryRun, Yes: true}
 	var added xdr.Instance
-	if sent, err := change.send(ctx, p, client, request, "", &added); !sent {
+	if sent, err := change.send(ctx, p, client, request, &added); !sent {
 		return err
 	}
 	p.Note("Added the integration %q.", name)
@@ -96,23 +96,23 @@ func (p *program) checkHealth(
 	var answer error
 	for _, i := range all {
 		done := p.Progress("XDR checks " + plain.Short(i.Name, 60))
-		health, err := client.Health(ctx, i, credential)
+		found, ok, err := client.Health(ctx, i, credential)
 		done()
 		if err != nil {
 			return err
 		}
 		word := "ok"
-		if !health.OK() {
+		if !ok {
 			word, answer = "failed", &answerNo{}
 		}
 		fmt.Fprintf(p.Out, "%-7s %s %s\n", word, plain.Text(i.ID), plain.Text(i.Name))
-		for _, e := range health.Errors {
+		for _, e := range found {
 			help := errorhelp.For(e.Code, e.Message, false)
 			lines := append([]string{plain.Short(e.Code+": "+e.Message, 600), help.Means}, help.Fix...)
 			fmt.Fprintf(p.Out, "        %s\n", strings.Join(lines, "\n        "))
 		}
-		if !health.OK() && len(health.Errors) == 0 {
-			fmt.Fprintf(p.Out, "        XDR says %q and gives no reason.\n", health.Data.Data.Status)
+		if !ok && len(found) == 0 {
+			fmt.Fprintln(p.Out, "        XDR gives no reason.")
 		}
 	}
 	return answer

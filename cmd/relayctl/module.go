@@ -29,23 +29,23 @@ type regionFlag struct {
 
 // moduleFlags are what a module type depends on.
 type moduleFlags struct {
-	URL   string `help:"The relay's URL, as XDR reaches it (RELAY_URL)." from:"RELAY_URL" required:"" placeholder:"URL"`
-	Alg   string `help:"Who signs: XDR (RS256, the default) or you (HS256)." enum:"RS256,HS256" default:"RS256"`
-	Title string `help:"Name of the module type in XDR (${default})." default:"Qualys EDR" placeholder:"TEXT"`
+	URL string `help:"The relay's URL, as XDR reaches it (RELAY_URL)." from:"RELAY_URL" required:"" placeholder:"URL"`
+	Alg string `help:"Who signs: XDR (RS256, the default) or you (HS256)." enum:"RS256,HS256" default:"RS256"`
 }
 
 // options checks the flags: XDR calls the relay over the internet.
-func (f moduleFlags) options(region string) (moduletype.Options, error) {
+func (f moduleFlags) options(title, region string) (moduletype.Options, error) {
 	u, err := relayclient.ParseURL("--url", f.URL)
 	if err != nil {
 		return moduletype.Options{}, err
 	}
 	_, noName := netip.ParseAddr(u.Hostname())
 	if u.Scheme != "https" || noName == nil || !strings.Contains(u.Hostname(), ".") {
-		err = fmt.Errorf("--url %q must be https and have a public host name: XDR calls it over the internet", f.URL)
+		err = fmt.Errorf("--url %q must be https and have a public host name: "+
+			"XDR calls it over the internet", f.URL)
 	}
 	return moduletype.Options{
-		Title: f.Title, URL: strings.TrimRight(f.URL, "/"), Audience: "https://" + u.Host,
+		Title: title, URL: strings.TrimRight(f.URL, "/"), Audience: "https://" + u.Host,
 		Region: region, ByXDR: f.Alg == "RS256",
 	}, err
 }
@@ -53,6 +53,7 @@ func (f moduleFlags) options(region string) (moduletype.Options, error) {
 type moduleRenderCommand struct {
 	moduleFlags
 	regionFlag
+	Title    string `help:"Name of the module type in XDR (${default})." default:"Qualys EDR" placeholder:"TEXT"`
 	EmbedKey bool   `help:"HS256 only: put the signing key into the module type and let XDR sign. Needs --out."`
 	KeyFile  string `help:"Signing key for --embed-key; else SECRET_KEY, else asked for." placeholder:"FILE"`
 	outFlags
@@ -66,7 +67,7 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	case c.KeyFile != "" && !c.EmbedKey:
 		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
 	}
-	o, err := c.options(c.Region)
+	o, err := c.options(c.Title, c.Region)
 	if err == nil && c.EmbedKey {
 		o.Key, err = p.signingKey(ctx, c.KeyFile)
 	}
@@ -89,13 +90,12 @@ func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 
 type modulePushCommand struct {
 	moduleFlags
-	xdrFlags
-	ID string `name:"id" help:"Id of the module type to update, instead of its title." placeholder:"ID"`
+	typeFlags
 	changeFlags
 }
 
 func (c *modulePushCommand) Run(ctx context.Context, p *program, client *xdr.Client) error {
-	o, err := c.options(c.Region)
+	o, err := c.options(c.Title, c.Region)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,6 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program, client *xdr.Cli
 	if err != nil {
 		return err
 	}
-	question := "Create it?"
 	switch {
 	case stored == nil:
 		p.Note("There is no module type %q yet. A new one for %s (%s) is to be created.", c.Title, o.URL, c.Alg)
@@ -120,12 +119,11 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program, client *xdr.Cli
 		fmt.Fprintln(p.Out, plain.Text(stored.Text("id")))
 		return nil
 	default:
-		question = "Change it?"
 		p.Note("The module type %q (%s) is to be changed:", stored.Text("title"), stored.Text("id"))
 		p.Note("%s", strings.Join(changes, "\n"))
 	}
 	var pushed xdr.ModuleType
-	if sent, err := c.send(ctx, p, client, request, question, &pushed); !sent {
+	if sent, err := c.send(ctx, p, client, request, &pushed); !sent {
 		return err
 	}
 	fmt.Fprintln(p.Out, plain.Text(pushed.Text("id")))
@@ -164,10 +162,11 @@ func (c *moduleDeleteCommand) Run(ctx context.Context, p *program, client *xdr.C
 	if err != nil {
 		return err
 	}
-	p.Note("The module type %q (%s) for %s is to be deleted.", t.Text("title"), t.Text("id"), t.Text("properties.url"))
+	p.Note("The module type %q (%s) for %s is to be deleted.",
+		t.Text("title"), t.Text("id"), t.Text("properties.url"))
 	for _, i := range uses {
 		p.Note("  The integration %q (%s) uses it.", i.Name, i.ID)
 	}
-	_, err = c.send(ctx, p, client, t.Delete(), "Delete it?", nil)
+	_, err = c.send(ctx, p, client, t.Delete(), nil)
 	return err
 }

@@ -61,10 +61,9 @@ func (f *typeFlags) find(ctx context.Context, client *xdr.Client) (xdr.ModuleTyp
 	return t, uses, err
 }
 
-// send shows the request where that is asked for; else it asks the question, and sends it. sent tells
-// whether it did.
+// send shows the request, or asks the user and sends it. sent tells whether it did.
 func (f *changeFlags) send(
-	ctx context.Context, p *program, client *xdr.Client, request xdr.Request, question string, into any,
+	ctx context.Context, p *program, client *xdr.Client, request xdr.Request, into any,
 ) (sent bool, err error) {
 	switch {
 	case f.DryRun:
@@ -73,7 +72,7 @@ func (f *changeFlags) send(
 	case !p.Interactive():
 		return false, errors.New("nothing was changed: there is no terminal to ask at; --yes goes ahead without")
 	default:
-		answer, err := p.Ask(ctx, question+" [y/N] ")
+		answer, err := p.Ask(ctx, "Go ahead? [y/N] ")
 		if err != nil {
 			return false, err
 		}

@@ -45,20 +45,17 @@ func WriteFile(path string, content []byte, force bool) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // where it was not renamed
+	defer os.Remove(f.Name())
 	_, err = f.Write(content)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if !force { // taking the name decides the race with another process that wants the same file
-		taken, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o600)
-		if errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("%s exists already; --force replaces it", path)
-		}
-		if err != nil {
-			return err
-		}
-		taken.Close()
+	if force {
+		return os.Rename(f.Name(), path)
 	}
-	return os.Rename(f.Name(), path)
+	err = os.Link(f.Name(), path) // unlike Rename, it fails where the name is taken
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s exists already; --force replaces it", path)
+	}
+	return err
 }

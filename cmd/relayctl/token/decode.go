@@ -16,8 +16,8 @@ import (
 )
 
 // Decode is a token's header and claims as indented JSON, with what is secret by its name masked, and its
-// times in words, a line for each. The signature is not verified. What is not JSON as the relay reads it, such
-// as a claim that is there twice, is an error.
+// times in words, a line for each. The signature is not verified. What is not JSON as the relay reads it,
+// such as a claim that is there twice, is an error.
 func Decode(token secret.Value) (doc []byte, times []string, err error) {
 	parts := strings.Split(string(token), ".")
 	if len(parts) != 3 {
@@ -62,9 +62,9 @@ func mask(value any) {
 
 // timesIn puts a token's time claims into words. Odd ones are only shown as they are.
 func timesIn(claims map[string]any) (lines []string) {
-	for _, claim := range [][2]string{{"iat", "Issued:     "}, {"nbf", "Not before: "}, {"exp", "Expires:    "}} {
-		if t, ok := claims[claim[0]].(float64); ok && math.Abs(t) < 1e11 {
-			lines = append(lines, claim[1]+time.Unix(int64(t), 0).UTC().Format(time.RFC3339))
+	for _, c := range [][2]string{{"iat", "Issued:     "}, {"nbf", "Not before: "}, {"exp", "Expires:    "}} {
+		if t, ok := claims[c[0]].(float64); ok && math.Abs(t) < 1e11 {
+			lines = append(lines, c[1]+time.Unix(int64(t), 0).UTC().Format(time.RFC3339))
 		}
 	}
 	if claims["exp"] == nil {

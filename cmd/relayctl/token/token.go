@@ -5,6 +5,7 @@ package token
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -20,9 +21,6 @@ import (
 	"qualysrelay.example/relay/auth"
 )
 
-// maxLimit is the highest CTR_ENTITIES_LIMIT that the relay accepts.
-const maxLimit = 1000
-
 // Account says what the searches of a user may use, with the flags that it comes from. What is empty is left
 // to the relay's settings.
 type Account struct {
@@ -33,19 +31,17 @@ type Account struct {
 
 // Validate checks what any relay would refuse. Kong calls it for the commands with these flags.
 func (a Account) Validate() error {
-	if a.Limit < 0 || a.Limit > maxLimit {
-		return fmt.Errorf("--limit must be from 1 to %d", maxLimit)
+	if a.Limit < 0 || a.Limit > 1000 {
+		return errors.New("--limit must be from 1 to 1000")
 	}
 	for flag, text := range map[string]string{"--api-url": a.APIURL, "--platform-url": a.PlatformURL} {
-		if text == "" {
-			continue
-		}
 		u, err := relayclient.ParseURL(flag, text)
-		if err == nil && (u.Scheme != "https" || flag == "--api-url" && strings.Trim(u.Path, "/") != "") {
-			err = fmt.Errorf("%s %q must be https://host", flag, text)
-		}
-		if err != nil {
+		switch {
+		case text == "":
+		case err != nil:
 			return err
+		case u.Scheme != "https", flag == "--api-url" && strings.Trim(u.Path, "/") != "":
+			return fmt.Errorf("%s %q must be https://host", flag, text)
 		}
 	}
 	return nil
@@ -60,10 +56,10 @@ type Claims struct {
 	Expires  time.Duration // from now on; 0: never
 }
 
-// Named are the claims about the user by their names, without those that are empty.
+// Named are the claims by their names, without the times and those that are empty.
 func (c Claims) Named() map[string]any {
 	all := map[string]any{
-		"user": c.User, "pass": c.Password,
+		"user": c.User, "pass": c.Password, "aud": c.Audience,
 		"API_URL":            strings.TrimRight(c.APIURL, "/"),
 		"PLATFORM_URL":       strings.TrimRight(c.PlatformURL, "/"),
 		"CTR_ENTITIES_LIMIT": c.Limit,
@@ -76,9 +72,6 @@ func (c Claims) Named() map[string]any {
 func (c Claims) Sign(key secret.Value, now time.Time) (secret.Value, error) {
 	claims := jwt.MapClaims(c.Named())
 	claims["pass"], claims["iat"] = string(c.Password), now.Unix()
-	if c.Audience != "" {
-		claims["aud"] = c.Audience
-	}
 	if c.Expires > 0 {
 		claims["exp"] = now.Add(c.Expires).Unix()
 	}

@@ -137,10 +137,10 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 	if refused {
 		return r.refused(response, content)
 	}
-	if into == nil {
-		return nil
+	if into != nil {
+		err = json.Unmarshal(content, into)
 	}
-	if err := json.Unmarshal(content, into); err != nil {
+	if err != nil {
 		err = fmt.Errorf("XDR answered %s, but not as its API promises: %w", response.Status, err)
 		return r.failed(err, true)
 	}
@@ -149,11 +149,9 @@ func (c *Client) Send(ctx context.Context, r Request, into any) error {
 
 // list reads all pages of a list. How many elements a page has at most, and whether the API takes an offset
 // at all, is not documented: the list has ended when a page is empty or the same as the one before.
-func list[T any](
-	ctx context.Context, c *Client, purpose, path string, query url.Values,
-) (all []T, err error) {
+func list[T any](ctx context.Context, c *Client, purpose, path string, query url.Values) ([]T, error) {
 	query.Set("limit", strconv.Itoa(pageSize))
-	var last []T
+	var all, last []T
 	for range maxPages {
 		query.Set("offset", strconv.Itoa(len(all)))
 		var page []T

@@ -36,37 +36,30 @@ func (t ModuleType) AddInstance(name string, settings map[string]any) Request {
 	}
 }
 
-// Health is what XDR's health check of an integration found.
-type Health struct {
-	Data struct {
-		Data struct {
-			Status string // ok, error or unknown; empty where there are errors only
-		}
-	}
-	Errors []HealthError
-}
-
 // HealthError is an error or a warning of the relay, or of XDR about it.
 type HealthError struct{ Type, Code, Message string }
 
-// OK tells whether the integration works. A warning does not change that.
-func (h Health) OK() bool {
-	return h.Data.Data.Status == "ok" &&
-		!slices.ContainsFunc(h.Errors, func(e HealthError) bool { return e.Type != "warning" })
-}
-
-// Health lets XDR call the relay's health check with the settings of the integration. An error that repeats
-// the credential among them, where that is known, is left out.
-func (c *Client) Health(ctx context.Context, i Instance, credential secret.Value) (Health, error) {
-	var health Health
-	err := c.Send(ctx, Request{
+// Health lets XDR call the relay's health check with the settings of the integration. It works (ok) where XDR
+// says so and there are warnings at most. An error that repeats the credential among the settings, where that
+// is known, is left out.
+func (c *Client) Health(ctx context.Context, i Instance, credential secret.Value) (
+	found []HealthError, ok bool, err error,
+) {
+	var health struct {
+		Data   struct{ Data struct{ Status string } }
+		Errors []HealthError
+	}
+	err = c.Send(ctx, Request{
 		Purpose: "check the health of " + i.ID,
 		Method:  http.MethodPost, Path: healthPath + "/" + url.PathEscape(i.ID),
 	}, &health)
-	for n, e := range health.Errors {
+	ok = health.Data.Data.Status == "ok"
+	for _, e := range health.Errors {
+		ok = ok && e.Type == "warning"
 		if credential != "" && strings.Contains(e.Code+e.Message, string(credential)) {
-			health.Errors[n] = HealthError{Type: e.Type, Message: "(not shown: it repeats a secret)"}
+			e = HealthError{Type: e.Type, Message: "(not shown: it repeats a secret)"}
 		}
+		found = append(found, e)
 	}
-	return health, err
+	return found, ok, err
 }

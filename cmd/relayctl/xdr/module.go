@@ -96,9 +96,8 @@ func Push(t ModuleType, doc []byte) (r Request, changes []string, err error) {
 		before, after := difference(stored[name], wanted[name])
 		changes = append(changes, "  "+name, "    - "+before, "    + "+after)
 	}
-	if t == nil {
-		r = Request{Purpose: "create the module type", Method: http.MethodPost, Path: modulePath, Body: patch}
-	} else {
+	r = Request{Purpose: "create the module type", Method: http.MethodPost, Path: modulePath, Body: patch}
+	if t != nil {
 		r = Request{Purpose: "update the module type", Method: http.MethodPatch, Path: t.path(), Body: patch}
 	}
 	return r, changes, nil

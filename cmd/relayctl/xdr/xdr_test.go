@@ -392,8 +392,8 @@ func TestNoSecretIsShown(t *testing.T) {
 		_, err := client.ModuleTypes(t.Context())
 		fmt.Fprintln(&said, err)
 		fmt.Fprintln(&said, client.Send(t.Context(), add, nil))
-		health, err := client.Health(t.Context(), xdr.Instance{ID: "x"}, password)
-		fmt.Fprintln(&said, health, err)
+		found, _, err := client.Health(t.Context(), xdr.Instance{ID: "x"}, password)
+		fmt.Fprintln(&said, found, err)
 		require.NoError(t, client.Show(&said, add))
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 			fmt.Fprintf(&said, verb+verb, client, *client)
@@ -423,9 +423,9 @@ func TestHealthIsWellOnlyWhereXDRSaysSo(t *testing.T) {
 			_, _ = w.Write([]byte(body))
 			return true
 		}})
-		health, err := client.Health(t.Context(), xdr.Instance{ID: "x"}, "")
+		_, ok, err := client.Health(t.Context(), xdr.Instance{ID: "x"}, "")
 		require.NoError(t, err)
-		assert.Equal(t, well, health.OK(), body)
+		assert.Equal(t, well, ok, body)
 	}
 }
 
@@ -444,9 +444,9 @@ func TestAnIntegration(t *testing.T) {
 	uses, err := client.Instances(t.Context(), stored)
 	require.NoError(t, err)
 	assert.Equal(t, []xdr.Instance{{ID: added.ID, Name: "Mine", ModuleTypeID: stored.Text("id")}}, uses)
-	health, err := client.Health(t.Context(), added, "")
+	found, ok, err := client.Health(t.Context(), added, "")
 	require.NoError(t, err)
-	assert.True(t, health.OK(), health)
+	assert.True(t, ok, found)
 	assert.ErrorContains(t, client.Send(t.Context(), stored.Delete(), nil), "409 Conflict")
 }
 

@@ -16,7 +16,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +38,7 @@ type object = map[string]any
 type Config struct {
 	ReadOnly  bool          // the API client's scope ends in :read
 	TokenLife time.Duration // 0: ten minutes
-	PageSize  int           // elements of a page, whatever the limit says; 0: as the limit says
+	PageSize  uint          // elements of a page, whatever the limit says; 0: as the limit says
 	NoOffset  bool          // every page is the first
 	// Instead, if it is not nil, may answer a request to the API in place of the server.
 	Instead func(w http.ResponseWriter, r *http.Request) bool
@@ -78,7 +77,7 @@ func Transport(serverURL string) http.RoundTripper {
 	}}
 }
 
-// AddType stores a module type, of the organisation unless its visibility says otherwise, and returns its id.
+// AddType stores a module type, the organisation's unless its visibility says otherwise, and returns its id.
 func (s *Server) AddType(t object) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,10 +96,8 @@ func (s *Server) TakeCalls() []string {
 // store stores an object with what the server adds to it, and returns it.
 func (s *Server) store(into *[]object, in object) object {
 	s.ids++
-	stored := object{
-		"id": fmt.Sprintf("00000000-0000-4000-8000-%012d", s.ids), "org_id": "org", "user_id": "user",
-		"created_at": "2026-03-01T12:00:00.000Z", "enabled": true, "visibility": "org",
-	}
+	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", s.ids)
+	stored := object{"id": id, "org_id": "org", "user_id": "user", "enabled": true, "visibility": "org"}
 	maps.Copy(stored, in)
 	*into = append(*into, stored)
 	return stored
@@ -131,9 +128,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	status, answer := s.answer(r, body)
 	w.Header().Set("Content-Type", "application/json;charset=utf-8")
 	w.WriteHeader(status)
-	if answer != nil {
-		_ = json.NewEncoder(w).Encode(answer)
-	}
+	_ = json.NewEncoder(w).Encode(answer) // net/http lets no body go with a 204
 }
 
 // answer is the status and the body of the response.
@@ -151,10 +146,8 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	require(time.Now().Before(s.tokens[token]), 401, "The JWT is unknown or has expired")
 	var in object
-	if len(body) > 0 {
-		require(r.Header.Get("Content-Type") == "application/json", 415, "Content-Type is not JSON")
-		require(json.Unmarshal(body, &in) == nil, 400, "the body is not a JSON object")
-	}
+	isJSON := r.Header.Get("Content-Type") == "application/json" && json.Unmarshal(body, &in) == nil
+	require(len(body) == 0 || isJSON, 400, "the body is not a JSON object")
 	path, id := r.URL.Path, ""
 	if i := strings.LastIndexByte(path, '/'); strings.Count(path, "/") == 4 {
 		path, id = path[:i+1], path[i+1:]
@@ -172,7 +165,6 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 		require(stored["visibility"] == "org", 403, "global types are changed with module-type-patch")
 		check(in, moduleType)
 		patch(stored, in)
-		stored["updated_at"] = "2026-03-01T12:30:00.000Z"
 		return 200, stored
 	case "DELETE /iroh/iroh-int/module-type/":
 		require(find(s.types, id)["visibility"] == "org", 403, "global types cannot be deleted")
@@ -194,13 +186,12 @@ func (s *Server) answer(r *http.Request, body []byte) (status int, answer any) {
 	return 404, object{"error": "no such route"}
 }
 
-// The keys of NewModuleTypeParams and PatchModuleTypeParams, and of NewModuleInstanceParams. What is in a module
-// type is held against the API's schema by the tests of package moduletype.
+// Keys of NewModuleTypeParams, PatchModuleTypeParams and NewModuleInstanceParams, as far as relays use them.
+// What is in a module type is held against the API's schema by the tests of package moduletype.
 const (
-	moduleType = " title default_name short_description description tips logo logo_dark enabled " +
-		"max_nb_instances properties flags capabilities product_categories external_references " +
-		"configuration_spec "
-	moduleInstance = " name module_type_id visibility settings enabled parent_id external_references "
+	moduleType = " title default_name short_description description tips logo enabled properties flags " +
+		"capabilities product_categories external_references configuration_spec "
+	moduleInstance = " name module_type_id visibility settings enabled "
 )
 
 // check refuses what has other keys than the known ones, or lacks one that it needs.
@@ -215,12 +206,12 @@ func check[V any](in map[string]V, known string, needs ...string) {
 }
 
 func (s *Server) login(r *http.Request, body string) (int, any) {
-	require(r.Method == http.MethodPost, 405, "not a POST")
-	require(r.Header.Get("Content-Type") == "application/x-www-form-urlencoded", 415, "not a form")
+	isForm := r.Header.Get("Content-Type") == "application/x-www-form-urlencoded"
+	require(r.Method == http.MethodPost && isForm, 400, "not a POST of a form")
 	require(body == "grant_type=client_credentials", 400, "unsupported grant")
 	id, password, _ := r.BasicAuth()
 	require(r.Host == Host && id == ClientID && password == ClientSecret, 401, "wrong password "+password)
-	token := "canary-access-token_" + strconv.Itoa(len(s.tokens))
+	token := fmt.Sprint("canary-access-token_", len(s.tokens))
 	s.tokens[token] = time.Now().Add(s.config.TokenLife)
 	return 200, object{
 		"access_token": token, "token_type": "bearer", "expires_in": int(s.config.TokenLife.Seconds()),
@@ -230,19 +221,18 @@ func (s *Server) login(r *http.Request, body string) (int, any) {
 // page is a part of a list.
 func (s *Server) page(all []object, query url.Values) []object {
 	check(query, " query enabled record module_type_id sort_by sort_order offset limit ")
-	if of := query.Get("module_type_id"); of != "" {
-		all = slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o["module_type_id"] != of })
-	}
-	number := func(name string) int {
-		n, err := strconv.ParseUint(query.Get(name), 10, 16)
-		require(err == nil, 400, name+" is not a number")
-		return int(n)
-	}
-	begin, length := min(number("offset"), len(all)), cmp.Or(s.config.PageSize, number("limit"))
+	of := query.Get("module_type_id")
+	all = slices.DeleteFunc(slices.Clone(all), func(o object) bool {
+		return of != "" && o["module_type_id"] != of
+	})
+	var begin, limit uint
+	_, err := fmt.Sscan(query.Get("offset")+" "+query.Get("limit"), &begin, &limit)
+	require(err == nil, 400, "offset or limit is not a number")
 	if s.config.NoOffset {
 		begin = 0
 	}
-	return append([]object{}, all[begin:min(begin+length, len(all))]...)
+	all = all[min(begin, uint(len(all))):]
+	return append([]object{}, all[:min(cmp.Or(s.config.PageSize, limit), uint(len(all)))]...)
 }
 
 func find(all []object, id string) object {
@@ -266,14 +256,14 @@ func patch(stored, in object) {
 // health is what XDR says after it has called the relay: it works for one user.
 func health(instance object) object {
 	settings, _ := instance["settings"].(object)
-	code, message := "authorization error", "Authorization failed: Qualys refused the login"
+	message := "Authorization failed: Qualys refused the login"
 	switch {
 	case settings["custom_user"] == User && settings["custom_pass"] == Password, settings["token"] != nil:
 		return object{"data": object{"module": instance["name"], "data": object{"status": "ok"}}}
 	case settings["custom_user"] == "echo": // a relay that says more than it may
-		code, message = "unknown", fmt.Sprint("cannot log in with ", settings["custom_pass"])
+		message = fmt.Sprint("cannot log in with ", settings["custom_pass"])
 	}
 	return object{"errors": []object{
-		{"module": instance["name"], "type": "fatal", "code": code, "message": message},
+		{"module": instance["name"], "type": "fatal", "code": "authorization error", "message": message},
 	}}
 }
