@@ -62,8 +62,8 @@ type moduleRenderCommand struct {
 func (c *moduleRenderCommand) Run(ctx context.Context, p *program) error {
 	switch {
 	case c.EmbedKey && (c.Alg != "HS256" || c.Out == ""):
-		return errors.New("--embed-key needs --alg HS256 and --out: the module type will hold the signing key, " +
-			"which must not end up on a screen or in a log")
+		return errors.New("--embed-key needs --alg HS256 and --out: the module type will hold the signing " +
+			"key, which must not end up on a screen or in a log")
 	case c.KeyFile != "" && !c.EmbedKey:
 		return errors.New("--key-file belongs to --embed-key: without it no key is needed")
 	}

@@ -32,8 +32,8 @@ type changeFlags struct {
 	Yes    bool `help:"Do not ask."`
 }
 
-// AfterApply gives the Run method XDR in the region, with the API client that the file or the environment
-// names.
+// AfterApply is kong's hook after parsing. It gives the Run method XDR in the region, called as the API
+// client in the file or in the environment.
 func (f *xdrFlags) AfterApply(ctx context.Context, k *kong.Context, p *program) error {
 	idAndSecret := secret.Value(p.getenv("XDR_CLIENT_ID") + "\n" + p.getenv("XDR_CLIENT_SECRET"))
 	if f.ClientFile != "" {

@@ -201,7 +201,8 @@ func TestTheSchemaRefuses(t *testing.T) {
 func TestEveryRegionHasItsOwnHost(t *testing.T) {
 	t.Parallel()
 	for region, host := range map[string]string{
-		"us": "visibility.amp.cisco.com", "eu": "visibility.eu.amp.cisco.com", "apjc": "visibility.apjc.amp.cisco.com",
+		"us": "visibility.amp.cisco.com", "eu": "visibility.eu.amp.cisco.com",
+		"apjc": "visibility.apjc.amp.cisco.com",
 	} {
 		m := Options{Title: "Q", URL: "https://relay.example", Audience: "https://relay.example", Region: region,
 			ByXDR: true}

@@ -17,8 +17,9 @@ import (
 
 // advice is for every failure. Where only the answer was lost, the key was stored all the same.
 const advice = `
-The secret must exist ("gcloud secrets create"), and you must be signed in ("gcloud auth application-default
-login") with the role roles/secretmanager.secretVersionAdder on it. List the versions before you try again.`
+The secret must exist: gcloud secrets create SECRET --replication-policy=automatic
+Sign in, with the role roles/secretmanager.secretVersionAdder: gcloud auth application-default login
+List the versions before you try again: gcloud secrets versions list SECRET`
 
 // Store adds the value as a new version of a secret in Secret Manager, projects/P/secrets/S or
 // projects/P/locations/L/secrets/S, and returns the version's resource name.
@@ -46,8 +47,8 @@ func Store(ctx context.Context, name string, value Value, options ...option.Clie
 		Payload: &secretmanagerpb.SecretPayload{Data: data, DataCrc32C: &sum},
 	})
 	if err != nil {
-		failed := status.Convert(err)
-		return "", fmt.Errorf("cannot store the key in %s: %s: %s%s", name, failed.Code(), failed.Message(), advice)
+		e := status.Convert(err)
+		return "", fmt.Errorf("cannot store the key in %s: %s: %s%s", name, e.Code(), e.Message(), advice)
 	}
 	return version.GetName(), nil
 }

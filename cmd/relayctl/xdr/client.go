@@ -49,16 +49,16 @@ type Client struct {
 	token func() (*oauth2.Token, error) // a function, because fmt shows what fields hold
 }
 
-// New calls the API at the host as the API client with the id and the secret, for the life of ctx. Where no
-// transport is given, it is http.DefaultTransport.
-func New(ctx context.Context, host, id string, key secret.Value, transport http.RoundTripper) *Client {
+// New is a Client for the life of ctx. host is that of a region's API, id and password are those of an API
+// client, and without a transport it is http.DefaultTransport.
+func New(ctx context.Context, host, id string, password secret.Value, transport http.RoundTripper) *Client {
 	client := &http.Client{
 		Transport:     acceptJSON{cmp.Or(transport, http.DefaultTransport)},
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	config := clientcredentials.Config{
-		ClientID: id, ClientSecret: string(key),
+		ClientID: id, ClientSecret: string(password),
 		TokenURL: "https://" + host + "/iroh/oauth2/token", AuthStyle: oauth2.AuthStyleInHeader,
 	}
 	source := config.TokenSource(context.WithValue(ctx, oauth2.HTTPClient, client))
@@ -185,7 +185,7 @@ func (r Request) refused(response *http.Response, says []byte) error {
 	hint := map[int]string{
 		400: ". --dry-run prints the request", 401: client, 403: client,
 		429: ". Your organisation has used up its calls of this hour; Retry-After: " +
-			plain.Short(response.Header.Get("Retry-After"), 40),
+			plain.Short(cmp.Or(response.Header.Get("Retry-After"), "not said"), 40),
 	}[status]
 	answer := fmt.Sprintf("%d %s %s", status, http.StatusText(status), plain.OneLine(string(says), 300))
 	return r.failed(fmt.Errorf("XDR answered %s%s", strings.TrimSpace(answer), hint), status >= 500)

@@ -19,9 +19,9 @@ type Instance struct {
 
 // Instances are the integrations of the module type.
 func (c *Client) Instances(ctx context.Context, t ModuleType) ([]Instance, error) {
-	id := t.Text("id")
-	all, err := list[Instance](ctx, c, "list the integrations", instancePath, url.Values{"module_type_id": {id}})
-	return slices.DeleteFunc(all, func(i Instance) bool { return i.ModuleTypeID != id }), err
+	query := url.Values{"module_type_id": {t.Text("id")}}
+	all, err := list[Instance](ctx, c, "list the integrations", instancePath, query)
+	return slices.DeleteFunc(all, func(i Instance) bool { return i.ModuleTypeID != t.Text("id") }), err
 }
 
 // AddInstance is the request that adds an integration of the module type. Settings have the names of the
@@ -39,9 +39,9 @@ func (t ModuleType) AddInstance(name string, settings map[string]any) Request {
 // HealthError is an error or a warning of the relay, or of XDR about it.
 type HealthError struct{ Type, Code, Message string }
 
-// Health lets XDR call the relay's health check with the settings of the integration. It works (ok) where XDR
-// says so and there are warnings at most. An error that repeats the credential among the settings, where that
-// is known, is left out.
+// Health lets XDR call the relay's health check with the settings of the integration. It works (ok) where
+// XDR says so and there are warnings at most. An error that repeats the credential is left out; that may be
+// empty, where it is not known.
 func (c *Client) Health(ctx context.Context, i Instance, credential secret.Value) (
 	found []HealthError, ok bool, err error,
 ) {

@@ -20,7 +20,7 @@ import (
 // ModuleType is a module type as XDR stores it, with all its fields.
 type ModuleType map[string]any
 
-// Text is the value of a field, or of a property by the name "properties.NAME", where that is text, and else
+// Text is the value of a field, or of a property by the name "properties.NAME", where that is text, else
 // empty.
 func (t ModuleType) Text(name string) string {
 	text, _ := flat(t)[name].(string)
@@ -33,7 +33,7 @@ func (c *Client) ModuleTypes(ctx context.Context) ([]ModuleType, error) {
 	return slices.DeleteFunc(all, func(t ModuleType) bool { return t.Text("visibility") != "org" }), err
 }
 
-// ErrNoModuleType is part of an error of FindModuleType.
+// ErrNoModuleType is what FindModuleType's error wraps where there is none.
 var ErrNoModuleType = errors.New("no module type")
 
 // FindModuleType is the organisation's module type with the id or, where that is empty, with the title. None,
@@ -69,8 +69,8 @@ func (t ModuleType) Delete() Request {
 // yet (nil), the request creates it. Without changes there is nothing to send.
 //
 // The request holds the fields that differ, each of them whole: a PATCH replaces lists. Properties it merges
-// by their names, and null removes one: so go those that say how XDR proved who it is. Other properties that
-// the document does not have stay.
+// by their names, and null removes one. Of those that the document does not have, the ones that say how XDR
+// proves who it is are removed, and others stay.
 func Push(t ModuleType, doc []byte) (r Request, changes []string, err error) {
 	var fields map[string]any
 	if err := json.Unmarshal(doc, &fields); err != nil {

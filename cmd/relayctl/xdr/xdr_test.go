@@ -213,7 +213,7 @@ func TestEachStatusSaysWhatToDo(t *testing.T) {
 		"too many": {429, "120", "", "429 Too Many Requests. Your organisation has used up its calls of " +
 			"this hour; Retry-After: 120", "120"},
 		"too many, no time": {429, "", "",
-			"429 Too Many Requests. Your organisation has used up its calls of this hour", "Retry-After:"},
+			"429 Too Many Requests. Your organisation has used up its calls of this hour", "Retry-After: not said"},
 		"redirect": {302, "", "", "302 Found", "302"},
 		"failure": {500, "", "trace",
 			"500 Internal Server Error trace", maybe},
@@ -248,7 +248,8 @@ func TestEachStatusSaysWhatToDo(t *testing.T) {
 func TestALoginThatFails(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]string{
-		400: "cannot log in to visibility.eu.amp.cisco.com: it answered 400 Bad Request. An API client is refused where",
+		400: "cannot log in to visibility.eu.amp.cisco.com: it answered 400 Bad Request. An API client is " +
+			"refused where its id or its secret is wrong, or where it was made in another region",
 		401: "it answered 401 Unauthorized",
 		403: "it answered 403 Forbidden",
 		200: "cannot log in to visibility.eu.amp.cisco.com: oauth2: server response missing access_token",
@@ -278,7 +279,7 @@ func TestAScopeThatIsMissing(t *testing.T) {
 	err = client.Send(t.Context(), change, nil)
 	require.ErrorContains(t, err, "cannot create the module type: XDR answered 401 Unauthorized ")
 	require.ErrorContains(t, err, "missing scopes: /iroh/iroh-int/module-type:write")
-	require.ErrorContains(t, err, `The API client must belong to an administrator and have the scope "integration"`)
+	require.ErrorContains(t, err, `must belong to an administrator and have the scope "integration"`)
 }
 
 // TestAConnectionThatBreaks leaves open whether a change was made, before the response and in the middle of
@@ -359,8 +360,8 @@ func TestAResponseIsLimited(t *testing.T) {
 	}
 }
 
-// TestNoSecretIsShown has an XDR that repeats what it is sent, in every kind of error: first everything, then the body,
-// which nothing but the kind of request tells to be secret.
+// TestNoSecretIsShown has an XDR that repeats what it is sent, in every kind of error: first everything, then the
+// body, which nothing but the kind of request tells to be secret.
 func TestNoSecretIsShown(t *testing.T) {
 	t.Parallel()
 	for i, status := range []int{200, 302, 400, 401, 403, 404, 409, 429, 500, 400, 409, 500} {
