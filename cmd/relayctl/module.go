@@ -104,7 +104,7 @@ func (c *modulePushCommand) Run(ctx context.Context, p *program, client *xdr.Cli
 		return err
 	}
 	stored, err := client.FindModuleType(ctx, c.ID, c.Title)
-	if err != nil && !(c.ID == "" && errors.Is(err, xdr.ErrNoModuleType)) {
+	if err != nil && (c.ID != "" || !errors.Is(err, xdr.ErrNoModuleType)) {
 		return err
 	}
 	request, changes, err := xdr.Push(stored, doc)
