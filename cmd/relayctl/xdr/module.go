@@ -20,8 +20,7 @@ import (
 // ModuleType is a module type as XDR stores it, with all its fields.
 type ModuleType map[string]any
 
-// Text is the value of a field, or of a property by the name "properties.NAME", where that is text, else
-// empty.
+// Text is the text in a field or, by the name "properties.NAME", in a property; empty where there is none.
 func (t ModuleType) Text(name string) string {
 	text, _ := flat(t)[name].(string)
 	return text
