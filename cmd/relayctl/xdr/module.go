@@ -29,7 +29,7 @@ func (t ModuleType) Text(name string) string {
 // ModuleTypes are the organisation's module types, without Cisco's own, which are global.
 func (c *Client) ModuleTypes(ctx context.Context) ([]ModuleType, error) {
 	all, err := list[ModuleType](ctx, c, "list the module types", modulePath, url.Values{})
-	return slices.DeleteFunc(all, func(t ModuleType) bool { return t.Text("visibility") != "org" }), err
+	return slices.DeleteFunc(all, func(t ModuleType) bool { return t["visibility"] != "org" }), err
 }
 
 // ErrNoModuleType is what FindModuleType's error wraps where there is none.
