@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -59,22 +57,18 @@ func (p *program) read(
 	return "", "", nil
 }
 
-// token is a token that read finds, empty where there is no place for one.
+// token is a token that read finds, empty where there is no place for one. A person or Windows may have
+// written it.
 func (p *program) token(ctx context.Context, file, variable, prompt string) (secret.Value, error) {
 	text, place, err := p.read(ctx, file, variable, prompt)
 	if err != nil || place == "" {
 		return "", err
 	}
-	token, err := cleanToken([]byte(text))
+	token, err := relayclient.CleanToken(secret.Value(plain.Decode([]byte(text))))
 	if err != nil {
 		err = fmt.Errorf("%s: %w", place, err)
 	}
 	return token, err
-}
-
-// cleanToken is the token in text that a person or Windows may have written.
-func cleanToken(text []byte) (secret.Value, error) {
-	return relayclient.CleanToken(secret.Value(plain.Decode(text)))
 }
 
 // configurationToken is the token in the file, else in RELAY_TOKEN; empty where there is neither.
@@ -94,9 +88,6 @@ func (p *program) needToken(ctx context.Context, file string) (secret.Value, err
 // readToken is the token in the file, else on standard input.
 func (p *program) readToken(ctx context.Context, file string) (secret.Value, error) {
 	token, err := p.token(ctx, file, "", "Token: ")
-	if errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("no token file %s", file)
-	}
 	if err != nil || token != "" {
 		return token, err
 	}
@@ -104,7 +95,7 @@ func (p *program) readToken(ctx context.Context, file string) (secret.Value, err
 	if err != nil {
 		return "", err
 	}
-	return cleanToken(input)
+	return relayclient.CleanToken(secret.Value(input))
 }
 
 // signingKey is the HS256 key in the file, else in SECRET_KEY, else it is asked for on a terminal. A key that
@@ -128,26 +119,17 @@ func (p *program) signingKey(ctx context.Context, file string) (secret.Value, er
 // each is a line of standard input.
 func (p *program) credentials(ctx context.Context, user string) (string, secret.Value, error) {
 	var err error
-	switch {
-	case user != "":
-	case p.Interactive():
+	if user == "" {
 		user, err = p.Ask(ctx, "Qualys user: ")
-	default:
-		user, err = p.ReadLine()
 	}
-	if user = strings.TrimSpace(user); err == nil && user == "" || errors.Is(err, io.EOF) {
+	if user = strings.TrimSpace(user); err == nil && user == "" {
 		err = errors.New("no Qualys user: set QUALYS_USER, or put it on the first line of standard input")
 	}
-	if err != nil {
-		return "", "", err
+	password := secret.Value(p.getenv("QUALYS_PASSWORD"))
+	if err == nil && password == "" {
+		password, err = p.AskSecret(ctx, "Qualys password: ")
 	}
-	password, place, err := p.read(ctx, "", "QUALYS_PASSWORD", "Qualys password: ")
-	if place == "" {
-		var line string
-		line, err = p.ReadLine()
-		password = secret.Value(line)
-	}
-	if err == nil && password == "" || errors.Is(err, io.EOF) {
+	if err == nil && password == "" {
 		err = errors.New("no Qualys password: set QUALYS_PASSWORD, or put it on standard input")
 	}
 	return user, password, err

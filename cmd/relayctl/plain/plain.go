@@ -7,6 +7,7 @@ package plain
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -19,30 +20,16 @@ import (
 // hidden tells whether a rune may not reach a terminal: control characters (C0, C1, DEL), formatting that
 // cannot be seen (bidirectional marks, zero-width characters, tags), separators, private use and unassigned
 // code points.
-func hidden(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }
+func hidden(r rune) bool { return !unicode.IsPrint(r) }
 
-// Text makes text safe for a terminal line: what cannot be shown becomes an escape that can be seen, like
-// \u202e.
+// unquote undoes what strconv.Quote does beyond escaping what is hidden.
+var unquote = strings.NewReplacer(`\\`, `\`, `\"`, `"`)
+
+// Text makes text safe for a terminal line: what cannot be shown becomes an escape that can be seen, as in
+// Go's string literals: \u202e.
 func Text(s string) string {
-	if strings.IndexFunc(s, hidden) < 0 && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == utf8.RuneError && s[i] != "\uFFFD"[0]:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case !hidden(r):
-			b.WriteRune(r)
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r <= 0xffff:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	return b.String()
+	quoted := strconv.Quote(s)
+	return unquote.Replace(quoted[1 : len(quoted)-1])
 }
 
 // Lines is Text for text that may have several lines.

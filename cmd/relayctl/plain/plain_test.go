@@ -18,15 +18,16 @@ func TestText(t *testing.T) {
 		"right-to-left script stays":        {"שלום", "שלום"},
 		"an escape sequence is shown":       {"\x1b[31mred", `\x1b[31mred`},
 		"an 8-bit control sequence too":     {"\u009b31m", `\u009b31m`},
-		"setting the clipboard":             {"\x1b]52;c;aGk=\x07", `\x1b]52;c;aGk=\x07`},
+		"setting the clipboard":             {"\x1b]52;c;aGk=\x07", `\x1b]52;c;aGk=\a`},
 		"a right-to-left override":          {"gnp\u202eexe", `gnp\u202eexe`},
 		"an isolate":                        {"\u2066a\u2069", `\u2066a\u2069`},
 		"zero width":                        {"a\u200bb\ufeff", `a\u200bb\ufeff`},
 		"a line separator":                  {"a\u2028b", `a\u2028b`},
-		"lines and tabs are one line":       {"a\r\n\tb", `a\x0d\x0a\x09b`},
+		"lines and tabs are one line":       {"a\r\n\tb", `a\r\n\tb`},
 		"a no-break space is no word break": {"a\u00a0b", `a\u00a0b`},
 		"tags outside of the basic plane":   {"\U000e0041", `\U000e0041`},
 		"bytes that are no UTF-8":           {"a\xffb\xc3", `a\xffb\xc3`},
+		"quotes and backslashes stay":       {`"C:\temp" \\h\x1b`, `"C:\temp" \\h\x1b`},
 		"a replacement character as sent":   {"a\ufffdb", "a\ufffdb"},
 	} {
 		t.Run(name, func(t *testing.T) {

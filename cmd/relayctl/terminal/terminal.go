@@ -3,14 +3,13 @@
 package terminal
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"sync"
-	"time"
 
 	"golang.org/x/term"
 
@@ -41,11 +40,8 @@ func (s Streams) Width() int {
 	if tty == nil {
 		return 0
 	}
-	width, _, err := term.GetSize(int(tty.Fd()))
-	if err != nil || width <= 0 {
-		return 80
-	}
-	return width
+	width, _, _ := term.GetSize(int(tty.Fd()))
+	return cmp.Or(width, 80) // some terminals do not know theirs
 }
 
 // Note tells the user something that is not the result, or nothing where the text is empty.
@@ -55,21 +51,25 @@ func (s Streams) Note(format string, args ...any) {
 	}
 }
 
-// Ask reads a line that the user types after the prompt.
+// Ask reads a line of the standard input, without its end. A terminal shows the prompt first. Where the input
+// has ended, the line is empty.
 func (s Streams) Ask(ctx context.Context, prompt string) (string, error) {
-	fmt.Fprint(s.Err, prompt)
-	line, err := waitFor(ctx, s.ReadLine)
-	if err != nil {
-		fmt.Fprintln(s.Err)
+	if s.Interactive() {
+		fmt.Fprint(s.Err, prompt)
 	}
-	return line, err
+	line, err := wait(ctx, s.readLine)
+	if err != nil {
+		fmt.Fprintln(s.Err) // the error is not written behind the prompt
+	}
+	return string(line), err
 }
 
-// AskSecret reads a line from the terminal without echo.
+// AskSecret is Ask without echo on a terminal.
 func (s Streams) AskSecret(ctx context.Context, prompt string) (secret.Value, error) {
 	tty := file(s.In)
 	if tty == nil {
-		return "", errors.New("standard input is not a terminal")
+		line, err := s.Ask(ctx, prompt)
+		return secret.Value(line), err
 	}
 	fd := int(tty.Fd())
 	before, err := term.GetState(fd)
@@ -78,92 +78,66 @@ func (s Streams) AskSecret(ctx context.Context, prompt string) (secret.Value, er
 	}
 	fmt.Fprint(s.Err, prompt)
 	defer fmt.Fprintln(s.Err)
-	typed, err := waitFor(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	typed, err := wait(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
 	if ctx.Err() != nil {
 		_ = term.Restore(fd, before) // the read still waits: give the terminal its echo back for it
 	}
 	return secret.Value(typed), err
 }
 
-// waitFor gives up waiting for the user when the context ends: a read from a terminal cannot be cancelled.
-func waitFor[T any](ctx context.Context, read func() (T, error)) (T, error) {
+// ReadText reads the whole standard input, at most limit bytes, as UTF-8 (see plain.Decode).
+func (s Streams) ReadText(ctx context.Context, limit int64) ([]byte, error) {
+	content, err := wait(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(s.In, limit+1)) })
+	if int64(len(content)) > limit {
+		return nil, fmt.Errorf("standard input is larger than %d bytes", limit)
+	}
+	return plain.Decode(content), err
+}
+
+// wait gives up waiting for the user when the context ends: a read from a terminal cannot be cancelled. The end
+// of the input is no error.
+func wait(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
-		value T
-		err   error
+		content []byte
+		err     error
 	}
 	done := make(chan result, 1)
 	go func() {
-		value, err := read()
-		done <- result{value, err}
+		content, err := read()
+		done <- result{content, err}
 	}()
 	select {
 	case r := <-done:
-		return r.value, r.err
+		if r.err == io.EOF {
+			return r.content, nil
+		}
+		return r.content, r.err
 	case <-ctx.Done():
-		var zero T
-		return zero, ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
-// ReadLine reads one line of the standard input, without its end. It takes byte by byte: what follows
-// belongs to the next reader.
-func (s Streams) ReadLine() (string, error) {
+// readLine takes byte by byte: what follows the line belongs to the next reader.
+func (s Streams) readLine() ([]byte, error) {
 	var line []byte
 	for b := make([]byte, 1); len(line) < secret.MaxSize; {
 		n, err := s.In.Read(b)
 		if n == 1 && b[0] == '\n' {
-			return strings.TrimSuffix(string(line), "\r"), nil
+			return bytes.TrimSuffix(line, []byte("\r")), nil
 		}
 		line = append(line, b[:n]...)
-		if err == io.EOF && len(line) > 0 {
-			return string(line), nil
-		}
 		if err != nil {
-			return "", err
+			return line, err
 		}
 	}
-	return "", errors.New("a line of the standard input is too long")
+	return nil, errors.New("a line of the standard input is too long")
 }
 
-// ReadText reads the whole standard input, at most limit bytes, as UTF-8 (see plain.Decode).
-func (s Streams) ReadText(ctx context.Context, limit int64) ([]byte, error) {
-	content, err := waitFor(ctx, func() ([]byte, error) {
-		return io.ReadAll(io.LimitReader(s.In, limit+1))
-	})
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(content)) > limit {
-		return nil, fmt.Errorf("standard input is larger than %d bytes", limit)
-	}
-	return plain.Decode(content), nil
-}
-
-// Progress shows on a terminal what is waited for, and for how long already. The function that it returns
-// clears the line.
+// Progress shows on a terminal what is waited for. The function that it returns clears the line.
 func (s Streams) Progress(what string) (done func()) {
 	if file(s.Err) == nil {
 		return func() {}
 	}
-	return showProgress(s.Err, what)
-}
-
-func showProgress(w io.Writer, what string) (done func()) {
-	ended := make(chan struct{})
-	var shown sync.WaitGroup
-	shown.Go(func() {
-		for begin := time.Now(); ; {
-			fmt.Fprintf(w, "\r%s… %ds", what, int(time.Since(begin).Seconds()))
-			select {
-			case <-time.After(time.Second):
-			case <-ended:
-				fmt.Fprint(w, "\r\x1b[K")
-				return
-			}
-		}
-	})
-	return func() {
-		close(ended)
-		shown.Wait()
-	}
+	fmt.Fprintf(s.Err, "%s…", what)
+	return func() { fmt.Fprint(s.Err, "\r\x1b[K") }
 }

@@ -1,13 +1,11 @@
 package terminal
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,19 +13,34 @@ import (
 	"qualysrelay.example/cmd/relayctl/secret"
 )
 
-func TestReadLineLeavesTheRestToTheNextReader(t *testing.T) {
+func TestALineLeavesTheRestToTheNextReader(t *testing.T) {
 	t.Parallel()
-	p := Streams{In: strings.NewReader("user\r\npass word \nrest")}
-	for _, want := range []string{"user", "pass word ", "rest"} {
-		line, err := p.ReadLine()
+	var prompts strings.Builder
+	p := Streams{In: strings.NewReader("user\r\npass word \nrest"), Err: &prompts}
+	for _, want := range []string{"user", "pass word ", "rest", "", ""} {
+		line, err := p.Ask(t.Context(), "? ")
 		require.NoError(t, err)
 		assert.Equal(t, want, line)
 	}
-	_, err := p.ReadLine()
-	require.ErrorIs(t, err, io.EOF)
+	assert.Empty(t, prompts.String(), "only a terminal is asked")
+	p.In = strings.NewReader("user\nsecret\n")
+	_, err := p.Ask(t.Context(), "? ")
+	require.NoError(t, err)
+	typed, err := p.AskSecret(t.Context(), "? ")
+	require.NoError(t, err)
+	assert.Equal(t, "secret", string(typed))
 	p.In = strings.NewReader(strings.Repeat("a", secret.MaxSize+1))
-	_, err = p.ReadLine()
+	_, err = p.Ask(t.Context(), "? ")
 	require.ErrorContains(t, err, "too long")
+}
+
+func TestABrokenInputIsAnError(t *testing.T) {
+	t.Parallel()
+	p := Streams{In: iotest.ErrReader(io.ErrClosedPipe), Err: io.Discard}
+	_, err := p.Ask(t.Context(), "? ")
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+	_, err = p.ReadText(t.Context(), 10)
+	require.ErrorIs(t, err, io.ErrClosedPipe)
 }
 
 func TestWaitingForInputEndsWithTheContext(t *testing.T) {
@@ -54,18 +67,11 @@ func TestInputHasALimit(t *testing.T) {
 	require.ErrorContains(t, err, "larger than 10 bytes")
 }
 
-func TestProgressCountsSecondsAndClearsItsLine(t *testing.T) {
+func TestProgressIsForATerminal(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		done := showProgress(&out, "Asking")
-		time.Sleep(2500 * time.Millisecond) // of the bubble's clock
-		done()
-		assert.Equal(t, "\rAsking… 0s\rAsking… 1s\rAsking… 2s\r\x1b[K", out.String())
-	})
-	var out bytes.Buffer
+	var out strings.Builder
 	Streams{Err: &out}.Progress("Asking")()
-	assert.Empty(t, out.String(), "only on a terminal")
+	assert.Empty(t, out.String())
 }
 
 func TestTextOfWindowsIsRead(t *testing.T) {
