@@ -11,7 +11,7 @@ import (
 
 func TestExitCodeOfAnAnswer(t *testing.T) {
 	t.Parallel()
-	found := []*report.Event{{ID: "s"}}
+	found := [][]*report.Sighting{{{}}}
 	for name, c := range map[string]struct {
 		r    report.Report
 		want int

@@ -14,9 +14,9 @@ import (
 
 // Report is an answer of observe.
 type Report struct {
-	Findings []Finding // one for each observable asked for, in that order
-	Events   []*Event  // each once, however many observables found it; newest first
-	Errors   []Error   // in the relay's order
+	Findings []Finding     // one for each observable asked for, in that order
+	Events   [][]*Sighting // newest first; of each event the sightings, one for each observable that found it
+	Errors   []Error       // in the relay's order
 }
 
 // Finding is what is known about one observable.
@@ -26,25 +26,17 @@ type Finding struct {
 	Incomplete bool            // something failed or was truncated: there may be more events
 	Verdict    *ctim.Judgement // about the observable itself; nil where Qualys did not judge it
 
-	hits []hit // newest first
+	sightings []*Sighting // one for each event that it found, newest first
 }
 
-// hit is an event that an observable found, and the sighting of it for that observable.
-type hit struct {
-	event    *Event
-	sighting *ctim.Sighting
-}
+// Sighting is an event that an observable found.
+type Sighting struct {
+	ctim.Sighting
 
-// Event is one thing that happened on an endpoint: the sightings of it, one for each observable that found
-// it.
-type Event struct {
-	ID        string // Qualys's, else that of the sighting
-	Active    bool   // it is part of the current state
-	Hosts     []string
-	Judged    *ctim.Judgement // nil where Qualys judged nothing
-	Sightings []*ctim.Sighting
-
-	judgements []*ctim.Judgement // that the sightings are based on
+	event  string // its id: Qualys's, else that of the sighting
+	active bool   // the event is part of the current state
+	hosts  []string
+	judged *ctim.Judgement // what Qualys judged in the event, or nil
 }
 
 // Error is an error as the relay sent it.
@@ -82,47 +74,41 @@ func Read(asked []ctim.Observable, body []byte) (*Report, error) {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, fmt.Errorf("the answer is not a relay's: %w", err)
 	}
-	var events []*Event
-	byID, bySighting := make(map[string]*Event), make(map[string]*Event)
-	for _, s := range answer.Data.Sightings.Docs {
-		id := s.ID
-		if len(s.ExternalIDs) > 0 {
-			id = s.ExternalIDs[0]
-		}
-		e := byID[id]
-		if e == nil {
-			e = &Event{ID: id, Hosts: hosts(&s)}
-			byID[id] = e
-			events = append(events, e)
-		}
-		bySighting[s.ID] = e
-		e.Sightings = append(e.Sightings, &s)
-		e.Active = e.Active || active(&s)
-	}
 	var judgements []*ctim.Judgement
-	judgement := make(map[string]*ctim.Judgement)
+	byID := make(map[string]*ctim.Judgement)
 	for _, j := range answer.Data.Judgements.Docs {
 		judgements = append(judgements, &j)
-		judgement[j.ID] = &j
+		byID[j.ID] = &j
 	}
+	judged := make(map[string][]*ctim.Judgement) // by the sighting that is based on them
 	for _, r := range answer.Data.Relationships.Docs {
-		if e, j := bySighting[r.SourceRef], judgement[r.TargetRef]; e != nil && j != nil {
-			e.judgements = append(e.judgements, j)
-			e.Judged = ctim.Deciding(e.judgements)
+		if j := byID[r.TargetRef]; j != nil {
+			judged[r.SourceRef] = append(judged[r.SourceRef], j)
 		}
 	}
-	slices.SortStableFunc(events, func(a, b *Event) int {
-		return cmp.Compare(b.Sightings[0].ObservedTime.Start, a.Sightings[0].ObservedTime.Start)
+	var sightings []*Sighting
+	for _, s := range answer.Data.Sightings.Docs {
+		event := append(s.ExternalIDs, s.ID)[0]
+		sightings = append(sightings, &Sighting{s, event, active(&s), hosts(&s), ctim.Deciding(judged[s.ID])})
+	}
+	slices.SortStableFunc(sightings, func(a, b *Sighting) int {
+		return cmp.Compare(b.ObservedTime.Start, a.ObservedTime.Start)
 	})
-	r := &Report{Events: events, Errors: answer.Errors}
+	r := &Report{Errors: answer.Errors}
+	place := make(map[string]int) // of events
+	for _, s := range sightings {
+		if _, known := place[s.event]; !known {
+			place[s.event] = len(r.Events)
+			r.Events = append(r.Events, nil)
+		}
+		r.Events[place[s.event]] = append(r.Events[place[s.event]], s)
+	}
 	for _, o := range asked {
 		f := Finding{Observable: o}
 		_, f.Verdict = ctim.VerdictOf(o, judgements)
-		same := func(seen ctim.Observable) bool { return Same(seen, o) }
-		by := func(s *ctim.Sighting) bool { return slices.ContainsFunc(s.Observables, same) }
-		for _, e := range events {
-			if i := slices.IndexFunc(e.Sightings, by); i >= 0 {
-				f.hits = append(f.hits, hit{e, e.Sightings[i]})
+		for _, s := range sightings {
+			if slices.ContainsFunc(s.Observables, func(seen ctim.Observable) bool { return Same(seen, o) }) {
+				f.sightings = append(f.sightings, s)
 			}
 		}
 		r.Findings = append(r.Findings, f)
@@ -131,14 +117,10 @@ func Read(asked []ctim.Observable, body []byte) (*Report, error) {
 	return r, nil
 }
 
-// active tells whether the sighting is of the current state: the cell under the column Active.
+// active tells whether the sighting is of the current state: the cell of its only column, Active, is True.
 func active(s *ctim.Sighting) bool {
-	if s.Data == nil {
-		return false
-	}
-	column := slices.IndexFunc(s.Data.Columns, func(c ctim.Column) bool { return c.Name == "Active" })
-	return column >= 0 && slices.ContainsFunc(s.Data.Rows, func(row []string) bool {
-		return column < len(row) && strings.EqualFold(row[column], "true")
+	return s.Data != nil && slices.ContainsFunc(s.Data.Rows, func(row []string) bool {
+		return slices.Contains(row, "True")
 	})
 }
 
@@ -171,10 +153,11 @@ func (r *Report) markIncomplete() {
 
 // nameInMessage is how the relay's messages name an observable, SHA256 "0123…", cut after 100 characters.
 func nameInMessage(o ctim.Observable) string {
+	name := o.Type.Name() + ` "`
 	if value := []rune(o.Value); len(value) > 100 {
-		return o.Type.Name() + ` "` + string(value[:100])
+		return name + string(value[:100])
 	}
-	return o.Type.Name() + ` "` + o.Value + `"`
+	return name + o.Value + `"`
 }
 
 // Found tells whether there is anything about what was asked for: an event, or a verdict.
@@ -183,27 +166,22 @@ func (r *Report) Found() bool {
 	return len(r.Events) > 0 || slices.ContainsFunc(r.Findings, judged)
 }
 
-// Notes explains what is easily misread: a hostname is searched for as the remote end of a connection, so
-// that the events on an endpoint are not found by the endpoint's name.
+// Notes explains what is easily misread, about each name of which there is no event and that is a hostname or
+// the name of an endpoint in the answer.
 func (r *Report) Notes() []string {
-	const searched = ". Names are searched for as the remote ends of connections: " +
-		"what happened on an endpoint is not found by its name."
 	var notes []string
 	for _, f := range r.Findings {
 		name := f.Observable.Value
 		label, _, _ := strings.Cut(name, ".")
-		isEndpoint := slices.ContainsFunc(r.Events, func(e *Event) bool {
-			return slices.ContainsFunc(e.Hosts, func(host string) bool {
+		isEndpoint := slices.ContainsFunc(r.Events, func(event []*Sighting) bool {
+			return slices.ContainsFunc(event[0].hosts, func(host string) bool {
 				return strings.EqualFold(host, name) || strings.EqualFold(host, label)
 			})
 		})
-		isHostname := f.Observable.Type == ctim.ObservableHostname
-		switch {
-		case len(f.hits) > 0 || !isHostname && f.Observable.Type != ctim.ObservableDomain:
-		case isEndpoint:
-			notes = append(notes, Name(f.Observable)+" is an endpoint in this answer"+searched)
-		case isHostname:
-			notes = append(notes, Name(f.Observable)+" was not connected to, as far as is known"+searched)
+		kind := f.Observable.Type
+		if len(f.sightings) == 0 && (kind == ctim.ObservableHostname || kind == ctim.ObservableDomain && isEndpoint) {
+			notes = append(notes, Name(f.Observable)+" was searched for as the remote end of connections: "+
+				"what happened on an endpoint is not found by its name.")
 		}
 	}
 	return notes

@@ -35,12 +35,13 @@ func answer(errors string) []byte {
 				 "observables": [{"type": "ip", "value": "203.0.113.7"}, {"type": "ip", "value": "203.0.113.7"}],
 				 "observed_time": {"start_time": "2026-02-03T00:00:00Z"},
 				 "targets": [{"observables": [{"type": "hostname", "value": "A"}]}, {"observables": []}],
-				 "data": {"columns": [{"name": "Score"}, {"name": "Active"}], "rows": [["8"], ["8", "true"]]}},
+				 "data": {"columns": [{"name": "Active"}], "rows": [["True"]]}},
 				{"id": "s3", "external_ids": ["F_3"], "title": "File on C", "source_uri": "https://q.example/2",
 				 "observables": [{"type": "md5", "value": "d41d8cd98f00b204e9800998ecf8427e"}], "observed_time": {"start_time": "2026-02-02T00:00:00Z"}},
 				{"id": "s4", "external_ids": ["N_2"], "severity": "High", "title": "Connection on A", "source_uri": "https://q.example/3",
 				 "observables": [{"type": "domain", "value": "evil.test"}], "observed_time": {"start_time": "2026-02-03T00:00:00Z"},
-				 "targets": [{"observables": [{"type": "hostname", "value": "A"}]}]}
+				 "targets": [{"observables": [{"type": "hostname", "value": "A"}]}],
+				 "data": {"columns": [{"name": "Active"}], "rows": [["True"]]}}
 			]},
 			"judgements": {"count": 2, "docs": [
 				{"id": "j1", "observable": {"type": "md5", "value": "d41d8cd98f00b204e9800998ecf8427e"}, "disposition": 2, "disposition_name": "Malicious",
@@ -48,7 +49,8 @@ func answer(errors string) []byte {
 				{"id": "j2", "observable": {"type": "sha256", "value": "` + sha256 + `"}, "disposition": 1, "disposition_name": "Clean",
 				 "priority": 90, "reason": "", "valid_time": {"start_time": "2026-02-03T00:00:00Z"}}
 			]},
-			"relationships": {"count": 3, "docs": [{"source_ref": "s2", "target_ref": "j2"}, {"source_ref": "s3", "target_ref": "j1"},
+			"relationships": {"count": 4, "docs": [{"source_ref": "s2", "target_ref": "j2"}, {"source_ref": "s3", "target_ref": "j1"},
+				{"source_ref": "s4", "target_ref": "j2"},
 				{"source_ref": "s1", "target_ref": "elsewhere"}]},
 			"tools": {"count": 0, "docs": []}
 		},
@@ -67,7 +69,7 @@ func TestRead(t *testing.T) {
 	t.Parallel()
 	r, err := Read(asked(), answer(""))
 	require.NoError(t, err)
-	malicious, clean := r.Findings[1].Verdict, r.Events[0].Judged
+	malicious, clean := r.Findings[1].Verdict, r.Events[0][0].judged
 	require.NotNil(t, malicious)
 	require.NotNil(t, clean)
 	assert.Equal(t, "Malicious: Trojan", opinion(malicious))
@@ -82,42 +84,36 @@ func TestRead(t *testing.T) {
 	assert.Equal(t, clean, r.Findings[2].judged())
 	assert.Nil(t, r.Findings[3].judged())
 	require.Len(t, r.Events, 3, "an event counts once, however many observables found it")
-	assert.Equal(t, []string{"N_2", "F_3", "N_1"}, []string{r.Events[0].ID, r.Events[1].ID, r.Events[2].ID},
+	assert.Equal(t, []string{"N_2", "F_3", "N_1"}, []string{r.Events[0][0].event, r.Events[1][0].event, r.Events[2][0].event},
 		"newest first")
-	assert.Equal(t, "https://q.example/3", r.Findings[2].hits[0].sighting.SourceURI)
-	assert.Equal(t, "F_3", r.Findings[1].hits[0].event.ID)
+	assert.Equal(t, "https://q.example/3", r.Findings[2].sightings[0].SourceURI)
+	assert.Equal(t, "F_3", r.Findings[1].sightings[0].event)
 	assert.True(t, r.Found())
-	assert.Equal(t, []string{"hostname:a is an endpoint in this answer. Names are searched for as the remote " +
-		"ends of connections: " +
-		"what happened on an endpoint is not found by its name."}, r.Notes())
 }
 
-func TestAHostnameThatFoundNothingIsExplained(t *testing.T) {
+func TestANameThatFoundNothingIsExplained(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		o    ctim.Observable
-		want string
+		o         ctim.Observable
+		explained bool
 	}{
-		"an endpoint with its domain": {observable("hostname", "B.corp.example"),
-			"hostname:B.corp.example is an endpoint in this answer. "},
-		"a domain that is an endpoint": {observable("domain", "b.corp.example"),
-			"domain:b.corp.example is an endpoint in this answer. "},
-		"another hostname": {observable("hostname", "elsewhere"),
-			"hostname:elsewhere was not connected to, as far as is known. "},
-		"another domain":          {observable("domain", "elsewhere.test"), ""},
-		"a domain that was found": {observable("domain", "evil.test"), ""},
-		"an address":              {observable("ip", "10.0.0.2"), ""},
+		"a hostname that is an endpoint":   {observable("hostname", "a"), true},
+		"another hostname":                 {observable("hostname", "elsewhere"), true},
+		"a domain that is an endpoint":     {observable("domain", "b.corp.example"), true},
+		"another domain":                   {observable("domain", "elsewhere.test"), false},
+		"a domain that was found":          {observable("domain", "evil.test"), false},
+		"an address that is an endpoint's": {observable("ip", "10.0.0.2"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, err := Read([]ctim.Observable{c.o}, answer(""))
 			require.NoError(t, err)
-			if c.want == "" {
-				assert.Empty(t, r.Notes())
-				return
+			var want []string
+			if c.explained {
+				want = []string{Name(c.o) + " was searched for as the remote end of connections: " +
+					"what happened on an endpoint is not found by its name."}
 			}
-			require.Len(t, r.Notes(), 1)
-			assert.Contains(t, r.Notes()[0], c.want)
+			assert.Equal(t, want, r.Notes())
 		})
 	}
 }
@@ -215,14 +211,14 @@ func TestForms(t *testing.T) {
 func TestATableFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	name := "\x1b[31m" + strings.Repeat("W", 10_000)
-	active := hit{&Event{Active: true, Hosts: []string{name, name + "2"}},
-		&ctim.Sighting{Severity: ctim.Severity(name)}}
+	active := &Sighting{Sighting: ctim.Sighting{Severity: ctim.Severity(name)}, active: true,
+		hosts: []string{name, name + "2"}}
+	judged := &Sighting{hosts: []string{"a", "b", "c", "d", "e"}, judged: &ctim.Judgement{
+		DispositionName: "Malicious", Reason: name, Observable: observable("file_name", name)}}
 	r := &Report{Findings: []Finding{
-		{Observable: observable("file_name", name), hits: slices.Repeat([]hit{active}, 1000), Incomplete: true,
-			Verdict: &ctim.Judgement{DispositionName: "Malicious", Reason: name}},
-		{Observable: observable("ip", "203.0.113.7"), hits: []hit{{&Event{Hosts: []string{"a", "b", "c", "d", "e"},
-			Judged: &ctim.Judgement{DispositionName: "Malicious", Reason: name,
-				Observable: observable("file_name", name)}}, &ctim.Sighting{}}}},
+		{Observable: observable("file_name", name), sightings: slices.Repeat([]*Sighting{active}, 1000),
+			Incomplete: true, Verdict: &ctim.Judgement{DispositionName: "Malicious", Reason: name}},
+		{Observable: observable("ip", "203.0.113.7"), sightings: []*Sighting{judged}},
 	}}
 	for _, width := range []int{80, 81, 100, 120, 200} {
 		var out strings.Builder

@@ -17,10 +17,12 @@ import (
 )
 
 const (
-	manyHosts   = 3   // in a cell; the CSV has them all
-	longest     = 300 // characters of one value in a cell: a hostile name can have thousands
-	longestHost = 64  // characters of one host name
+	manyHosts = 3   // in a cell; the CSV has them all
+	longest   = 300 // characters of a cell: a hostile name can have thousands
 )
+
+// cell makes a value fit for a table.
+func cell(value string) string { return plain.Short(value, longest) }
 
 // WriteTable shows the findings to a person. It fits into width columns, from about 80 on; with width 0,
 // for a pipe, each finding is one line of any length.
@@ -34,96 +36,112 @@ func (r *Report) WriteTable(w io.Writer, width int) error {
 	style.Format.Header = text.FormatDefault
 	t.SetStyle(style)
 	t.SuppressTrailingSpaces()
-
-	rows := []table.Row{{"Observable", "Events", "Severity", "Verdict", "Hosts"}}
-	var footnotes []string
+	t.AppendHeader(table.Row{"Observable", "Events", "Severity", "Verdict", "Hosts"})
+	widest := 0         // of the observables
+	var judged []string // instead of observables: footnotes
 	for _, f := range r.Findings {
-		rows = append(rows, table.Row{plain.Short(Name(f.Observable), longest), f.eventsCell(),
-			plain.Short(f.severity(), 10), f.verdictCell(width, &footnotes), f.hostsCell()})
+		name := cell(Name(f.Observable))
+		widest = max(widest, text.StringWidth(name))
+		t.AppendRow(table.Row{name, f.eventsCell(), plain.Short(f.severity(), 10),
+			f.verdictCell(width, &judged), f.hostsCell()})
 	}
 	if width > 0 {
-		t.SetColumnConfigs(columns(rows, width))
-	}
-	t.AppendHeader(rows[0])
-	t.AppendRows(rows[1:])
-	out := t.Render() + "\n"
-	for i, note := range footnotes {
-		if i == 0 {
-			out += "\nJudged in these events:\n"
+		limits := []int{widest, 13, 10, max(14, width/5), max(16, width/6)}
+		t.SetColumnConfigs(wrapped(limits))
+		if over := text.LongestLineLen(t.Render()) - width; over > 0 { // the observables get what is left
+			limits[0] -= over
+			t.SetColumnConfigs(wrapped(limits))
 		}
+	}
+	out := t.Render() + "\n"
+	if len(judged) > 0 {
+		out += "\nJudged in these events:\n"
+	}
+	for i, note := range judged {
 		out += fmt.Sprintf("[%d] %s\n", i+1, note)
 	}
 	_, err := io.WriteString(w, out)
 	return err
 }
 
-// columns shares the width out: the short columns get what they need, the observable and the verdict the
-// rest.
-func columns(rows []table.Row, width int) []table.ColumnConfig {
-	needs := make([]int, len(rows[0]))
-	for _, cells := range rows {
-		for i, cell := range cells {
-			needs[i] = max(needs[i], text.LongestLineLen(cell.(string)))
-		}
-	}
-	const events, hosts, least = 13, 16, 14
-	needs[1], needs[4] = min(needs[1], events), min(needs[4], max(hosts, width/6))
-	rest := width - 2*len(needs) - needs[1] - needs[2] - needs[4]
-	needs[3] = min(needs[3], max(least, rest*2/5))
-	needs[0] = min(needs[0], max(least, rest-needs[3]))
-	configs := make([]table.ColumnConfig, len(needs))
-	for i, need := range needs {
-		configs[i] = table.ColumnConfig{Number: i + 1, WidthMax: need, WidthMaxEnforcer: text.WrapSoft}
+// wrapped columns have these widths at most.
+func wrapped(widths []int) (configs []table.ColumnConfig) {
+	for i, width := range widths {
+		configs = append(configs,
+			table.ColumnConfig{Number: i + 1, WidthMax: max(width, 14), WidthMaxEnforcer: text.WrapSoft})
 	}
 	return configs
+}
+
+// result is what became of an observable, in the words of the CSV.
+func (f Finding) result() string {
+	found := len(f.sightings) > 0 || f.Verdict != nil
+	switch {
+	case f.Skipped != "":
+		return "not searched"
+	case f.Incomplete && found:
+		return "found, there may be more"
+	case f.Incomplete:
+		return "not known"
+	case found:
+		return "found"
+	}
+	return "nothing found"
 }
 
 // eventsCell never shows 0 where something failed.
 func (f Finding) eventsCell() string {
 	active := 0
-	for _, h := range f.hits {
-		if h.event.Active {
+	for _, s := range f.sightings {
+		if s.active {
 			active++
 		}
 	}
-	cell := strconv.Itoa(len(f.hits))
+	count := strconv.Itoa(len(f.sightings))
 	switch {
-	case f.Skipped != "":
-		return "not searched"
-	case f.Incomplete && len(f.hits) == 0:
+	case len(f.sightings) == 0 && f.Incomplete:
 		return "not known"
+	case f.Skipped != "":
+		return f.result()
 	case f.Incomplete:
-		cell += " or more"
+		count += " or more"
 	}
 	if active > 0 {
-		cell += fmt.Sprintf(" (%d active)", active)
+		count += fmt.Sprintf(" (%d active)", active)
 	}
-	return cell
+	return count
+}
+
+// worst is the element with the last of the words, which are in their order.
+func worst[T any](list []T, words string, word func(T) string) T {
+	rank := func(one T) int { return slices.Index(strings.Fields(words), word(one)) }
+	return slices.MaxFunc(list, func(a, b T) int { return rank(a) - rank(b) })
 }
 
 // severity is that of the worst event. CTIM knows Critical and Info, too, though the relay has no use for
 // them.
 func (f Finding) severity() string {
-	if len(f.hits) == 0 {
+	if len(f.sightings) == 0 {
 		return ""
 	}
-	words := []string{"None", "Info", "Low", "Medium", "High", "Critical"}
-	rank := func(h hit) int { return slices.Index(words, string(h.sighting.Severity)) }
-	worst := slices.MaxFunc(f.hits, func(a, b hit) int { return rank(a) - rank(b) })
-	return cmp.Or(string(worst.sighting.Severity), "Unknown")
+	word := func(s *Sighting) string { return string(s.Severity) }
+	return cmp.Or(word(worst(f.sightings, "None Info Low Medium High Critical", word)), "Unknown")
 }
 
 // judged is the worst judgement about something else in the finding's events, or nil. They are of different
 // things, so that ctim.Deciding would not be right.
-func (f Finding) judged() (worst *ctim.Judgement) {
-	words := []string{"Clean", "Common", "Unknown", "Suspicious", "Malicious"}
-	rank := func(j *ctim.Judgement) int { return slices.Index(words, j.DispositionName) }
-	for _, h := range f.hits {
-		if j := h.event.Judged; j != nil && (worst == nil || rank(j) > rank(worst)) {
-			worst = j
+func (f Finding) judged() *ctim.Judgement {
+	var all []*ctim.Judgement
+	for _, s := range f.sightings {
+		if s.judged != nil {
+			all = append(all, s.judged)
 		}
 	}
-	return worst
+	if len(all) == 0 {
+		return nil
+	}
+	return worst(all, "Clean Common Unknown Suspicious Malicious",
+		func(j *ctim.Judgement) string { return j.DispositionName })
 }
 
 // verdictCell never shows a verdict as the observable's where Qualys judged something else: an address is
@@ -133,68 +151,56 @@ func (f Finding) verdictCell(width int, footnotes *[]string) string {
 	judged := f.judged()
 	switch {
 	case f.Verdict != nil:
-		return plain.Short(opinion(f.Verdict), longest)
+		return cell(opinion(f.Verdict))
 	case judged == nil:
 		return ""
+	case width == 0:
+		return fmt.Sprintf("not judged (%s for %s)", cell(opinion(judged)), cell(Name(judged.Observable)))
 	}
-	about := plain.Short(Name(judged.Observable), longest)
-	if width == 0 {
-		return fmt.Sprintf("not judged (%s for %s)", plain.Short(opinion(judged), longest), about)
-	}
-	note := plain.Short(opinion(judged), width-4) + "\n    " + about
-	at := slices.Index(*footnotes, note)
-	if at < 0 {
-		at = len(*footnotes)
+	note := plain.Short(opinion(judged), width-4) + "\n    " + cell(Name(judged.Observable))
+	if !slices.Contains(*footnotes, note) {
 		*footnotes = append(*footnotes, note)
 	}
-	return fmt.Sprintf("not judged [%d]", at+1)
+	return fmt.Sprintf("not judged [%d]", slices.Index(*footnotes, note)+1)
 }
 
 func (f Finding) hostsCell() string {
-	var hosts []string
-	for _, h := range f.hits {
-		hosts = append(hosts, h.event.Hosts...)
+	var all []string
+	for _, s := range f.sightings {
+		all = append(all, s.hosts...)
 	}
-	hosts = distinct(hosts)
-	more := len(hosts) - manyHosts
-	if more > 0 {
-		hosts = hosts[:manyHosts]
+	all = distinct(all)
+	hosts := cell(strings.Join(all[:min(len(all), manyHosts)], ", "))
+	if more := len(all) - manyHosts; more > 0 {
+		hosts += fmt.Sprintf(", and %d more", more)
 	}
-	for i, host := range hosts {
-		hosts[i] = plain.Short(host, longestHost)
-	}
-	if more > 0 {
-		hosts = append(hosts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(hosts, ", ")
+	return hosts
 }
 
 // WriteEvents writes a line for each event: when, how severe, whether it is part of the current state, what
 // happened, and which observables found it. With a width, lines are cut to it.
 func (r *Report) WriteEvents(w io.Writer, width int) error {
-	for _, e := range r.Events {
-		state := "past"
-		if e.Active {
-			state = "active"
-		}
+	var out strings.Builder
+	for _, event := range r.Events {
 		var by []string
-		for _, s := range e.Sightings {
+		for _, s := range event {
 			for _, o := range s.Observables {
 				by = append(by, Name(o))
 			}
 		}
-		s := e.Sightings[0]
+		s, state := event[0], "past"
+		if s.active {
+			state = "active"
+		}
 		line := fmt.Sprintf("%-24s  %-7s  %-6s  %s  (%s)", plain.Short(string(s.ObservedTime.Start), 24),
-			plain.Short(string(s.Severity), 8), state, plain.Short(s.Title, longest),
-			plain.Short(strings.Join(slices.Compact(by), ", "), longest))
+			plain.Short(string(s.Severity), 8), state, cell(s.Title), cell(strings.Join(slices.Compact(by), ", ")))
 		if width > 0 {
 			line = text.Snip(line, width, "…")
 		}
-		if _, err := fmt.Fprintln(w, line); err != nil {
-			return err
-		}
+		out.WriteString(line + "\n")
 	}
-	return nil
+	_, err := io.WriteString(w, out.String())
+	return err
 }
 
 // csvColumns are the names of the columns, as row fills them.
@@ -208,27 +214,27 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	_ = out.Write(strings.Fields(csvColumns))
 	for _, f := range r.Findings {
-		hits := f.hits
-		if len(hits) == 0 {
-			hits = []hit{{&Event{}, &ctim.Sighting{}}}
+		sightings := f.sightings
+		if len(sightings) == 0 {
+			sightings = []*Sighting{{}}
 		}
-		for _, h := range hits {
-			_ = out.Write(f.row(h.event, h.sighting))
+		for _, s := range sightings {
+			_ = out.Write(f.row(s))
 		}
 	}
 	out.Flush()
 	return out.Error() // of any of the writes
 }
 
-func (f Finding) row(e *Event, s *ctim.Sighting) []string {
+func (f Finding) row(s *Sighting) []string {
 	active := ""
-	if len(e.Sightings) > 0 {
-		active = strconv.FormatBool(e.Active)
+	if len(f.sightings) > 0 {
+		active = strconv.FormatBool(s.active)
 	}
-	verdict, judged := cmp.Or(f.Verdict, &ctim.Judgement{}), cmp.Or(e.Judged, &ctim.Judgement{})
+	verdict, judged := cmp.Or(f.Verdict, &ctim.Judgement{}), cmp.Or(s.judged, &ctim.Judgement{})
 	row := []string{
-		string(s.ObservedTime.Start), string(f.Observable.Type), f.Observable.Value, f.result(), e.ID,
-		string(s.Severity), string(s.Confidence), s.Resolution, active, strings.Join(e.Hosts, " "), s.Title,
+		string(s.ObservedTime.Start), string(f.Observable.Type), f.Observable.Value, f.result(), s.event,
+		string(s.Severity), string(s.Confidence), s.Resolution, active, strings.Join(s.hosts, " "), s.Title,
 		verdict.DispositionName, verdict.Reason, string(judged.Observable.Type), judged.Observable.Value,
 		judged.DispositionName, judged.Reason, s.ID, s.SourceURI,
 	}
@@ -236,21 +242,6 @@ func (f Finding) row(e *Event, s *ctim.Sighting) []string {
 		row[i] = csvCell(cell)
 	}
 	return row
-}
-
-// result is what became of an observable, in the words of the column.
-func (f Finding) result() string {
-	switch {
-	case f.Skipped != "":
-		return "not searched"
-	case len(f.hits) > 0 && f.Incomplete:
-		return "found, there may be more"
-	case len(f.hits) > 0 || f.Verdict != nil:
-		return "found"
-	case f.Incomplete:
-		return "not known"
-	}
-	return "nothing found"
 }
 
 // csvCell makes a value safe for terminals and for spreadsheets, which run cells that begin like a formula.
