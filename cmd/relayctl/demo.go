@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
 
 	"qualysrelay.example/cmd/relayctl/console"
 	"qualysrelay.example/cmd/relayctl/demo"
@@ -11,27 +14,34 @@ import (
 )
 
 type demoCommand struct {
-	Once    bool   `help:"End after the table: 0 where all went well, else 1." xor:"mode"`
-	Gateway bool   `help:"Run the fake gateway alone, for a relay of your own, and print its URL, user and password." xor:"mode"`
-	Listen  string `help:"Loopback address to serve on; port 0 takes a free one (${default})." default:"127.0.0.1:0" placeholder:"ADDRESS"`
+	Once    bool `help:"End after the table: 0 where all went well." xor:"mode"`
+	Gateway bool `help:"Run the fake gateway alone, for a relay of your own, and print its URL, user and password." xor:"mode"`
+	listenFlag
 }
 
+// Run serves the relay, and the console at the paths that are the page's.
 func (c *demoCommand) Run(ctx context.Context, p *program) error {
-	if !relayclient.IsLoopbackAddress(c.Listen) {
-		return fmt.Errorf("--listen %q is not a loopback address: the demo is for this machine only", c.Listen)
-	}
 	if c.Gateway {
 		return c.runGateway(ctx, p)
 	}
-	d, err := demo.New(p.now(), p.Note)
+	listener, err := c.listen(ctx)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	gateway, err := demo.Gateway("", p.Note)
+	if err != nil {
+		return err
+	}
+	defer gateway.Close()
+	service, token, err := demo.Relay(gateway.URL, nil, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	base := &url.URL{Scheme: "http", Host: listener.Addr().String()}
+	client := relayclient.New(base, token, time.Minute)
 	page := console.New(console.Options{
-		Ask: func(ctx context.Context, path string, body []byte) (relayclient.Response, error) {
-			return d.Client.Post(ctx, path, body)
-		},
+		Ask:      client.Post,
 		RelayURL: "the demo's relay",
 		Examples: []console.Example{
 			{Label: "The whole story", Text: demo.Report()},
@@ -41,54 +51,48 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 			{Label: "Nothing known", Text: "203.0.113.77"},
 		},
 	})
+	mux := http.NewServeMux()
+	for _, path := range []string{"/{$}", "/assets/", "/api/"} {
+		mux.Handle(path, page)
+	}
+	mux.Handle("/", service)
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
-	var told error
-	err = serve(serving, c.Listen, d.Handler(page), func(address string) {
-		if told = d.Connect(address); told == nil {
-			told = c.tell(ctx, p, d)
-		}
-		if c.Once || told != nil {
-			stop()
-		}
-	})
-	return errors.Join(told, err)
+	ended := make(chan error, 1)
+	go func() { ended <- serve(serving, listener, mux) }()
+
+	fmt.Fprintf(p.Out, "A workstation met malware. This is what the relay at %s knows of it from a fake "+
+		"Qualys gateway:\n\n", base)
+	r, _, err := p.lookUp(ctx, client, demo.Observables())
+	if err == nil {
+		err = r.WriteTable(p.Out, p.Width())
+	}
+	if err == nil {
+		err = p.outcome(r, client)
+	}
+	if err != nil || c.Once {
+		return err
+	}
+	fmt.Fprint(p.Out, "\nCommands to paste, one for each endpoint:\n\n")
+	demo.WriteCommands(p.Out, base, token)
+	fmt.Fprintf(p.Out, "\nCtrl-C ends the demo.\nSee it:  %s/\n", base)
+	return <-ended
 }
 
 // runGateway serves the fake gateway until Ctrl-C.
 func (c *demoCommand) runGateway(ctx context.Context, p *program) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	gateway, err := demo.Gateway(c.Listen, p.Note)
 	if err != nil {
 		return err
 	}
 	defer gateway.Close()
 	fmt.Fprintf(p.Out, "export API_URL=%s\nexport QUALYS_USER=%s\nexport QUALYS_PASSWORD=%s\n",
-		gateway.URL, demo.GatewayUser, demo.GatewayPassword)
+		gateway.URL, demo.User, demo.Password)
 	p.Note("The fake Qualys gateway listens. The lines above are for the relay and for \"relayctl token\". " +
 		"Ctrl-C ends it.")
 	<-ctx.Done()
 	return nil
-}
-
-// tell prints what the relay knows about the story, then how to look further.
-func (c *demoCommand) tell(ctx context.Context, p *program, d *demo.Demo) error {
-	fmt.Fprintf(p.Out, "A workstation met malware. This is what the relay at %s knows of it from a fake "+
-		"Qualys gateway:\n\n", d.Client.Base)
-	r, err := d.Look(ctx)
-	if err == nil {
-		err = r.WriteTable(p.Out, p.Width())
-	}
-	if err != nil {
-		return err
-	}
-	if p.tellErrors(r.Errors, d.Client); len(r.Errors) > 0 || !r.Found() {
-		return &answerNo{"The relay could not answer all."}
-	}
-	if c.Once {
-		return nil
-	}
-	fmt.Fprint(p.Out, "\nCommands to paste, one for each endpoint:\n\n")
-	d.WriteCommands(p.Out)
-	_, err = fmt.Fprintf(p.Out, "\nCtrl-C ends the demo.\nSee it:  %s/\n", d.Client.Base)
-	return err
 }

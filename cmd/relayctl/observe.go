@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"qualysrelay.example/cmd/relayctl/errorhelp"
 	"qualysrelay.example/cmd/relayctl/ioc"
@@ -42,34 +42,50 @@ func (c *observeCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	done := p.Progress(fmt.Sprintf("Looking %s up at %s", plain.Count(len(asked), "observable"),
-		client.Base.Host))
-	begin := time.Now()
-	got, err := client.Observe(ctx, asked)
-	took := time.Since(begin)
-	done()
-	if err != nil {
-		return err
-	}
-	r, err := report.Read(asked, got.Body)
+	r, body, err := p.lookUp(ctx, client, asked)
 	if err != nil {
 		return err
 	}
 	r.Findings = append(r.Findings, left...)
-	if err := c.show(p, r, got.Body, took); err != nil {
+	switch {
+	case c.JSON && p.Width() > 0:
+		_, err = fmt.Fprintf(p.Out, "%s\n", plain.JSON(body))
+	case c.JSON:
+		_, err = p.Out.Write(body)
+	case c.CSV:
+		err = r.WriteCSV(p.Out)
+	case c.Events:
+		err = r.WriteEvents(p.Out, p.Width())
+	default:
+		p.Note("%s", plain.Count(len(r.Events), "event"))
+		err = r.WriteTable(p.Out, p.Width())
+	}
+	if err != nil {
 		return err
 	}
 	for _, note := range r.Notes() {
 		p.Note("note: %s", note)
 	}
-	p.tellErrors(r.Errors, client)
+	answered := p.outcome(r, client)
 	if c.Validate {
-		if err := ctimschema.Validate("ObserveResponse", got.Body); err != nil {
+		if err := ctimschema.Validate("ObserveResponse", body); err != nil {
 			return err
 		}
 		p.Note("The answer is valid CTIM.")
 	}
-	return outcome(r)
+	return answered
+}
+
+// lookUp asks the relay about observables. It returns the answer as it came, too.
+func (p *program) lookUp(ctx context.Context, client *relayclient.Client, asked []ctim.Observable) (
+	*report.Report, []byte, error) {
+	defer p.Progress(fmt.Sprintf("Looking %s up at %s", plain.Count(len(asked), "observable"), client.Base.Host))()
+	got, err := client.Observe(ctx, asked)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := report.Read(asked, got.Body)
+	return r, got.Body, err
 }
 
 // observables collects them from the arguments, else from text on standard input. left is what cannot be
@@ -113,56 +129,24 @@ func (c *observeCommand) observables(ctx context.Context, p *program) (asked []c
 	return asked, left, nil
 }
 
-// show prints the result in the form that was asked for.
-func (c *observeCommand) show(p *program, r *report.Report, body []byte, took time.Duration) error {
-	switch {
-	case c.JSON:
-		if p.Width() > 0 {
-			body = append(plain.JSON(body), '\n')
+// outcome says what went wrong, what that means and what to do, and returns the error that gives the exit code.
+// Warnings beside a finding are no reason to fail; a warning and nothing found is: something may have been
+// missed.
+func (p *program) outcome(r *report.Report, client *relayclient.Client) error {
+	words := map[string]string{"error": "Failed for now", "warning": "Warning"}
+	for _, e := range r.Errors {
+		p.Note("%s: %s", cmp.Or(words[e.Type], "Failed"), client.Quote(e.Message, 600))
+		help := errorhelp.For(e.Code, e.Message, relayclient.IsLoopback(client.Base.Hostname()))
+		for _, line := range append([]string{help.Means}, help.Fix...) {
+			p.Note("  %s", line)
 		}
-		_, err := p.Out.Write(body)
-		return err
-	case c.CSV:
-		return r.WriteCSV(p.Out)
-	case c.Events:
-		return r.WriteEvents(p.Out, p.Width())
-	default:
-		p.Note("%s, %s", plain.Count(len(r.Events), "event"), took.Round(time.Millisecond))
-		return r.WriteTable(p.Out, p.Width())
 	}
-}
-
-// outcome is the error that gives the exit code. Warnings beside a finding are no reason to fail; a warning
-// and nothing found is: something may have been missed.
-func outcome(r *report.Report) error {
 	serious := slices.ContainsFunc(r.Errors, func(e report.Error) bool { return e.Type != "warning" })
 	switch {
-	case serious && r.Found():
-		return errors.New("the answer is incomplete")
-	case serious:
-		return errors.New("the relay could not answer")
-	case r.Found():
+	case r.Found() && !serious:
 		return nil
 	case len(r.Errors) > 0:
-		return errors.New("nothing was found, and the answer is incomplete")
-	default:
-		return &answerNo{"Nothing was found."}
+		return errors.New("the answer is incomplete")
 	}
-}
-
-// tellErrors says what went wrong, what that means and what to do.
-func (p *program) tellErrors(list []report.Error, client *relayclient.Client) {
-	words := map[string]string{"fatal": "Failed", "error": "Failed for now", "warning": "Warning"}
-	for _, e := range list {
-		word := words[e.Type]
-		if word == "" {
-			word = plain.Short(e.Type, 20)
-		}
-		p.Note("%s: %s", word, client.Quote(e.Message, 600))
-		help := errorhelp.For(e.Code, e.Message, relayclient.IsLoopback(client.Base.Hostname()))
-		p.Note("  %s", help.Means)
-		for _, step := range help.Fix {
-			p.Note("  %s", step)
-		}
-	}
+	return &answerNo{"Nothing was found."}
 }

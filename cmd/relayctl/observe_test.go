@@ -1,12 +1,17 @@
 package main
 
 import (
+	"io"
+	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"qualysrelay.example/cmd/relayctl/relayclient"
 	"qualysrelay.example/cmd/relayctl/report"
+	"qualysrelay.example/cmd/relayctl/terminal"
 )
 
 func TestExitCodeOfAnAnswer(t *testing.T) {
@@ -29,7 +34,8 @@ func TestExitCodeOfAnAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := outcome(&c.r)
+			p := &program{Streams: terminal.Streams{Err: io.Discard}}
+			err := p.outcome(&c.r, relayclient.New(&url.URL{Scheme: "https", Host: "relay.example"}, "t", time.Second))
 			switch no := (*answerNo)(nil); c.want {
 			case exitDone:
 				require.NoError(t, err)

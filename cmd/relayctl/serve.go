@@ -2,35 +2,44 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
+
+	"qualysrelay.example/cmd/relayctl/relayclient"
 )
 
-// serve answers on a loopback address until the context ends, and tells its URL once it listens. At the end
-// it waits for nobody: who works with the page has ended it.
-func serve(ctx context.Context, address string, handler http.Handler, ready func(url string)) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return err
+// listenFlag is the flag of the commands that serve something on this machine.
+type listenFlag struct {
+	Listen string `help:"Loopback address to serve on; port 0 takes a free one (${default})." default:"127.0.0.1:0" placeholder:"ADDRESS"`
+}
+
+// check refuses an address that others can reach: what is served acts with the user's token.
+func (f *listenFlag) check() error {
+	if !relayclient.IsLoopbackAddress(f.Listen) {
+		return fmt.Errorf("--listen %q is not a loopback address: this is for this machine only", f.Listen)
 	}
-	bound := listener.Addr().(*net.TCPAddr)
-	if !bound.IP.IsLoopback() { // a hosts file can call anything localhost
-		listener.Close()
-		return fmt.Errorf("%s is not an address of this machine's loopback interface", bound)
+	return nil
+}
+
+func (f *listenFlag) listen(ctx context.Context) (net.Listener, error) {
+	if err := f.check(); err != nil {
+		return nil, err
 	}
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", f.Listen)
+}
+
+// serve answers until the context ends. It then waits for nobody: who works with the page has ended it.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	ready("http://" + bound.String())
-	select {
-	case err = <-ended:
+	defer context.AfterFunc(ctx, func() { server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
-	case <-ctx.Done():
-		return server.Close()
 	}
+	return nil
 }

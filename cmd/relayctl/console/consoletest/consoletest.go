@@ -6,18 +6,15 @@ package consoletest
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
-	"maps"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"time"
 
+	"qualysrelay.example/cmd/relayctl/demo"
 	"qualysrelay.example/cmd/relayctl/relayclient"
-	"qualysrelay.example/cmd/relayctl/secret"
-	"qualysrelay.example/cmd/relayctl/token"
 	"qualysrelay.example/qualys/qualystest"
-	"qualysrelay.example/relay"
 )
 
 // Relay is a relay that a console can ask.
@@ -63,21 +60,9 @@ A tool on the share: 71d0c4a8e3b95f260d8f1a7c6e2b9340. Seen beside it, probably 
 // Qualys must be what Qualys takes, or the test fails.
 func (r Relay) Start(tb qualystest.TB) func(context.Context, string, []byte) (relayclient.Response, error) {
 	tb.Helper()
-	r.Qualys.Events = qualystest.Story()
+	r.Qualys.Events, r.Qualys.Users = qualystest.Story(), map[string]string{demo.User: demo.Password}
 	gateway := qualystest.New(tb, r.Qualys)
-	key := secret.NewKey()
-	settings := map[string]string{
-		"SECRET_KEY": string(key), "API_URL": gateway.URL, "PLATFORM_URL": "https://qualysguard.example",
-		"LOG_LEVEL":    "error",
-		"SEARCH_CACHE": "0",
-	}
-	maps.Copy(settings, r.Settings)
-	config, err := relay.ConfigFromEnv(func(name string) string { return settings[name] })
-	if err != nil {
-		tb.Fatalf("consoletest: %v", err)
-	}
-	config.Now = qualystest.StoryEnd
-	service, err := relay.New(config, slog.New(slog.DiscardHandler))
+	service, token, err := demo.Relay(gateway.URL, r.Settings, io.Discard)
 	if err != nil {
 		tb.Fatalf("consoletest: %v", err)
 	}
@@ -86,11 +71,6 @@ func (r Relay) Start(tb qualystest.TB) func(context.Context, string, []byte) (re
 		server.Close()
 		service.Close()
 	})
-	claims := token.Claims{User: qualystest.User, Password: qualystest.Password}
-	signed, err := claims.Sign(key, time.Now())
-	if err != nil {
-		tb.Fatalf("consoletest: %v", err)
-	}
 	base, err := url.Parse(server.URL)
 	if err != nil {
 		tb.Fatalf("consoletest: %v", err)
@@ -98,24 +78,19 @@ func (r Relay) Start(tb qualystest.TB) func(context.Context, string, []byte) (re
 	if r.Gateway != nil {
 		r.Gateway(gateway)
 	}
-	return relayclient.New(base, signed, time.Minute).Post
+	return relayclient.New(base, token, time.Minute).Post
 }
 
 // disturb changes what the relay answers.
 func (r Relay) disturb(service http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", service)
-	for path, answer := range r.Instead {
-		mux.HandleFunc(path, func(w http.ResponseWriter, request *http.Request) {
-			if answer == nil {
-				http.NotFound(w, request)
-				return
-			}
-			_, _ = w.Write(answer)
-		})
-	}
-	if r.Change != nil {
-		mux.HandleFunc(relayclient.PathObserve, func(w http.ResponseWriter, request *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		instead, replaced := r.Instead[request.URL.Path]
+		switch {
+		case replaced && instead == nil:
+			http.NotFound(w, request)
+		case replaced:
+			_, _ = w.Write(instead)
+		case r.Change != nil && request.URL.Path == relayclient.PathObserve:
 			recorder := httptest.NewRecorder()
 			service.ServeHTTP(recorder, request)
 			var answer map[string]any
@@ -127,7 +102,8 @@ func (r Relay) disturb(service http.Handler) http.Handler {
 			if err != nil {
 				panic(err) // the relay answers with JSON
 			}
-		})
-	}
-	return mux
+		default:
+			service.ServeHTTP(w, request)
+		}
+	})
 }
