@@ -14,7 +14,7 @@ import (
 )
 
 type demoCommand struct {
-	Once    bool `help:"End after the table: 0 where all went well." xor:"mode"`
+	Once    bool `help:"End after the table: 0 where all went well, else 1." xor:"mode"`
 	Gateway bool `help:"Run the fake gateway alone, for a relay of your own, and print its URL, user and password." xor:"mode"`
 	listenFlag
 }
@@ -67,8 +67,8 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	if err == nil {
 		err = r.WriteTable(p.Out, p.Width())
 	}
-	if err == nil {
-		err = p.outcome(r, client)
+	if err == nil && p.outcome(r, client) != nil {
+		err = &answerNo{"The relay could not answer all."}
 	}
 	if err != nil || c.Once {
 		return err

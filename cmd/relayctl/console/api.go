@@ -24,47 +24,29 @@ const (
 	maxObservables = 500     // in one investigation
 )
 
-// answer makes a handler of what takes the page's JSON and returns what the page gets, or why the request is
-// refused.
-func answer[In, Out any](serve func(context.Context, In) (out Out, refused string)) http.HandlerFunc {
+// answer makes a handler of what takes the page's JSON and returns what the page gets. An error is why the
+// request is refused.
+func answer[In, Out any](serve func(context.Context, In) (Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
 		var in In
+		var out any
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		decoder.DisallowUnknownFields()
 		err := decoder.Decode(&in)
-		if err == nil && decoder.More() {
-			err = errors.New("more than one JSON value")
-		}
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			respond(w, http.StatusRequestEntityTooLarge, refusal("The text is longer than 1 MiB."))
-			return
+			err = fmt.Errorf("the text is longer than %d MiB", maxBody>>20)
+		}
+		if err == nil {
+			out, err = serve(r.Context(), in)
 		}
 		if err != nil {
-			respond(w, http.StatusBadRequest,
-				refusal("Not the JSON that this endpoint takes: "+line(err.Error())))
-			return
+			w.WriteHeader(http.StatusBadRequest)
+			out = map[string]string{"error": "Refused: " + line(err.Error())}
 		}
-		out, refused := serve(r.Context(), in)
-		if refused != "" {
-			respond(w, http.StatusBadRequest, refusal(refused))
-			return
-		}
-		respond(w, http.StatusOK, out)
+		_ = json.NewEncoder(w).Encode(out) // an error is the connection's: a relay's JSON was checked
 	}
-}
-
-// refusal is what the page gets in place of an answer.
-func refusal(message string) any { return map[string]string{"error": message} }
-
-func respond(w http.ResponseWriter, status int, payload any) {
-	body, err := json.Marshal(payload)
-	if err != nil { // a relay's answer is checked before it gets here
-		status, body = http.StatusInternalServerError, []byte(`{"error":"The answer cannot be encoded."}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
 }
 
 // findings are the observables in a text.
@@ -76,13 +58,13 @@ type findings struct {
 
 func find(_ context.Context, in struct {
 	Text string `json:"text"`
-}) (findings, string) {
+}) (findings, error) {
 	found, skipped := ioc.Extract(in.Text)
 	return findings{
 		append([]ioc.Finding{}, found[:min(len(found), maxObservables)]...),
 		append([]ioc.Skipped{}, skipped[:min(len(skipped), maxObservables)]...),
 		max(0, len(found)-maxObservables),
-	}, ""
+	}, nil
 }
 
 // investigation is what the page gets: the relay's answers as they came, and what is wrong with them.
@@ -125,14 +107,9 @@ type part struct {
 // investigate sends the three requests side by side. One that fails leaves the others' answers as they are.
 func (c *console) investigate(ctx context.Context, in struct {
 	Observables []ctim.Observable `json:"observables"`
-}) (*investigation, string) {
+}) (*investigation, error) {
 	if n := len(in.Observables); n == 0 || n > maxObservables {
-		return nil, fmt.Sprintf("An investigation takes 1 to %d observables, not %d.", maxObservables, n)
-	}
-	for _, o := range in.Observables {
-		if o.Type == "" || o.Value == "" {
-			return nil, "An observable needs a type and a value."
-		}
+		return nil, fmt.Errorf("an investigation takes 1 to %d observables, not %d", maxObservables, n)
 	}
 	body, _ := json.Marshal(in.Observables) // strings always encode
 	var replies [3]reply
@@ -145,26 +122,20 @@ func (c *console) investigate(ctx context.Context, in struct {
 		Problems: []*problem{}}
 	for _, r := range replies {
 		for _, p := range r.Problems {
-			out.add(p)
+			i := slices.IndexFunc(out.Problems, func(known *problem) bool {
+				return known.Type == p.Type && known.Code == p.Code && known.Message == p.Message
+			})
+			if i < 0 {
+				out.Problems = append(out.Problems, p)
+			} else { // of several answers: reported once
+				out.Problems[i].Endpoints = append(out.Problems[i].Endpoints, p.Endpoints...)
+			}
 		}
 		out.Cost.Parts = append(out.Cost.Parts, r.Cost)
 		out.Cost.Milliseconds = max(out.Cost.Milliseconds, r.Cost.Elapsed)
 		out.Cost.Calls += r.Cost.Calls
 	}
-	return out, ""
-}
-
-// add reports a problem of several answers once.
-func (v *investigation) add(p *problem) {
-	for _, known := range v.Problems {
-		if known.Type == p.Type && known.Code == p.Code && known.Message == p.Message {
-			if !slices.Contains(known.Endpoints, p.Endpoints[0]) {
-				known.Endpoints = append(known.Endpoints, p.Endpoints[0])
-			}
-			return
-		}
-	}
-	v.Problems = append(v.Problems, p)
+	return out, nil
 }
 
 // endpoints are the names of endpoints on the page, and what is missing without their answer.
@@ -183,60 +154,55 @@ type reply struct {
 	Cost     part            `json:"cost"`
 }
 
+// fail says in plain words why there is no answer.
+func (r *reply) fail(message string) {
+	endpoint := endpoints[r.Cost.Endpoint]
+	r.Answer, r.Problems = nil, []*problem{{Endpoints: []string{endpoint.name}, Type: "error",
+		Heading: endpoint.missing, Message: message}}
+}
+
 // ask sends one request.
-func (c *console) ask(ctx context.Context, path string, body []byte) reply {
+func (c *console) ask(ctx context.Context, path string, body []byte) (out reply) {
 	started := time.Now()
 	got, err := c.Ask(ctx, path, body)
 	elapsed, timing := time.Since(started), got.Timing()
-	out := reply{Cost: part{path, got.Status, float64(elapsed.Microseconds()) / 1000, timing.Total, timing.Qualys,
-		timing.Calls, len(got.Body)}}
-	var object map[string]json.RawMessage
+	out.Cost = part{path, got.Status, float64(elapsed.Microseconds()) / 1000, timing.Total, timing.Qualys,
+		timing.Calls, len(got.Body)}
+	var envelope *struct{ Errors []report.Error }
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		out.fail("The relay did not answer in time.")
 	case err != nil:
-		out.fail("The request to the relay failed: %s", line(err.Error()))
+		out.fail("The request to the relay failed: " + line(err.Error()))
 	case got.Status == http.StatusNotFound || got.Status == http.StatusMethodNotAllowed:
-		out.fail("The relay has no such endpoint (HTTP %d). "+
-			"It may be older than this console, or its URL incomplete.", got.Status)
+		out.fail(fmt.Sprintf("The relay has no such endpoint (HTTP %d). "+
+			"It may be older than this console, or its URL incomplete.", got.Status))
 	case got.Status != http.StatusOK:
-		out.fail("The relay answered with HTTP %d instead of 200: %s", got.Status, line(string(got.Body)))
-	case json.Unmarshal(got.Body, &object) != nil || object == nil:
-		out.fail("The relay's answer is not a JSON object: %s", line(string(got.Body)))
+		out.fail(fmt.Sprintf("The relay answered with HTTP %d instead of 200: %s", got.Status,
+			line(string(got.Body))))
+	case json.Unmarshal(got.Body, &envelope) != nil || envelope == nil:
+		out.fail("The answer is not a relay's: " + line(string(got.Body)))
 	default:
 		out.Answer = got.Body
-		out.Problems = c.problems(path, object["errors"])
+		for _, e := range envelope.Errors {
+			out.Problems = append(out.Problems, c.problem(path, e))
+		}
 	}
 	return out
 }
 
-// fail says in plain words why there is no answer.
-func (r *reply) fail(format string, args ...any) {
-	endpoint := endpoints[r.Cost.Endpoint]
-	r.Answer, r.Problems = nil, []*problem{{Endpoints: []string{endpoint.name}, Type: "error",
-		Heading: endpoint.missing, Message: fmt.Sprintf(format, args...)}}
-}
-
-// problems are the errors of an answer.
-func (c *console) problems(path string, list json.RawMessage) []*problem {
-	var errs []report.Error
-	if len(list) > 0 && json.Unmarshal(list, &errs) != nil {
-		errs = []report.Error{{Type: "error", Code: "unknown", Message: line(string(list))}}
+// problem is an error of an answer.
+func (c *console) problem(path string, e report.Error) *problem {
+	p := &problem{errorhelp.For(e.Code, e.Message, c.local), []string{endpoints[path].name}, e.Type, e.Code,
+		heading(e.Code), e.Message}
+	switch {
+	case path == relayclient.PathRefer && strings.Contains(e.Message, "PLATFORM_URL"):
+		// the search did not fail
+		p.Type, p.Heading, p.Help = "note", endpoints[path].missing, errorhelp.Help{}
+	case e.Type != "fatal" && e.Type != "warning":
+		p.Type = "error"
 	}
-	var problems []*problem
-	for _, e := range errs {
-		p := &problem{errorhelp.For(e.Code, e.Message, c.local), []string{endpoints[path].name}, e.Type, e.Code,
-			heading(e.Code), e.Message}
-		switch {
-		case path == relayclient.PathRefer && strings.Contains(e.Message, "PLATFORM_URL"):
-			// the search did not fail
-			p.Type, p.Heading, p.Help = "note", endpoints[path].missing, errorhelp.Help{}
-		case e.Type != "fatal" && e.Type != "warning":
-			p.Type = "error"
-		}
-		problems = append(problems, p)
-	}
-	return problems
+	return p
 }
 
 // heading makes a title of an error's code.

@@ -2,11 +2,10 @@ package console
 
 import (
 	"crypto/subtle"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // tokenHeader carries the page's token. A header of one's own also keeps other pages' requests from being
@@ -40,19 +39,14 @@ func (c *console) guard(next http.Handler) http.Handler {
 
 // refuse says why a request is not answered, or nothing.
 func (c *console) refuse(r *http.Request) string {
-	if !loopbackHost(r) {
+	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+	switch {
+	case !loopbackHost(r):
 		return "the console answers only on a loopback address, under its name and port."
-	}
-	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
+	case origin != "" && origin != "http://"+r.Host, site != "" && site != "same-origin" && site != "none":
 		return "the request comes from another page."
-	}
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "same-origin", "none":
-	default:
-		return "the request comes from another site."
-	}
-	if r.Method != http.MethodGet &&
-		subtle.ConstantTimeCompare([]byte(r.Header.Get(tokenHeader)), []byte(c.token)) != 1 {
+	case r.Method != http.MethodGet &&
+		subtle.ConstantTimeCompare([]byte(r.Header.Get(tokenHeader)), []byte(c.Token)) != 1:
 		return "the page is from an earlier start of the console. Load it again."
 	}
 	return ""
@@ -65,10 +59,7 @@ func loopbackHost(r *http.Request) bool {
 	if !ok || !local.IP.IsLoopback() {
 		return false
 	}
-	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil { // without a port, which stands for 80
-		host, port = strings.Trim(r.Host, "[]"), "80"
-	}
-	names := []string{"localhost", "127.0.0.1", "::1"}
-	return port == strconv.Itoa(local.Port) && slices.Contains(names, host)
+	return slices.ContainsFunc([]string{"localhost", "127.0.0.1", "[::1]"}, func(name string) bool {
+		return r.Host == fmt.Sprintf("%s:%d", name, local.Port) || r.Host == name && local.Port == 80
+	})
 }
