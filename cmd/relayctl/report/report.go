@@ -166,20 +166,21 @@ func (r *Report) Found() bool {
 	return len(r.Events) > 0 || slices.ContainsFunc(r.Findings, judged)
 }
 
-// Notes explains what is easily misread, about each name of which there is no event and that is a hostname or
-// the name of an endpoint in the answer.
-func (r *Report) Notes() []string {
-	var notes []string
+// Notes explains what is easily misread, about each name without events that is a hostname, or a domain whose
+// name is that of an endpoint in the answer.
+func (r *Report) Notes() (notes []string) {
+	endpoints := make(map[string]bool)
+	for _, event := range r.Events {
+		for _, host := range event[0].hosts {
+			endpoints[strings.ToLower(host)] = true
+		}
+	}
 	for _, f := range r.Findings {
-		name := f.Observable.Value
+		name := strings.ToLower(f.Observable.Value)
 		label, _, _ := strings.Cut(name, ".")
-		isEndpoint := slices.ContainsFunc(r.Events, func(event []*Sighting) bool {
-			return slices.ContainsFunc(event[0].hosts, func(host string) bool {
-				return strings.EqualFold(host, name) || strings.EqualFold(host, label)
-			})
-		})
-		kind := f.Observable.Type
-		if len(f.sightings) == 0 && (kind == ctim.ObservableHostname || kind == ctim.ObservableDomain && isEndpoint) {
+		isName := f.Observable.Type == ctim.ObservableHostname ||
+			f.Observable.Type == ctim.ObservableDomain && (endpoints[name] || endpoints[label])
+		if isName && len(f.sightings) == 0 {
 			notes = append(notes, Name(f.Observable)+" was searched for as the remote end of connections: "+
 				"what happened on an endpoint is not found by its name.")
 		}

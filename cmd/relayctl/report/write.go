@@ -37,40 +37,31 @@ func (r *Report) WriteTable(w io.Writer, width int) error {
 	t.SetStyle(style)
 	t.SuppressTrailingSpaces()
 	t.AppendHeader(table.Row{"Observable", "Events", "Severity", "Verdict", "Hosts"})
-	widest := 0         // of the observables
+	if width > 0 {
+		const events, severity, hosts, leastVerdict, gap = 13, 8, 14, 16, 2
+		rest := width - events - severity - hosts - 5*gap
+		observable := min(rest-leastVerdict, len("sha256:")+64)
+		var columns []table.ColumnConfig
+		for i, most := range []int{observable, events, severity, rest - observable, hosts} {
+			columns = append(columns,
+				table.ColumnConfig{Number: i + 1, WidthMax: most, WidthMaxEnforcer: text.WrapSoft})
+		}
+		t.SetColumnConfigs(columns)
+	}
 	var judged []string // instead of observables: footnotes
 	for _, f := range r.Findings {
-		name := cell(Name(f.Observable))
-		widest = max(widest, text.StringWidth(name))
-		t.AppendRow(table.Row{name, f.eventsCell(), plain.Short(f.severity(), 10),
+		t.AppendRow(table.Row{cell(Name(f.Observable)), f.eventsCell(), f.severity(),
 			f.verdictCell(width, &judged), f.hostsCell()})
 	}
-	if width > 0 {
-		limits := []int{widest, 13, 10, max(14, width/5), max(16, width/6)}
-		t.SetColumnConfigs(wrapped(limits))
-		if over := text.LongestLineLen(t.Render()) - width; over > 0 { // the observables get what is left
-			limits[0] -= over
-			t.SetColumnConfigs(wrapped(limits))
-		}
-	}
 	out := t.Render() + "\n"
-	if len(judged) > 0 {
-		out += "\nJudged in these events:\n"
-	}
 	for i, note := range judged {
+		if i == 0 {
+			out += "\nJudged in these events:\n"
+		}
 		out += fmt.Sprintf("[%d] %s\n", i+1, note)
 	}
 	_, err := io.WriteString(w, out)
 	return err
-}
-
-// wrapped columns have these widths at most.
-func wrapped(widths []int) (configs []table.ColumnConfig) {
-	for i, width := range widths {
-		configs = append(configs,
-			table.ColumnConfig{Number: i + 1, WidthMax: max(width, 14), WidthMaxEnforcer: text.WrapSoft})
-	}
-	return configs
 }
 
 // result is what became of an observable, in the words of the CSV.
@@ -112,36 +103,30 @@ func (f Finding) eventsCell() string {
 	return count
 }
 
-// worst is the element with the last of the words, which are in their order.
-func worst[T any](list []T, words string, word func(T) string) T {
-	rank := func(one T) int { return slices.Index(strings.Fields(words), word(one)) }
-	return slices.MaxFunc(list, func(a, b T) int { return rank(a) - rank(b) })
-}
-
 // severity is that of the worst event. CTIM knows Critical and Info, too, though the relay has no use for
 // them.
 func (f Finding) severity() string {
 	if len(f.sightings) == 0 {
 		return ""
 	}
-	word := func(s *Sighting) string { return string(s.Severity) }
-	return cmp.Or(word(worst(f.sightings, "None Info Low Medium High Critical", word)), "Unknown")
+	words, worst := []string{"Unknown", "None", "Info", "Low", "Medium", "High", "Critical"}, 0
+	for _, s := range f.sightings {
+		worst = max(worst, slices.Index(words, string(s.Severity)))
+	}
+	return words[worst]
 }
 
 // judged is the worst judgement about something else in the finding's events, or nil. They are of different
 // things, so that ctim.Deciding would not be right.
-func (f Finding) judged() *ctim.Judgement {
-	var all []*ctim.Judgement
+func (f Finding) judged() (worst *ctim.Judgement) {
+	words := []string{"Clean", "Common", "Unknown", "Suspicious", "Malicious"}
+	rank := func(j *ctim.Judgement) int { return slices.Index(words, j.DispositionName) }
 	for _, s := range f.sightings {
-		if s.judged != nil {
-			all = append(all, s.judged)
+		if s.judged != nil && (worst == nil || rank(s.judged) > rank(worst)) {
+			worst = s.judged
 		}
 	}
-	if len(all) == 0 {
-		return nil
-	}
-	return worst(all, "Clean Common Unknown Suspicious Malicious",
-		func(j *ctim.Judgement) string { return j.DispositionName })
+	return worst
 }
 
 // verdictCell never shows a verdict as the observable's where Qualys judged something else: an address is
