@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"qualysrelay.example/cmd/relayctl/console"
 )
@@ -20,7 +21,7 @@ func (c *consoleCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	listener, err := c.listen(ctx)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,10 +22,13 @@ type demoCommand struct {
 
 // Run serves the relay, and the console at the paths that are the page's.
 func (c *demoCommand) Run(ctx context.Context, p *program) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	if c.Gateway {
 		return c.runGateway(ctx, p)
 	}
-	listener, err := c.listen(ctx)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return err
 	}
@@ -81,9 +85,6 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 
 // runGateway serves the fake gateway until Ctrl-C.
 func (c *demoCommand) runGateway(ctx context.Context, p *program) error {
-	if err := c.check(); err != nil {
-		return err
-	}
 	gateway, err := demo.Gateway(c.Listen, p.Note)
 	if err != nil {
 		return err

@@ -38,29 +38,35 @@ func (c *connection) client(ctx context.Context, p *program) (*relayclient.Clien
 
 var errNoTime = errors.New("--timeout must be longer than 0")
 
-// read reads a secret from the file, else from the variable, else asks for it on a terminal. place is what an
-// error may call its origin; it is empty where there is none. Names that are empty are left out.
-func (p *program) read(
-	ctx context.Context, file, variable, prompt string,
-) (value secret.Value, place string, err error) {
-	value = secret.Value(p.getenv(variable))
+// source is where a secret may come from: the file, else the variable, else what is typed after the prompt on a
+// terminal, else, where it is piped, the standard input. Names that are empty are left out.
+type source struct {
+	file, variable, prompt string
+	piped                  bool
+}
+
+// read reads a secret. place is what an error may call its origin; it is empty where there is none.
+func (p *program) read(ctx context.Context, from source) (value secret.Value, place string, err error) {
+	value = secret.Value(p.getenv(from.variable))
 	switch {
-	case file != "":
-		value, err = secret.ReadFile(file)
-		return value, file, err
+	case from.file != "":
+		value, err = secret.ReadFile(from.file)
+		return value, from.file, err
 	case value != "":
-		return value, variable, nil
-	case prompt != "" && p.Interactive():
-		value, err = p.AskSecret(ctx, prompt)
+		return value, from.variable, nil
+	case from.prompt != "" && p.Interactive():
+		value, err = p.AskSecret(ctx, from.prompt)
 		return value, "what was typed", err
+	case from.piped:
+		text, err := p.ReadText(ctx, 2*secret.MaxSize)
+		return secret.Value(text), "standard input", err
 	}
 	return "", "", nil
 }
 
-// token is a token that read finds, empty where there is no place for one. A person or Windows may have
-// written it.
-func (p *program) token(ctx context.Context, file, variable, prompt string) (secret.Value, error) {
-	text, place, err := p.read(ctx, file, variable, prompt)
+// token is a token that a person or Windows may have written; empty where there is no place for one.
+func (p *program) token(ctx context.Context, from source) (secret.Value, error) {
+	text, place, err := p.read(ctx, from)
 	if err != nil || place == "" {
 		return "", err
 	}
@@ -73,12 +79,12 @@ func (p *program) token(ctx context.Context, file, variable, prompt string) (sec
 
 // configurationToken is the token in the file, else in RELAY_TOKEN; empty where there is neither.
 func (p *program) configurationToken(file string) (secret.Value, error) {
-	return p.token(context.Background(), file, "RELAY_TOKEN", "")
+	return p.token(context.Background(), source{file: file, variable: "RELAY_TOKEN"})
 }
 
 // needToken is the token in the file, else in RELAY_TOKEN, else it is asked for on a terminal.
 func (p *program) needToken(ctx context.Context, file string) (secret.Value, error) {
-	token, err := p.token(ctx, file, "RELAY_TOKEN", "Configuration token: ")
+	token, err := p.token(ctx, source{file: file, variable: "RELAY_TOKEN", prompt: "Configuration token: "})
 	if err == nil && token == "" {
 		err = errors.New(`no token: give --token-file, or set RELAY_TOKEN ("relayctl token" makes one)`)
 	}
@@ -87,32 +93,24 @@ func (p *program) needToken(ctx context.Context, file string) (secret.Value, err
 
 // readToken is the token in the file, else on standard input.
 func (p *program) readToken(ctx context.Context, file string) (secret.Value, error) {
-	token, err := p.token(ctx, file, "", "Token: ")
-	if err != nil || token != "" {
-		return token, err
-	}
-	input, err := p.ReadText(ctx, 2*secret.MaxSize)
-	if err != nil {
-		return "", err
-	}
-	return relayclient.CleanToken(secret.Value(input))
+	return p.token(ctx, source{file: file, prompt: "Token: ", piped: true})
 }
 
 // signingKey is the HS256 key in the file, else in SECRET_KEY, else it is asked for on a terminal. A key that
 // the relay would not load is an error.
 func (p *program) signingKey(ctx context.Context, file string) (secret.Value, error) {
-	raw, place, err := p.read(ctx, file, "SECRET_KEY", "Signing key: ")
-	if err == nil && place == "" {
-		err = errors.New("no signing key: give --key-file, or set SECRET_KEY")
-	}
-	if err != nil {
+	raw, place, err := p.read(ctx, source{file: file, variable: "SECRET_KEY", prompt: "Signing key: "})
+	switch {
+	case err != nil:
 		return "", err
+	case place == "":
+		return "", errors.New("no signing key: give --key-file, or set SECRET_KEY")
 	}
 	key, err := auth.ParseKey([]byte(raw))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w (\"relayctl key\" makes one)", place, err)
+		err = fmt.Errorf("%s: %w (\"relayctl key\" makes one)", place, err)
 	}
-	return secret.Value(key), nil
+	return secret.Value(key), err
 }
 
 // credentials are the Qualys user, if it is not known, and the password. Both are asked for on a terminal, else

@@ -12,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // the manual
 	"errors"
@@ -115,18 +116,14 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if helped {
 		return exitDone
 	}
-	if err != nil {
-		code := p.fail(err)
-		if usage, ok := errors.AsType[*kong.ParseError](err); ok {
-			path := "relayctl"
-			if usage.Context != nil && usage.Context.Selected() != nil {
-				path = usage.Context.Selected().FullPath()
-			}
-			fmt.Fprintf(p.Err, "Run \"%s --help\" for the usage.\n", path)
-		}
+	if usage, ok := errors.AsType[*kong.ParseError](err); ok {
+		code, node := p.fail(err), cmp.Or(usage.Context.Selected(), usage.Context.Model.Node)
+		fmt.Fprintf(p.Err, "Run \"%s --help\" for the usage.\n", node.FullPath())
 		return code
 	}
-	err = command.Run()
+	if err == nil {
+		err = command.Run()
+	}
 	if no, ok := errors.AsType[*answerNo](err); ok {
 		p.Note("%s", no.message)
 		return exitNo
@@ -135,7 +132,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case err == nil:
 		return exitDone
 	case ctx.Err() != nil:
-		return p.fail(errors.New("interrupted"))
+		err = errors.New("interrupted")
 	}
 	return p.fail(err)
 }

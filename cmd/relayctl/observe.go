@@ -36,7 +36,7 @@ func (c *observeCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if len(asked) == 0 {
-		return &answerNo{"There is nothing left to search for."}
+		return &answerNo{"There is nothing to search for."}
 	}
 	client, err := c.client(ctx, p)
 	if err != nil {
@@ -94,6 +94,14 @@ func (c *observeCommand) observables(ctx context.Context, p *program) (asked []c
 	left []report.Finding, err error) {
 	var found []ioc.Finding
 	var skipped []ioc.Skipped
+	for _, arg := range c.Observables {
+		f, s := ioc.Parse(arg)
+		if len(f)+len(s) == 0 {
+			return nil, nil, fmt.Errorf("cannot tell what %q is; write TYPE:VALUE with one of the types %s",
+				arg, strings.Join(ioc.Types(), ", "))
+		}
+		found, skipped = append(found, f...), append(skipped, s...)
+	}
 	if len(c.Observables) == 0 {
 		if p.Interactive() {
 			p.Note("Paste text, then press Ctrl-D.")
@@ -102,17 +110,7 @@ func (c *observeCommand) observables(ctx context.Context, p *program) (asked []c
 		if err != nil {
 			return nil, nil, err
 		}
-		if found, skipped = ioc.Extract(string(input)); len(found)+len(skipped) == 0 {
-			return nil, nil, &answerNo{"There are no observables in the text."}
-		}
-	}
-	for _, arg := range c.Observables {
-		f, s := ioc.Parse(arg)
-		if len(f)+len(s) == 0 {
-			return nil, nil, fmt.Errorf("cannot tell what %q is; write TYPE:VALUE with one of the types %s",
-				arg, strings.Join(ioc.Types(), ", "))
-		}
-		found, skipped = append(found, f...), append(skipped, s...)
+		found, skipped = ioc.Extract(string(input))
 	}
 	for _, f := range found {
 		if f.Note != "" {

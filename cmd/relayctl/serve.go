@@ -24,13 +24,6 @@ func (f *listenFlag) check() error {
 	return nil
 }
 
-func (f *listenFlag) listen(ctx context.Context) (net.Listener, error) {
-	if err := f.check(); err != nil {
-		return nil, err
-	}
-	return (&net.ListenConfig{}).Listen(ctx, "tcp", f.Listen)
-}
-
 // serve answers until the context ends. It then waits for nobody: who works with the page has ended it.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{

@@ -9,11 +9,9 @@ import (
 	"maps"
 	"net/url"
 	"os/exec"
-	"slices"
 	"strings"
 	"time"
 
-	"qualysrelay.example/cmd/relayctl/relayclient"
 	"qualysrelay.example/cmd/relayctl/secret"
 	"qualysrelay.example/cmd/relayctl/token"
 	"qualysrelay.example/ctim"
@@ -73,28 +71,26 @@ func Report() string {
 	return b.String()
 }
 
-// WriteCommands writes commands to paste, one for each endpoint of the relay at base.
+// commands has one for each endpoint: at RELAY, with the token in AUTH, about a FILE.
+const commands = `curl -sX POST RELAY/health AUTH
+curl -sX POST RELAY/observe/observables AUTH -d FILE
+curl -sX POST RELAY/deliberate/observables AUTH -d FILE
+curl -sX POST RELAY/refer/observables AUTH -d FILE
+curl -sX POST RELAY/tiles AUTH
+curl -sX POST RELAY/tiles/tile AUTH -d '{"tile_id":"qualys-detections"}'
+curl -sX POST RELAY/tiles/tile-data AUTH -d '{"tile_id":"qualys-detections","period":"last_7_days"}'
+curl -sX POST RELAY/version
+curl -s RELAY/watchdog -H 'Health-Check: hello'
+`
+
+// WriteCommands writes commands to paste for the relay at base, whose answers jq indents where it is installed.
 func WriteCommands(w io.Writer, base *url.URL, token secret.Value) {
-	readable := "" // what indents the answers, where this machine has such a program
-	for _, formatter := range []string{"python3 -m json.tool", "jq ."} {
-		name, _, _ := strings.Cut(formatter, " ")
-		if _, err := exec.LookPath(name); err == nil {
-			readable = " | " + formatter
-		}
+	end := "\n"
+	if _, err := exec.LookPath("jq"); err == nil {
+		end = " | jq .\n"
 	}
-	all := Observables()
-	o := all[slices.IndexFunc(all, func(o ctim.Observable) bool { return o.Type == ctim.ObservableSHA256 })]
-	const authorized = ` -H "Authorization: Bearer $TOKEN"`
-	body := fmt.Sprintf(`%s -d '[{"type":%q,"value":%q}]'`, authorized, o.Type, o.Value)
-	tile := authorized + ` -d '{"tile_id":"qualys-detections"`
 	fmt.Fprintf(w, "TOKEN=%s\n", string(token))
-	for _, c := range []struct{ method, path, rest string }{
-		{"X POST", relayclient.PathHealth, authorized}, {"X POST", relayclient.PathObserve, body},
-		{"X POST", relayclient.PathDeliberate, body}, {"X POST", relayclient.PathRefer, body},
-		{"X POST", relayclient.PathTiles, authorized}, {"X POST", relayclient.PathTile, tile + "}'"},
-		{"X POST", relayclient.PathTileData, tile + `,"period":"last_7_days"}'`},
-		{"X POST", relayclient.PathVersion, ""}, {"", relayclient.PathWatchdog, " -H 'Health-Check: hello'"},
-	} {
-		fmt.Fprintf(w, "curl -s%s %s%s%s%s\n", c.method, base, c.path, c.rest, readable)
-	}
+	_, _ = strings.NewReplacer("RELAY", base.String(), "AUTH", `-H "Authorization: Bearer $TOKEN"`,
+		"FILE", `'[{"type":"sha256","value":"`+qualystest.StoryObservables()[1].Value+`"}]'`, "\n", end).
+		WriteString(w, commands)
 }

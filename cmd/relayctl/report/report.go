@@ -125,19 +125,15 @@ func active(s *ctim.Sighting) bool {
 }
 
 // hosts names the endpoints: by host name, else by what there is.
-func hosts(s *ctim.Sighting) []string {
+func hosts(s *ctim.Sighting) (names []string) {
 	isName := func(o ctim.Observable) bool { return o.Type == ctim.ObservableHostname }
-	var names []string
 	for _, target := range s.Targets {
 		if all := target.Observables; len(all) > 0 {
 			names = append(names, all[max(slices.IndexFunc(all, isName), 0)].Value)
 		}
 	}
-	return distinct(names)
+	return names
 }
-
-// distinct is the sorted list, with each text once.
-func distinct(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
 
 // markIncomplete finds the observables about which the answer may not say all: those that an error names,
 // else all.

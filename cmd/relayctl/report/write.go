@@ -154,7 +154,7 @@ func (f Finding) hostsCell() string {
 	for _, s := range f.sightings {
 		all = append(all, s.hosts...)
 	}
-	all = distinct(all)
+	all = slices.Compact(slices.Sorted(slices.Values(all)))
 	hosts := cell(strings.Join(all[:min(len(all), manyHosts)], ", "))
 	if more := len(all) - manyHosts; more > 0 {
 		hosts += fmt.Sprintf(", and %d more", more)
