@@ -76,13 +76,22 @@ func hostile() consoletest.Relay {
 		},
 		"errors": []any{map[string]any{"type": "error", "code": script, "message": script}},
 	})
-	return consoletest.Relay{Change: change, Instead: map[string][]byte{
-		relayclient.PathRefer: refer, relayclient.PathTileData: tile}}
+	return consoletest.Relay{Rewrite: func(path string, answer []byte) []byte {
+		switch path {
+		case relayclient.PathObserve:
+			return changed(answer, change)
+		case relayclient.PathRefer:
+			return refer
+		case relayclient.PathTileData:
+			return tile
+		}
+		return answer
+	}}
 }
 
 // many answers with the story told until there are n events, on 200 hosts and along 30 days.
 func many(n int) consoletest.Relay {
-	return consoletest.Relay{Change: func(answer map[string]any) {
+	change := func(answer map[string]any) {
 		originals := docs(answer, "sightings")
 		start := time.Date(2026, 3, 23, 10, 0, 0, 0, time.UTC)
 		sightings := make([]any, 0, n)
@@ -110,7 +119,23 @@ func many(n int) consoletest.Relay {
 			sightings = append(sightings, s)
 		}
 		answer["data"].(map[string]any)["sightings"] = map[string]any{"count": n, "docs": sightings}
+	}
+	return consoletest.Relay{Rewrite: func(path string, answer []byte) []byte {
+		if path == relayclient.PathObserve {
+			return changed(answer, change)
+		}
+		return answer
 	}}
+}
+
+// changed is a relay's answer after the change.
+func changed(body []byte, change func(answer map[string]any)) []byte {
+	var answer map[string]any
+	if err := json.Unmarshal(body, &answer); err != nil {
+		panic(err) // the relay answers with JSON
+	}
+	change(answer)
+	return encode(answer)
 }
 
 // undivided has a Qualys whose counts divide as little as its documentation promises.

@@ -63,9 +63,7 @@ func (c *observeCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	for _, note := range r.Notes() {
-		p.Note("note: %s", note)
-	}
+	p.Note("%s", r.Note())
 	answered := p.outcome(r, client)
 	if c.Validate {
 		if err := ctimschema.Validate("ObserveResponse", body); err != nil {

@@ -170,16 +170,10 @@ func (c *console) ask(ctx context.Context, path string, body []byte) (out reply)
 		timing.Calls, len(got.Body)}
 	var envelope *struct{ Errors []report.Error }
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		out.fail("The relay did not answer in time.")
 	case err != nil:
 		out.fail("The request to the relay failed: " + line(err.Error()))
-	case got.Status == http.StatusNotFound || got.Status == http.StatusMethodNotAllowed:
-		out.fail(fmt.Sprintf("The relay has no such endpoint (HTTP %d). "+
-			"It may be older than this console, or its URL incomplete.", got.Status))
 	case got.Status != http.StatusOK:
-		out.fail(fmt.Sprintf("The relay answered with HTTP %d instead of 200: %s", got.Status,
-			line(string(got.Body))))
+		out.fail(fmt.Sprintf("The relay answered with HTTP %d: %s", got.Status, line(string(got.Body))))
 	case json.Unmarshal(got.Body, &envelope) != nil || envelope == nil:
 		out.fail("The answer is not a relay's: " + line(string(got.Body)))
 	default:

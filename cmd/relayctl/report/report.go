@@ -162,24 +162,15 @@ func (r *Report) Found() bool {
 	return len(r.Events) > 0 || slices.ContainsFunc(r.Findings, judged)
 }
 
-// Notes explains what is easily misread, about each name without events that is a hostname, or a domain whose
-// name is that of an endpoint in the answer.
-func (r *Report) Notes() (notes []string) {
-	endpoints := make(map[string]bool)
-	for _, event := range r.Events {
-		for _, host := range event[0].hosts {
-			endpoints[strings.ToLower(host)] = true
-		}
-	}
+// Note explains what is easily misread: that there are no events about a name. It is empty where there is no
+// such name.
+func (r *Report) Note() string {
 	for _, f := range r.Findings {
-		name := strings.ToLower(f.Observable.Value)
-		label, _, _ := strings.Cut(name, ".")
-		isName := f.Observable.Type == ctim.ObservableHostname ||
-			f.Observable.Type == ctim.ObservableDomain && (endpoints[name] || endpoints[label])
-		if isName && len(f.sightings) == 0 {
-			notes = append(notes, Name(f.Observable)+" was searched for as the remote end of connections: "+
-				"what happened on an endpoint is not found by its name.")
+		kind := f.Observable.Type
+		if len(f.sightings) == 0 && (kind == ctim.ObservableHostname || kind == ctim.ObservableDomain) {
+			return "note: names are searched for as the remote ends of connections: " +
+				"what happened on an endpoint is not found by its name."
 		}
 	}
-	return notes
+	return ""
 }

@@ -5,7 +5,6 @@ package consoletest
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -19,20 +18,26 @@ import (
 
 // Relay is a relay that a console can ask.
 type Relay struct {
-	Settings map[string]string           // of the relay, beside those that every one has
-	Qualys   qualystest.Config           // the fake gateway, beside its events
-	Gateway  func(s *qualystest.Server)  // what happens at Qualys
-	Change   func(answer map[string]any) // of observe
-	Instead  map[string][]byte           // by path: what is there in place of the relay's answer; nil is 404
+	Settings map[string]string          // of the relay, beside those that every one has
+	Qualys   qualystest.Config          // the fake gateway, beside its events
+	Gateway  func(s *qualystest.Server) // what happens at Qualys
+
+	// Rewrite changes what the relay answers at a path; nil stands for 404.
+	Rewrite func(path string, answer []byte) []byte
 }
 
 // Story is a relay that works.
 func Story() Relay { return Relay{} }
 
-// Partial truncates what it finds, knows no verdicts, and cannot get everything from Qualys.
+// Partial truncates what it finds, knows no verdicts and no tiles, and cannot get everything from Qualys.
 func Partial() Relay {
 	return Relay{Settings: map[string]string{"CTR_ENTITIES_LIMIT": "3"},
-		Instead: map[string][]byte{relayclient.PathDeliberate: nil, relayclient.PathTiles: nil},
+		Rewrite: func(path string, answer []byte) []byte {
+			if path == relayclient.PathDeliberate || path == relayclient.PathTiles {
+				return nil
+			}
+			return answer
+		},
 		Gateway: func(s *qualystest.Server) {
 			s.Inject(qualystest.Fault{
 				On: qualystest.Search, Contains: "pool.glasswing.example",
@@ -66,7 +71,21 @@ func (r Relay) Start(tb qualystest.TB) func(context.Context, string, []byte) (re
 	if err != nil {
 		tb.Fatalf("consoletest: %v", err)
 	}
-	server := httptest.NewServer(r.disturb(service))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if r.Rewrite == nil {
+			service.ServeHTTP(w, request)
+			return
+		}
+		recorder := httptest.NewRecorder()
+		service.ServeHTTP(recorder, request)
+		answer := r.Rewrite(request.URL.Path, recorder.Body.Bytes())
+		if answer == nil {
+			http.NotFound(w, request)
+			return
+		}
+		w.Header().Set("Server-Timing", recorder.Header().Get("Server-Timing"))
+		_, _ = w.Write(answer)
+	}))
 	tb.Cleanup(func() {
 		server.Close()
 		service.Close()
@@ -79,31 +98,4 @@ func (r Relay) Start(tb qualystest.TB) func(context.Context, string, []byte) (re
 		r.Gateway(gateway)
 	}
 	return relayclient.New(base, token, time.Minute).Post
-}
-
-// disturb changes what the relay answers.
-func (r Relay) disturb(service http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		instead, replaced := r.Instead[request.URL.Path]
-		switch {
-		case replaced && instead == nil:
-			http.NotFound(w, request)
-		case replaced:
-			_, _ = w.Write(instead)
-		case r.Change != nil && request.URL.Path == relayclient.PathObserve:
-			recorder := httptest.NewRecorder()
-			service.ServeHTTP(recorder, request)
-			var answer map[string]any
-			err := json.Unmarshal(recorder.Body.Bytes(), &answer)
-			if err == nil {
-				r.Change(answer)
-				err = json.NewEncoder(w).Encode(answer)
-			}
-			if err != nil {
-				panic(err) // the relay answers with JSON
-			}
-		default:
-			service.ServeHTTP(w, request)
-		}
-	})
 }
