@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,47 +28,40 @@ type completeCommand struct {
 	Words []string `arg:"" optional:"" passthrough:""`
 }
 
+// Run lists the commands, flags or values that may come next in the command line.
 func (c *completeCommand) Run(k *kong.Context, p *program) error {
 	line := p.getenv("COMP_LINE")
 	if point, err := strconv.Atoi(p.getenv("COMP_POINT")); err == nil && point >= 0 && point < len(line) {
 		line = line[:point]
 	}
-	_, err := io.WriteString(p.Out, strings.Join(append(completions(k.Model.Node, line), ""), "\n"))
-	return err
-}
-
-// completions are the commands, flags or values that may come next in a command line.
-func completions(node *kong.Node, line string) []string {
 	words := strings.Split(line, " ")
-	previous, last := words[:len(words)-1], words[len(words)-1]
-	var candidates []string
-	for _, word := range previous {
+	last := len(words) - 1
+	node := k.Model.Node
+	for _, word := range words[:last] {
 		for _, child := range node.Children {
 			if child.Name == word {
 				node = child
 			}
 		}
 	}
+	var candidates []string
 	for _, child := range node.Children {
 		if !child.Hidden {
 			candidates = append(candidates, child.Name)
 		}
 	}
-	for _, positional := range node.Positional {
-		candidates = append(candidates, positional.EnumSlice()...)
-	}
-	if node.DefaultCmd != nil {
-		node = node.DefaultCmd
-	}
-	for _, flag := range slices.Concat(node.AllFlags(true)...) {
+	for _, flag := range slices.Concat(cmp.Or(node.DefaultCmd, node).AllFlags(true)...) {
 		name := "--" + flag.Name
-		if len(previous) > 0 && previous[len(previous)-1] == name && !flag.IsBool() {
+		if last > 0 && words[last-1] == name && !flag.IsBool() {
 			candidates = flag.EnumSlice() // it waits for its value
 			break
 		}
 		candidates = append(candidates, name)
 	}
-	return slices.DeleteFunc(candidates, func(s string) bool {
-		return s == "" || !strings.HasPrefix(s, last) || last == "" && s[0] == '-'
-	})
+	for _, word := range candidates {
+		if word != "" && strings.HasPrefix(word, words[last]) && (words[last] != "" || word[0] != '-') {
+			fmt.Fprintln(p.Out, word)
+		}
+	}
+	return nil
 }
