@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -35,15 +34,12 @@ func answer[In, Out any](serve func(context.Context, In) (Out, error)) http.Hand
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		decoder.DisallowUnknownFields()
 		err := decoder.Decode(&in)
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			err = fmt.Errorf("the text is longer than %d MiB", maxBody>>20)
-		}
 		if err == nil {
 			out, err = serve(r.Context(), in)
 		}
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
-			out = map[string]string{"error": "Refused: " + line(err.Error())}
+			out = map[string]string{"error": "Refused: " + plain.OneLine(err.Error(), 301)}
 		}
 		_ = json.NewEncoder(w).Encode(out) // an error is the connection's: a relay's JSON was checked
 	}
@@ -171,11 +167,11 @@ func (c *console) ask(ctx context.Context, path string, body []byte) (out reply)
 	var envelope *struct{ Errors []report.Error }
 	switch {
 	case err != nil:
-		out.fail("The request to the relay failed: " + line(err.Error()))
+		out.fail("The request to the relay failed: " + plain.OneLine(err.Error(), 301))
 	case got.Status != http.StatusOK:
-		out.fail(fmt.Sprintf("The relay answered with HTTP %d: %s", got.Status, line(string(got.Body))))
+		out.fail(fmt.Sprintf("The relay answered with HTTP %d: %s", got.Status, plain.OneLine(string(got.Body), 301)))
 	case json.Unmarshal(got.Body, &envelope) != nil || envelope == nil:
-		out.fail("The answer is not a relay's: " + line(string(got.Body)))
+		out.fail("The answer is not a relay's: " + plain.OneLine(string(got.Body), 301))
 	default:
 		out.Answer = got.Body
 		for _, e := range envelope.Errors {
@@ -208,12 +204,4 @@ func heading(code string) string {
 		return "Truncated"
 	}
 	return strings.ToUpper(code[:1]) + code[1:]
-}
-
-// line makes text from elsewhere fit for a message.
-func line(s string) string {
-	if s = plain.OneLine(s, 301); s == "" {
-		return "(empty)"
-	}
-	return s
 }

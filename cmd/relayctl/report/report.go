@@ -27,6 +27,32 @@ type Finding struct {
 	Verdict    *ctim.Judgement // about the observable itself; nil where Qualys did not judge it
 
 	sightings []*Sighting // one for each event that it found, newest first
+	active    int         // events
+	severity  int         // of the worst event, in severities
+	judged    *ctim.Judgement
+	hosts     []string
+}
+
+// severities and dispositions are in the order in which the worst is looked for. CTIM has Critical and Info,
+// too, though the relay has no use for them.
+var (
+	severities   = []string{"", "Unknown", "None", "Info", "Low", "Medium", "High", "Critical"}
+	dispositions = []string{"Clean", "Common", "Unknown", "Suspicious", "Malicious"}
+)
+
+// add adds an event that was found. What Qualys judged in several events are different things, so that
+// ctim.Deciding would not be right: the worst judgement counts.
+func (f *Finding) add(s *Sighting) {
+	f.sightings = append(f.sightings, s)
+	f.hosts = append(f.hosts, s.hosts...)
+	if s.active {
+		f.active++
+	}
+	f.severity = max(f.severity, 1, slices.Index(severities, string(s.Severity)))
+	rank := func(j *ctim.Judgement) int { return slices.Index(dispositions, j.DispositionName) }
+	if s.judged != nil && (f.judged == nil || rank(s.judged) > rank(f.judged)) {
+		f.judged = s.judged
+	}
 }
 
 // Sighting is an event that an observable found.
@@ -108,7 +134,7 @@ func Read(asked []ctim.Observable, body []byte) (*Report, error) {
 		_, f.Verdict = ctim.VerdictOf(o, judgements)
 		for _, s := range sightings {
 			if slices.ContainsFunc(s.Observables, func(seen ctim.Observable) bool { return Same(seen, o) }) {
-				f.sightings = append(f.sightings, s)
+				f.add(s)
 			}
 		}
 		r.Findings = append(r.Findings, f)

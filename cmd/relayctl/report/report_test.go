@@ -4,7 +4,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -76,13 +75,13 @@ func TestRead(t *testing.T) {
 	assert.Equal(t, observable("sha256", sha256), clean.Observable)
 	var rows [][]string
 	for _, f := range r.Findings {
-		rows = append(rows, []string{f.eventsCell(), f.severity(), f.hostsCell()})
+		rows = append(rows, []string{f.eventsCell(), severities[f.severity], f.hostsCell()})
 	}
 	assert.Equal(t, [][]string{{"2 (1 active)", "High", "A, B, aa"}, {"1", "Unknown", ""},
 		{"1 (1 active)", "High", "A"}, {"0", "", ""}}, rows)
-	assert.Equal(t, clean, r.Findings[0].judged())
-	assert.Equal(t, clean, r.Findings[2].judged())
-	assert.Nil(t, r.Findings[3].judged())
+	assert.Equal(t, clean, r.Findings[0].judged)
+	assert.Equal(t, clean, r.Findings[2].judged)
+	assert.Nil(t, r.Findings[3].judged)
 	require.Len(t, r.Events, 3, "an event counts once, however many observables found it")
 	assert.Equal(t, []string{"N_2", "F_3", "N_1"}, []string{r.Events[0][0].event, r.Events[1][0].event, r.Events[2][0].event},
 		"newest first")
@@ -204,10 +203,14 @@ func TestATableFitsTheTerminal(t *testing.T) {
 	judged := &Sighting{hosts: []string{"a", "b", "c", "d", "e"}, judged: &ctim.Judgement{
 		DispositionName: "Malicious", Reason: name, Observable: observable("file_name", name)}}
 	r := &Report{Findings: []Finding{
-		{Observable: observable("file_name", name), sightings: slices.Repeat([]*Sighting{active}, 1000),
-			Incomplete: true, Verdict: &ctim.Judgement{DispositionName: "Malicious", Reason: name}},
-		{Observable: observable("ip", "203.0.113.7"), sightings: []*Sighting{judged}},
+		{Observable: observable("file_name", name), Incomplete: true,
+			Verdict: &ctim.Judgement{DispositionName: "Malicious", Reason: name}},
+		{Observable: observable("ip", "203.0.113.7")},
 	}}
+	for range 1000 {
+		r.Findings[0].add(active)
+	}
+	r.Findings[1].add(judged)
 	for _, width := range []int{80, 81, 100, 120, 200} {
 		var out strings.Builder
 		require.NoError(t, r.WriteTable(&out, width))

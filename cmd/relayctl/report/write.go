@@ -48,13 +48,13 @@ func (r *Report) WriteTable(w io.Writer, width int) error {
 		}
 		t.SetColumnConfigs(columns)
 	}
-	var judged []string // instead of observables: footnotes
+	var footnotes []string
 	for _, f := range r.Findings {
-		t.AppendRow(table.Row{cell(Name(f.Observable)), f.eventsCell(), f.severity(),
-			f.verdictCell(width, &judged), f.hostsCell()})
+		t.AppendRow(table.Row{cell(Name(f.Observable)), f.eventsCell(), severities[f.severity],
+			f.verdictCell(width, &footnotes), f.hostsCell()})
 	}
 	out := t.Render() + "\n"
-	for i, note := range judged {
+	for i, note := range footnotes {
 		if i == 0 {
 			out += "\nJudged in these events:\n"
 		}
@@ -82,12 +82,6 @@ func (f Finding) result() string {
 
 // eventsCell never shows 0 where something failed.
 func (f Finding) eventsCell() string {
-	active := 0
-	for _, s := range f.sightings {
-		if s.active {
-			active++
-		}
-	}
 	count := strconv.Itoa(len(f.sightings))
 	switch {
 	case len(f.sightings) == 0 && f.Incomplete:
@@ -97,52 +91,25 @@ func (f Finding) eventsCell() string {
 	case f.Incomplete:
 		count += " or more"
 	}
-	if active > 0 {
-		count += fmt.Sprintf(" (%d active)", active)
+	if f.active > 0 {
+		count += fmt.Sprintf(" (%d active)", f.active)
 	}
 	return count
-}
-
-// severity is that of the worst event. CTIM knows Critical and Info, too, though the relay has no use for
-// them.
-func (f Finding) severity() string {
-	if len(f.sightings) == 0 {
-		return ""
-	}
-	words, worst := []string{"Unknown", "None", "Info", "Low", "Medium", "High", "Critical"}, 0
-	for _, s := range f.sightings {
-		worst = max(worst, slices.Index(words, string(s.Severity)))
-	}
-	return words[worst]
-}
-
-// judged is the worst judgement about something else in the finding's events, or nil. They are of different
-// things, so that ctim.Deciding would not be right.
-func (f Finding) judged() (worst *ctim.Judgement) {
-	words := []string{"Clean", "Common", "Unknown", "Suspicious", "Malicious"}
-	rank := func(j *ctim.Judgement) int { return slices.Index(words, j.DispositionName) }
-	for _, s := range f.sightings {
-		if s.judged != nil && (worst == nil || rank(s.judged) > rank(worst)) {
-			worst = s.judged
-		}
-	}
-	return worst
 }
 
 // verdictCell never shows a verdict as the observable's where Qualys judged something else: an address is
 // not clean because a clean process connected to it. On a terminal, what was judged goes into a footnote,
 // whole.
 func (f Finding) verdictCell(width int, footnotes *[]string) string {
-	judged := f.judged()
 	switch {
 	case f.Verdict != nil:
 		return cell(opinion(f.Verdict))
-	case judged == nil:
+	case f.judged == nil:
 		return ""
 	case width == 0:
-		return fmt.Sprintf("not judged (%s for %s)", cell(opinion(judged)), cell(Name(judged.Observable)))
+		return fmt.Sprintf("not judged (%s for %s)", cell(opinion(f.judged)), cell(Name(f.judged.Observable)))
 	}
-	note := plain.Short(opinion(judged), width-4) + "\n    " + cell(Name(judged.Observable))
+	note := plain.Short(opinion(f.judged), width-4) + "\n    " + cell(Name(f.judged.Observable))
 	if !slices.Contains(*footnotes, note) {
 		*footnotes = append(*footnotes, note)
 	}
@@ -150,11 +117,7 @@ func (f Finding) verdictCell(width int, footnotes *[]string) string {
 }
 
 func (f Finding) hostsCell() string {
-	var all []string
-	for _, s := range f.sightings {
-		all = append(all, s.hosts...)
-	}
-	all = slices.Compact(slices.Sorted(slices.Values(all)))
+	all := slices.Compact(slices.Sorted(slices.Values(f.hosts)))
 	hosts := cell(strings.Join(all[:min(len(all), manyHosts)], ", "))
 	if more := len(all) - manyHosts; more > 0 {
 		hosts += fmt.Sprintf(", and %d more", more)
