@@ -20,28 +20,36 @@ type demoCommand struct {
 	listenFlag
 }
 
-// Run serves the relay, and the console at the paths that are the page's.
 func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	address := "" // of the gateway: any that is free
 	if c.Gateway {
-		return c.runGateway(ctx, p)
+		address = c.Listen
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
-	if err != nil {
-		return err
-	}
-	gateway, err := demo.Gateway("", p.Note)
+	gateway, err := demo.Gateway(address, p.Note)
 	if err != nil {
 		return err
 	}
 	defer gateway.Close()
+	if c.Gateway {
+		fmt.Fprintf(p.Out, "export API_URL=%s\nexport QUALYS_USER=%s\nexport QUALYS_PASSWORD=%s\n",
+			gateway.URL, demo.User, demo.Password)
+		p.Note("The fake Qualys gateway listens. The lines above are for the relay and for \"relayctl token\". " +
+			"Ctrl-C ends it.")
+		<-ctx.Done()
+		return nil
+	}
 	service, token, err := demo.Relay(gateway.URL, nil, os.Stderr)
 	if err != nil {
 		return err
 	}
 	defer service.Close()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return err
+	}
 	base := &url.URL{Scheme: "http", Host: listener.Addr().String()}
 	client := relayclient.New(base, token, time.Minute)
 	page := console.New(console.Options{
@@ -81,19 +89,4 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	demo.WriteCommands(p.Out, base, token)
 	fmt.Fprintf(p.Out, "\nCtrl-C ends the demo.\nSee it:  %s/\n", base)
 	return <-ended
-}
-
-// runGateway serves the fake gateway until Ctrl-C.
-func (c *demoCommand) runGateway(ctx context.Context, p *program) error {
-	gateway, err := demo.Gateway(c.Listen, p.Note)
-	if err != nil {
-		return err
-	}
-	defer gateway.Close()
-	fmt.Fprintf(p.Out, "export API_URL=%s\nexport QUALYS_USER=%s\nexport QUALYS_PASSWORD=%s\n",
-		gateway.URL, demo.User, demo.Password)
-	p.Note("The fake Qualys gateway listens. The lines above are for the relay and for \"relayctl token\". " +
-		"Ctrl-C ends it.")
-	<-ctx.Done()
-	return nil
 }

@@ -82,9 +82,7 @@ func main() {
 		Streams: terminal.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
 		getenv:  os.Getenv, now: time.Now,
 	}
-	code := p.run(ctx, os.Args[1:])
-	stop()
-	os.Exit(code)
+	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
 // run is relayctl without the process around it: args are without the program's name, and the result is the
@@ -92,7 +90,7 @@ func main() {
 func (p *program) run(ctx context.Context, args []string) int {
 	var cmds commands
 	helped := false
-	parser, err := kong.New(&cmds,
+	parser := kong.Must(&cmds,
 		kong.Name("relayctl"),
 		kong.Description("The operator's tool of the Qualys relay."),
 		kong.Writers(p.Out, p.Err),
@@ -103,9 +101,6 @@ func (p *program) run(ctx context.Context, args []string) int {
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(p),
 	)
-	if err != nil {
-		return p.fail(err)
-	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}

@@ -161,25 +161,18 @@ func hosts(s *ctim.Sighting) (names []string) {
 	return names
 }
 
-// markIncomplete finds the observables about which the answer may not say all: those that an error names,
-// else all.
+// markIncomplete finds the observables about which the answer may not say all: those that an error names as the
+// relay does, SHA256 "0123…", else all.
 func (r *Report) markIncomplete() {
 	for _, e := range r.Errors {
-		named := func(f Finding) bool { return strings.Contains(e.Message, nameInMessage(f.Observable)) }
+		named := func(f Finding) bool {
+			return strings.Contains(e.Message, fmt.Sprintf(`%s "%s"`, f.Observable.Type.Name(), f.Observable.Value))
+		}
 		all := !slices.ContainsFunc(r.Findings, named)
 		for i, f := range r.Findings {
 			r.Findings[i].Incomplete = f.Incomplete || all || named(f)
 		}
 	}
-}
-
-// nameInMessage is how the relay's messages name an observable, SHA256 "0123…", cut after 100 characters.
-func nameInMessage(o ctim.Observable) string {
-	name := o.Type.Name() + ` "`
-	if value := []rune(o.Value); len(value) > 100 {
-		return name + string(value[:100])
-	}
-	return name + o.Value + `"`
 }
 
 // Found tells whether there is anything about what was asked for: an event, or a verdict.

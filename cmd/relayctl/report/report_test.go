@@ -142,8 +142,8 @@ func TestAFailureIsNotZero(t *testing.T) {
 		[]byte(`{"errors": [{"type": "warning", "message": "The file path \"C:\\`+strings.Repeat("x",
 			97)+`…\" cannot be searched"}]}`))
 	require.NoError(t, err)
-	assert.True(t, r.Findings[0].Incomplete, "messages cut long values")
-	assert.False(t, r.Findings[1].Incomplete)
+	assert.True(t, r.Findings[0].Incomplete && r.Findings[1].Incomplete,
+		"messages cut long values, and may then be about any")
 }
 
 func TestOddAnswersAreReadAsFarAsTheyGo(t *testing.T) {
