@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,10 +59,12 @@ func (c *completeCommand) Run(k *kong.Context, p *program) error {
 		}
 		candidates = append(candidates, name)
 	}
+	var fitting strings.Builder
 	for _, word := range candidates {
 		if word != "" && strings.HasPrefix(word, words[last]) && (words[last] != "" || word[0] != '-') {
-			fmt.Fprintln(p.Out, word)
+			fmt.Fprintln(&fitting, word)
 		}
 	}
-	return nil
+	_, err := io.WriteString(p.Out, fitting.String())
+	return err
 }

@@ -13,16 +13,12 @@
 package console
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"embed"
 	"html/template"
-	"mime"
 	"net/http"
 	"net/url"
-	"path"
-	"strings"
 
 	"qualysrelay.example/cmd/relayctl/relayclient"
 )
@@ -56,7 +52,7 @@ func New(o Options) http.Handler {
 	c := &console{Options: o, Token: rand.Text(), local: local}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.servePage)
-	mux.HandleFunc("GET /assets/", serveAsset)
+	mux.Handle("GET /assets/", http.FileServerFS(assets)) // also the template of the page, which is no secret
 	mux.HandleFunc("POST /api/find", answer(find))
 	mux.HandleFunc("POST /api/investigate", answer(c.investigate))
 	mux.HandleFunc("POST /api/tiles", answer(c.tiles))
@@ -75,17 +71,4 @@ func (c *console) servePage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	_ = page.Execute(w, c) // an error is the connection's
-}
-
-// serveAsset serves an embedded file. A directory is not listed, and the page is not served as it is here.
-func serveAsset(w http.ResponseWriter, r *http.Request) {
-	name := strings.TrimPrefix(r.URL.Path, "/")
-	content, err := assets.ReadFile(name)
-	if err != nil || name == "assets/index.html" {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", cmp.Or(mime.TypeByExtension(path.Ext(name)), "text/plain; charset=utf-8"))
-	w.Header().Set("Cache-Control", "no-cache")
-	_, _ = w.Write(content)
 }

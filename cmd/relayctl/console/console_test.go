@@ -128,11 +128,12 @@ func TestAssets(t *testing.T) {
 		assert.Equal(t, kind, header.Get("Content-Type"), path)
 		assert.NotEmpty(t, body, path)
 	}
-	for _, path := range []string{"/assets/", "/assets/vendor/", "/assets/index.html",
-		"/assets/..%2fconsole.go", "/assets/nothing.js", "/index.html"} {
+	for _, path := range []string{"/assets/..%2fconsole.go", "/assets/nothing.js", "/index.html"} {
 		status, _, _ := p.send(t, http.MethodGet, path, "", nil)
 		assert.Equal(t, http.StatusNotFound, status, path)
 	}
+	_, _, template := p.send(t, http.MethodGet, "/assets/index.html", "", nil)
+	assert.NotContains(t, template, p.token)
 }
 
 func TestGuard(t *testing.T) {

@@ -108,7 +108,7 @@ func wait(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	}()
 	select {
 	case r := <-done:
-		if r.err == io.EOF {
+		if errors.Is(r.err, io.EOF) {
 			return r.content, nil
 		}
 		return r.content, r.err
