@@ -64,30 +64,14 @@ func (r *Report) WriteTable(w io.Writer, width int) error {
 	return err
 }
 
-// result is what became of an observable, in the words of the CSV.
-func (f Finding) result() string {
-	found := len(f.sightings) > 0 || f.Verdict != nil
-	switch {
-	case f.Skipped != "":
-		return "not searched"
-	case f.Incomplete && found:
-		return "found, there may be more"
-	case f.Incomplete:
-		return "not known"
-	case found:
-		return "found"
-	}
-	return "nothing found"
-}
-
-// eventsCell never shows 0 where something failed.
+// eventsCell tells how many events there are. It never shows 0 where something failed.
 func (f Finding) eventsCell() string {
 	count := strconv.Itoa(len(f.sightings))
 	switch {
-	case len(f.sightings) == 0 && f.Incomplete:
-		return "not known"
 	case f.Skipped != "":
-		return f.result()
+		return "not searched"
+	case f.Incomplete && len(f.sightings) == 0:
+		return "not known"
 	case f.Incomplete:
 		count += " or more"
 	}
@@ -136,10 +120,8 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 				by = append(by, Name(o))
 			}
 		}
-		s, state := event[0], "past"
-		if s.active {
-			state = "active"
-		}
+		s := event[0]
+		state := map[bool]string{true: "active", false: "past"}[s.active]
 		line := fmt.Sprintf("%-24s  %-7s  %-6s  %s  (%s)", plain.Short(string(s.ObservedTime.Start), 24),
 			plain.Short(string(s.Severity), 8), state, cell(s.Title), cell(strings.Join(slices.Compact(by), ", ")))
 		if width > 0 {
@@ -152,7 +134,7 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 }
 
 // csvColumns are the names of the columns, as row fills them.
-const csvColumns = "observed type value result event severity confidence resolution active hosts title " +
+const csvColumns = "observed type value events event severity confidence resolution active hosts title " +
 	"verdict reason judged_type judged_value judged_verdict judged_reason id source_uri"
 
 // WriteCSV writes a line for each observable and event that it found, and one for each observable that found
@@ -181,7 +163,7 @@ func (f Finding) row(s *Sighting) []string {
 	}
 	verdict, judged := cmp.Or(f.Verdict, &ctim.Judgement{}), cmp.Or(s.judged, &ctim.Judgement{})
 	row := []string{
-		string(s.ObservedTime.Start), string(f.Observable.Type), f.Observable.Value, f.result(), s.event,
+		string(s.ObservedTime.Start), string(f.Observable.Type), f.Observable.Value, f.eventsCell(), s.event,
 		string(s.Severity), string(s.Confidence), s.Resolution, active, strings.Join(s.hosts, " "), s.Title,
 		verdict.DispositionName, verdict.Reason, string(judged.Observable.Type), judged.Observable.Value,
 		judged.DispositionName, judged.Reason, s.ID, s.SourceURI,

@@ -97,21 +97,17 @@ func (s Streams) ReadText(ctx context.Context, limit int64) ([]byte, error) {
 // wait gives up waiting for the user when the context ends: a read from a terminal cannot be cancelled. The end
 // of the input is no error.
 func wait(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
-	type result struct {
-		content []byte
-		err     error
-	}
-	done := make(chan result, 1)
+	done := make(chan func() ([]byte, error), 1)
 	go func() {
 		content, err := read()
-		done <- result{content, err}
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		done <- func() ([]byte, error) { return content, err }
 	}()
 	select {
-	case r := <-done:
-		if errors.Is(r.err, io.EOF) {
-			return r.content, nil
-		}
-		return r.content, r.err
+	case result := <-done:
+		return result()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

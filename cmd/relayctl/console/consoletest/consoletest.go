@@ -90,12 +90,8 @@ func (r Relay) Start(tb qualystest.TB) func(context.Context, string, []byte) (re
 		server.Close()
 		service.Close()
 	})
-	base, err := url.Parse(server.URL)
-	if err != nil {
-		tb.Fatalf("consoletest: %v", err)
-	}
 	if r.Gateway != nil {
 		r.Gateway(gateway)
 	}
-	return relayclient.New(base, token, time.Minute).Post
+	return relayclient.New(&url.URL{Scheme: "http", Host: server.Listener.Addr().String()}, token, time.Minute).Post
 }
