@@ -20,28 +20,20 @@ import (
 
 const (
 	maxBody        = 1 << 20 // bytes of a request to the console: a long report, pasted whole
-	maxObservables = 500     // in one investigation
+	maxObservables = 500     // that are found in a text
 )
 
-// answer makes a handler of what takes the page's JSON and returns what the page gets. An error is why the
-// request is refused.
-func answer[In, Out any](serve func(context.Context, In) (Out, error)) http.HandlerFunc {
+// answer makes a handler of what takes the page's JSON and returns what the page gets.
+func answer[In, Out any](serve func(context.Context, In) Out) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&in); err != nil {
+			http.Error(w, "Refused: "+plain.OneLine(err.Error(), 300), http.StatusBadRequest)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		var in In
-		var out any
-		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-		decoder.DisallowUnknownFields()
-		err := decoder.Decode(&in)
-		if err == nil {
-			out, err = serve(r.Context(), in)
-		}
-		if err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			out = map[string]string{"error": "Refused: " + plain.OneLine(err.Error(), 301)}
-		}
-		_ = json.NewEncoder(w).Encode(out) // an error is the connection's: a relay's JSON was checked
+		_ = json.NewEncoder(w).Encode(serve(r.Context(), in)) // an error is the connection's
 	}
 }
 
@@ -49,18 +41,18 @@ func answer[In, Out any](serve func(context.Context, In) (Out, error)) http.Hand
 type findings struct {
 	Observables []ioc.Finding `json:"observables"`
 	Skipped     []ioc.Skipped `json:"skipped"`
-	More        int           `json:"more,omitempty"` // found, but too many for one investigation
+	More        int           `json:"more,omitempty"` // found, but too many
 }
 
 func find(_ context.Context, in struct {
 	Text string `json:"text"`
-}) (findings, error) {
+}) findings {
 	found, skipped := ioc.Extract(in.Text)
 	return findings{
 		append([]ioc.Finding{}, found[:min(len(found), maxObservables)]...),
 		append([]ioc.Skipped{}, skipped[:min(len(skipped), maxObservables)]...),
 		max(0, len(found)-maxObservables),
-	}, nil
+	}
 }
 
 // investigation is what the page gets: the relay's answers as they came, and what is wrong with them.
@@ -103,10 +95,7 @@ type part struct {
 // investigate sends the three requests side by side. One that fails leaves the others' answers as they are.
 func (c *console) investigate(ctx context.Context, in struct {
 	Observables []ctim.Observable `json:"observables"`
-}) (*investigation, error) {
-	if n := len(in.Observables); n == 0 || n > maxObservables {
-		return nil, fmt.Errorf("an investigation takes 1 to %d observables, not %d", maxObservables, n)
-	}
+}) *investigation {
 	body, _ := json.Marshal(in.Observables) // strings always encode
 	var replies [3]reply
 	var group sync.WaitGroup
@@ -131,7 +120,7 @@ func (c *console) investigate(ctx context.Context, in struct {
 		out.Cost.Milliseconds = max(out.Cost.Milliseconds, r.Cost.Elapsed)
 		out.Cost.Calls += r.Cost.Calls
 	}
-	return out, nil
+	return out
 }
 
 // endpoints are the names of endpoints on the page, and what is missing without their answer.

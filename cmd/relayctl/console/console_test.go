@@ -274,29 +274,15 @@ func TestFind(t *testing.T) {
 
 func TestABadRequestIsRefusedInPlainWords(t *testing.T) {
 	p := open(t, silent(t))
-	many := strings.TrimSuffix(strings.Repeat(`{"type":"ip","value":"192.0.2.1"},`, 501), ",")
-	for name, c := range map[string]struct {
-		path, body string
-		status     int
-		message    string
-	}{
-		"no JSON": {"/api/find", `text`, http.StatusBadRequest,
-			"invalid character"},
-		"another field": {"/api/find", `{"texts":"x"}`, http.StatusBadRequest,
-			"unknown field"},
-		"a text that is too long": {"/api/find", `{"text":"` + strings.Repeat("x", 1<<20) + `"}`,
-			http.StatusBadRequest, "request body too large"},
-		"no observables": {"/api/investigate", `{"observables":[]}`, http.StatusBadRequest,
-			"1 to 500 observables, not 0"},
-		"too many observables": {"/api/investigate", `{"observables":[` + many + `]}`,
-			http.StatusBadRequest, "1 to 500 observables, not 501"},
+	for name, c := range map[string]struct{ path, body, message string }{
+		"no JSON":                 {"/api/find", `text`, "Refused: invalid character"},
+		"another type":            {"/api/investigate", `{"observables":"x"}`, "Refused: json: cannot unmarshal"},
+		"a text that is too long": {"/api/find", `{"text":"` + strings.Repeat("x", 1<<20) + `"}`, "too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, _, body := p.send(t, http.MethodPost, c.path, c.body, nil)
-			assert.Equal(t, c.status, status)
-			var got struct{ Error string }
-			require.NoError(t, json.Unmarshal([]byte(body), &got))
-			assert.Contains(t, got.Error, c.message)
+			assert.Equal(t, http.StatusBadRequest, status)
+			assert.Contains(t, body, c.message)
 		})
 	}
 }

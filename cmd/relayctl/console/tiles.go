@@ -24,7 +24,7 @@ type tile struct {
 // tiles asks the relay for its tiles and, side by side, for what they show.
 func (c *console) tiles(ctx context.Context, in struct {
 	Period string `json:"period"`
-}) (*dashboard, error) {
+}) *dashboard {
 	var answer struct{ Data []json.RawMessage }
 	list := c.ask(ctx, relayclient.PathTiles, nil)
 	if list.Answer != nil && json.Unmarshal(list.Answer, &answer) != nil {
@@ -42,5 +42,5 @@ func (c *console) tiles(ctx context.Context, in struct {
 		})
 	}
 	group.Wait()
-	return out, nil
+	return out
 }

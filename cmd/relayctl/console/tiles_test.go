@@ -47,8 +47,6 @@ func TestTiles(t *testing.T) {
 		require.Len(t, tile.Problems, 1)
 		assert.Contains(t, tile.Problems[0].Message, `{"period":"is not a period of this relay's tiles"}`)
 	}
-	status, _, _ := p.send(t, http.MethodPost, "/api/tiles", `{"tile":"x"}`, nil)
-	assert.Equal(t, http.StatusBadRequest, status)
 }
 
 func TestTilesThatCannotBeHad(t *testing.T) {

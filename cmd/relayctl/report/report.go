@@ -45,7 +45,7 @@ var (
 func (f *Finding) add(s *Sighting) {
 	f.sightings = append(f.sightings, s)
 	f.hosts = append(f.hosts, s.hosts...)
-	if s.active {
+	if s.state == "active" {
 		f.active++
 	}
 	f.severity = max(f.severity, 1, slices.Index(severities, string(s.Severity)))
@@ -60,7 +60,7 @@ type Sighting struct {
 	ctim.Sighting
 
 	event  string // its id: Qualys's, else that of the sighting
-	active bool   // the event is part of the current state
+	state  string // of the event: active where it is part of the current state, else past
 	hosts  []string
 	judged *ctim.Judgement // what Qualys judged in the event, or nil
 }
@@ -115,7 +115,7 @@ func Read(asked []ctim.Observable, body []byte) (*Report, error) {
 	var sightings []*Sighting
 	for _, s := range answer.Data.Sightings.Docs {
 		event := append(s.ExternalIDs, s.ID)[0]
-		sightings = append(sightings, &Sighting{s, event, active(&s), hosts(&s), ctim.Deciding(judged[s.ID])})
+		sightings = append(sightings, &Sighting{s, event, state(&s), hosts(&s), ctim.Deciding(judged[s.ID])})
 	}
 	slices.SortStableFunc(sightings, func(a, b *Sighting) int {
 		return cmp.Compare(b.ObservedTime.Start, a.ObservedTime.Start)
@@ -143,11 +143,12 @@ func Read(asked []ctim.Observable, body []byte) (*Report, error) {
 	return r, nil
 }
 
-// active tells whether the sighting is of the current state: the cell of its only column, Active, is True.
-func active(s *ctim.Sighting) bool {
-	return s.Data != nil && slices.ContainsFunc(s.Data.Rows, func(row []string) bool {
-		return slices.Contains(row, "True")
-	})
+// state reads the only cell, under the column Active.
+func state(s *ctim.Sighting) string {
+	if s.Data != nil && len(s.Data.Rows) > 0 && slices.Contains(s.Data.Rows[0], "True") {
+		return "active"
+	}
+	return "past"
 }
 
 // hosts names the endpoints: by host name, else by what there is.

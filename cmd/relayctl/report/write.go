@@ -121,9 +121,8 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 			}
 		}
 		s := event[0]
-		state := map[bool]string{true: "active", false: "past"}[s.active]
 		line := fmt.Sprintf("%-24s  %-7s  %-6s  %s  (%s)", plain.Short(string(s.ObservedTime.Start), 24),
-			plain.Short(string(s.Severity), 8), state, cell(s.Title), cell(strings.Join(slices.Compact(by), ", ")))
+			plain.Short(string(s.Severity), 8), s.state, cell(s.Title), cell(strings.Join(slices.Compact(by), ", ")))
 		if width > 0 {
 			line = text.Snip(line, width, "…")
 		}
@@ -134,7 +133,7 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 }
 
 // csvColumns are the names of the columns, as row fills them.
-const csvColumns = "observed type value events event severity confidence resolution active hosts title " +
+const csvColumns = "observed type value events event severity confidence resolution state hosts title " +
 	"verdict reason judged_type judged_value judged_verdict judged_reason id source_uri"
 
 // WriteCSV writes a line for each observable and event that it found, and one for each observable that found
@@ -157,14 +156,10 @@ func (r *Report) WriteCSV(w io.Writer) error {
 }
 
 func (f Finding) row(s *Sighting) []string {
-	active := ""
-	if len(f.sightings) > 0 {
-		active = strconv.FormatBool(s.active)
-	}
 	verdict, judged := cmp.Or(f.Verdict, &ctim.Judgement{}), cmp.Or(s.judged, &ctim.Judgement{})
 	row := []string{
 		string(s.ObservedTime.Start), string(f.Observable.Type), f.Observable.Value, f.eventsCell(), s.event,
-		string(s.Severity), string(s.Confidence), s.Resolution, active, strings.Join(s.hosts, " "), s.Title,
+		string(s.Severity), string(s.Confidence), s.Resolution, s.state, strings.Join(s.hosts, " "), s.Title,
 		verdict.DispositionName, verdict.Reason, string(judged.Observable.Type), judged.Observable.Value,
 		judged.DispositionName, judged.Reason, s.ID, s.SourceURI,
 	}

@@ -86,10 +86,8 @@ func (r Relay) Start(tb qualystest.TB) func(context.Context, string, []byte) (re
 		w.Header().Set("Server-Timing", recorder.Header().Get("Server-Timing"))
 		_, _ = w.Write(answer)
 	}))
-	tb.Cleanup(func() {
-		server.Close()
-		service.Close()
-	})
+	tb.Cleanup(service.Close) // after the server
+	tb.Cleanup(server.Close)
 	if r.Gateway != nil {
 		r.Gateway(gateway)
 	}
