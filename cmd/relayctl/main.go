@@ -16,7 +16,6 @@ import (
 	"context"
 	_ "embed" // the manual
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"os/signal"
@@ -28,7 +27,6 @@ import (
 	"github.com/alecthomas/kong"
 	"google.golang.org/api/option"
 
-	"qualysrelay.example/cmd/relayctl/plain"
 	"qualysrelay.example/cmd/relayctl/terminal"
 )
 
@@ -113,7 +111,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	if usage, ok := errors.AsType[*kong.ParseError](err); ok {
 		code, node := p.fail(err), cmp.Or(usage.Context.Selected(), usage.Context.Model.Node)
-		fmt.Fprintf(p.Err, "Run \"%s --help\" for the usage.\n", node.FullPath())
+		p.Note("Run \"%s --help\" for the usage.", node.FullPath())
 		return code
 	}
 	if err == nil {
@@ -138,10 +136,9 @@ type answerNo struct{ message string }
 
 func (e *answerNo) Error() string { return e.message }
 
-// fail reports an error. Errors can quote what a relay or a file said, so they are made safe for the
-// terminal here.
+// fail reports an error.
 func (p *program) fail(err error) int {
-	fmt.Fprintf(p.Err, "relayctl: error: %s\n", plain.Lines(err.Error()))
+	p.Note("relayctl: error: %s", err)
 	return exitError
 }
 

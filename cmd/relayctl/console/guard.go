@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // tokenHeader carries the page's token. A header of one's own also keeps other pages' requests from being
@@ -59,7 +60,7 @@ func loopbackHost(r *http.Request) bool {
 	if !ok || !local.IP.IsLoopback() {
 		return false
 	}
-	return slices.ContainsFunc([]string{"localhost", "127.0.0.1", "[::1]"}, func(name string) bool {
-		return r.Host == fmt.Sprintf("%s:%d", name, local.Port) || r.Host == name && local.Port == 80
-	})
+	port := fmt.Sprintf(":%d", local.Port)
+	host, named := strings.CutSuffix(r.Host, port)
+	return (named || port == ":80") && slices.Contains([]string{"localhost", "127.0.0.1", "[::1]"}, host)
 }

@@ -185,12 +185,13 @@ func (r *Report) Found() bool {
 // Note explains what is easily misread: that there are no events about a name. It is empty where there is no
 // such name.
 func (r *Report) Note() string {
-	for _, f := range r.Findings {
+	unseen := func(f Finding) bool {
 		kind := f.Observable.Type
-		if len(f.sightings) == 0 && (kind == ctim.ObservableHostname || kind == ctim.ObservableDomain) {
-			return "note: names are searched for as the remote ends of connections: " +
-				"what happened on an endpoint is not found by its name."
-		}
+		return len(f.sightings) == 0 && (kind == ctim.ObservableHostname || kind == ctim.ObservableDomain)
 	}
-	return ""
+	if !slices.ContainsFunc(r.Findings, unseen) {
+		return ""
+	}
+	return "note: names are searched for as the remote ends of connections: " +
+		"what happened on an endpoint is not found by its name."
 }
