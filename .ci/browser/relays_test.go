@@ -175,12 +175,12 @@ func relation(fromType, from, name, toType, to string) map[string]any {
 func TestEveryAnswerIsOneThatTheRelayMayGive(t *testing.T) {
 	for name, relay := range map[string]consoletest.Relay{"hostile": hostile(), "many": many(50)} {
 		t.Run(name, func(t *testing.T) {
-			ask := relay.Start(t)
+			client := relay.Start(t)
 			body := []byte(`[{"type":"ip","value":"198.51.100.23"},{"type":"domain","value":"pool.glasswing.example"}]`)
-			observed, err := ask(t.Context(), relayclient.PathObserve, body)
+			observed, err := client.Post(t.Context(), relayclient.PathObserve, body)
 			require.NoError(t, err)
 			assert.NoError(t, ctimschema.Validate("ObserveResponse", observed.Body), "%s", observed.Body)
-			referred, err := ask(t.Context(), relayclient.PathRefer, body)
+			referred, err := client.Post(t.Context(), relayclient.PathRefer, body)
 			require.NoError(t, err)
 			assert.NoError(t, ctimschema.Validate("ReferResponse", referred.Body), "%s", referred.Body)
 		})

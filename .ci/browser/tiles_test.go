@@ -70,7 +70,7 @@ func TestTheDashboardOfARelayThatFails(t *testing.T) {
 		want  []string
 	}{
 		"down":      {consoletest.Down(), []string{"Not known.", "Unable to connect to Qualys IOC"}},
-		"old":       {consoletest.Partial(), []string{"The relay has no such endpoint (HTTP 404)"}},
+		"old":       {consoletest.Partial(), []string{"The relay answered with HTTP 404"}},
 		"undivided": {undivided(), []string{"All events 21", "The chart shows all events, not detections.", "The tile shows the verdicts alone."}},
 		"hostile":   {hostile(), []string{"<img src=x onerror=", "The answer is not what this type of tile needs.", "javascript:globalThis.hostile=1"}},
 	} {

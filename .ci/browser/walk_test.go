@@ -284,7 +284,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	p := open(t, consoletest.Partial(), desk)
 	p.investigate(consoletest.Report())
 	notices := p.text("#notices")
-	for _, part := range []string{"Error: No verdicts", "has no such endpoint (HTTP 404)",
+	for _, part := range []string{"Error: No verdicts", "The relay answered with HTTP 404",
 		"Unexpected failure", "Warning: Truncated"} {
 		assert.Contains(t, notices, part)
 	}

@@ -26,5 +26,5 @@ func (c *consoleCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	fmt.Fprintf(p.Out, "http://%s/\n", listener.Addr())
-	return serve(ctx, listener, console.New(console.Options{Ask: client.Post, RelayURL: client.Base.String()}))
+	return serve(ctx, listener, console.New(client))
 }

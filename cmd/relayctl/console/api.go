@@ -96,11 +96,10 @@ type part struct {
 func (c *console) investigate(ctx context.Context, in struct {
 	Observables []ctim.Observable `json:"observables"`
 }) *investigation {
-	body, _ := json.Marshal(in.Observables) // strings always encode
 	var replies [3]reply
 	var group sync.WaitGroup
 	for i, path := range []string{relayclient.PathObserve, relayclient.PathDeliberate, relayclient.PathRefer} {
-		group.Go(func() { replies[i] = c.ask(ctx, path, body) })
+		group.Go(func() { replies[i] = c.ask(ctx, path, in.Observables) })
 	}
 	group.Wait()
 	out := &investigation{Observe: replies[0].Answer, Deliberate: replies[1].Answer, Refer: replies[2].Answer,
@@ -147,9 +146,10 @@ func (r *reply) fail(message string) {
 }
 
 // ask sends one request.
-func (c *console) ask(ctx context.Context, path string, body []byte) (out reply) {
+func (c *console) ask(ctx context.Context, path string, payload any) (out reply) {
+	body, _ := json.Marshal(payload) // strings always encode
 	started := time.Now()
-	got, err := c.Ask(ctx, path, body)
+	got, err := c.relay.Post(ctx, path, body)
 	elapsed, timing := time.Since(started), got.Timing()
 	out.Cost = part{path, got.Status, float64(elapsed.Microseconds()) / 1000, timing.Total, timing.Qualys,
 		timing.Calls, len(got.Body)}
@@ -172,8 +172,8 @@ func (c *console) ask(ctx context.Context, path string, body []byte) (out reply)
 
 // problem is an error of an answer.
 func (c *console) problem(path string, e report.Error) *problem {
-	p := &problem{errorhelp.For(e.Code, e.Message, c.local), []string{endpoints[path].name}, e.Type, e.Code,
-		heading(e.Code), e.Message}
+	help := errorhelp.For(e.Code, e.Message, relayclient.IsLoopback(c.relay.Base.Hostname()))
+	p := &problem{help, []string{endpoints[path].name}, e.Type, e.Code, heading(e.Code), e.Message}
 	switch {
 	case path == relayclient.PathRefer && strings.Contains(e.Message, "PLATFORM_URL"):
 		// the search did not fail

@@ -4,7 +4,7 @@
 //
 // It is a page for one person on one machine. The handler answers only on a loopback address, only under a
 // loopback name, only to its own page, and only with the token that the page was given; what authenticates
-// to the relay stays behind Options.Ask and never reaches the browser. The page loads nothing from any other
+// to the relay stays in the client and never reaches the browser. The page loads nothing from any other
 // host, runs no inline script, and writes every value of an answer as text.
 //
 // The page's own code is plain ES modules and CSS under assets, without a build step. Two libraries are
@@ -13,12 +13,10 @@
 package console
 
 import (
-	"context"
 	"crypto/rand"
 	"embed"
 	"html/template"
 	"net/http"
-	"net/url"
 
 	"qualysrelay.example/cmd/relayctl/relayclient"
 )
@@ -26,30 +24,25 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// Options is what a console needs to know.
-type Options struct {
-	// Ask posts body to path of the relay, with the token, which never leaves the process. It must bound the
-	// time and the size of the answer. Its errors are shown on the page, so they must not hold a secret. It
-	// is called from several goroutines at once.
-	Ask func(ctx context.Context, path string, body []byte) (relayclient.Response, error)
-
-	RelayURL string    // shown on the page
-	Examples []Example // offered under the text field; may be empty
-}
-
 // Example is a text that the page offers to investigate.
 type Example struct {
 	Label string
 	Text  string
 }
 
+// console has what the page's template shows in fields of their own.
+type console struct {
+	relay    *relayclient.Client
+	RelayURL string
+	Examples []Example
+	Token    string // of the page
+}
+
 // New returns the console's handler. It serves the page at / and the page's requests under /api/, so it must
 // stand at the root of a listener on a loopback address. Each handler has a token of its own: a page of an
 // earlier process cannot use it.
-func New(o Options) http.Handler {
-	base, _ := url.Parse(o.RelayURL)
-	local := base != nil && relayclient.IsLoopback(base.Hostname())
-	c := &console{Options: o, Token: rand.Text(), local: local}
+func New(relay *relayclient.Client, examples ...Example) http.Handler {
+	c := &console{relay, relay.Base.String(), examples, rand.Text()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.servePage)
 	mux.Handle("GET /assets/", http.FileServerFS(assets)) // also the template of the page, which is no secret
@@ -57,12 +50,6 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /api/investigate", answer(c.investigate))
 	mux.HandleFunc("POST /api/tiles", answer(c.tiles))
 	return c.guard(mux)
-}
-
-type console struct {
-	Options
-	Token string // of the page
-	local bool   // the relay is on this machine
 }
 
 var page = template.Must(template.ParseFS(assets, "assets/index.html"))

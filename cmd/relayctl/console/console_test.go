@@ -1,9 +1,7 @@
 package console_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,20 +22,29 @@ import (
 	"qualysrelay.example/cmd/relayctl/relayclient"
 )
 
-// ask is the way to a relay.
-type ask = func(ctx context.Context, path string, body []byte) (relayclient.Response, error)
+// relay is a client of a relay that answers so.
+func relay(t *testing.T, answer http.HandlerFunc) *relayclient.Client {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	base, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	return relayclient.New(base, "token", time.Minute)
+}
+
+// says is a relay that always answers the same.
+func says(t *testing.T, body string) *relayclient.Client {
+	return relay(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+}
 
 // page is a console that runs, and the token of its page.
 type page struct {
 	url, host, token string
 }
 
-func open(t *testing.T, to ask) page {
+func open(t *testing.T, to *relayclient.Client) page {
 	t.Helper()
-	handler := console.New(console.Options{
-		Ask: to, RelayURL: "https://relay.example/<b>",
-		Examples: []console.Example{{Label: `A "mail"`, Text: "hxxp://evil[.]example\n<script>"}},
-	})
+	handler := console.New(to, console.Example{Label: `A "mail"`, Text: "hxxp://evil[.]example\n<script>"})
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	status, _, body := page{url: server.URL}.send(t, http.MethodGet, "/", "", nil)
@@ -78,19 +86,17 @@ func (p page) send(t *testing.T, method, path, body string, header map[string]st
 }
 
 // silent is a relay that must not be asked.
-func silent(t *testing.T) ask {
-	return func(context.Context, string, []byte) (relayclient.Response, error) {
-		t.Error("the relay was asked")
-		return relayclient.Response{}, errors.New("asked")
-	}
+func silent(t *testing.T) *relayclient.Client {
+	return relay(t, func(http.ResponseWriter, *http.Request) { t.Error("the relay was asked") })
 }
 
 func TestPage(t *testing.T) {
-	p := open(t, silent(t))
+	client := silent(t)
+	p := open(t, client)
 	status, header, body := p.send(t, http.MethodGet, "/", "", nil)
 	require.Equal(t, http.StatusOK, status)
 
-	assert.Contains(t, body, "<bdi>https://relay.example/&lt;b&gt;</bdi>")
+	assert.Contains(t, body, "<bdi>"+client.Base.String()+"</bdi>")
 	assert.Contains(t, body, "data-text=\"hxxp://evil[.]example\n&lt;script&gt;\"")
 	assert.Contains(t, body, "A &#34;mail&#34;")
 	assert.Equal(t, "no-store", header.Get("Cache-Control"))
@@ -224,7 +230,7 @@ func TestGuard(t *testing.T) {
 		}
 	})
 	t.Run("without a listener nothing is answered", func(t *testing.T) {
-		handler := console.New(console.Options{Ask: silent(t)})
+		handler := console.New(silent(t))
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "http://localhost:80/", nil))
 		assert.Equal(t, http.StatusForbidden, recorder.Code)
@@ -354,19 +360,15 @@ func TestErrorsOfTheRelayAreExplained(t *testing.T) {
 		assert.Equal(t, "No links to Qualys", got.Problems[0].Heading)
 	})
 	t.Run("an error of several answers is reported once", func(t *testing.T) {
-		got := open(t, func(context.Context, string, []byte) (relayclient.Response, error) {
-			return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"errors":[
-				{"type":"fatal","code":"authorization error","message":"no"},{"type":"odd","code":"new","message":"x"}]}`)}, nil
-		}).investigate(t)
+		got := open(t, says(t, `{"errors":[{"type":"fatal","code":"authorization error","message":"no"},
+			{"type":"odd","code":"new","message":"x"}]}`)).investigate(t)
 		require.Len(t, got.Problems, 2)
 		assert.Equal(t, []string{"observe", "deliberate", "refer"}, got.Problems[0].Endpoints)
 		assert.Equal(t, "error", got.Problems[1].Type)
 		assert.Equal(t, "New", got.Problems[1].Heading)
 	})
 	t.Run("errors in another form are not a relay's", func(t *testing.T) {
-		got := open(t, func(context.Context, string, []byte) (relayclient.Response, error) {
-			return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"errors":"out of order"}`)}, nil
-		}).investigate(t)
+		got := open(t, says(t, `{"errors":"out of order"}`)).investigate(t)
 		require.Len(t, got.Problems, 1)
 		assert.Equal(t, `The answer is not a relay's: {"errors":"out of order"}`, got.Problems[0].Message)
 	})
@@ -375,15 +377,17 @@ func TestErrorsOfTheRelayAreExplained(t *testing.T) {
 func TestTheThreeQuestionsAreAskedSideBySide(t *testing.T) {
 	arrived := make(chan string, 3)
 	all := make(chan struct{})
-	p := open(t, func(ctx context.Context, path string, body []byte) (relayclient.Response, error) {
+	p := open(t, relay(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
 		assert.JSONEq(t, `[{"type":"ip","value":"198.51.100.23"}]`, string(body))
-		arrived <- path
+		arrived <- r.URL.Path
 		select { // none is answered before all have come
 		case <-all:
-		case <-ctx.Done():
+		case <-r.Context().Done():
 		}
-		return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"data":{}}`)}, nil
-	})
+		_, _ = io.WriteString(w, `{"data":{}}`)
+	}))
 	go func() {
 		var paths []string
 		for range 3 {
@@ -403,49 +407,46 @@ func TestTheThreeQuestionsAreAskedSideBySide(t *testing.T) {
 }
 
 func TestAFailedQuestionLeavesTheOthersStanding(t *testing.T) {
-	answers := func(path string, reply relayclient.Response, err error) ask {
-		return func(_ context.Context, asked string, _ []byte) (relayclient.Response, error) {
-			if asked == path {
-				return reply, err
-			}
-			return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"data":{}}`)}, nil
-		}
-	}
 	const observe, deliberate = "/observe/observables", "/deliberate/observables"
 	for name, c := range map[string]struct {
 		path    string
-		reply   relayclient.Response
-		err     error
+		status  int // 0: the connection ends
+		body    string
 		message string
 	}{
-		"an old relay knows no verdicts": {deliberate, relayclient.Response{Status: 404, Body: []byte("no")}, nil,
-			"The relay answered with HTTP 404: no"},
-		"the relay fails": {observe,
-			relayclient.Response{Status: 502, Body: []byte("<h1>Bad\nGateway</h1>")}, nil,
+		"an old relay knows no verdicts": {deliberate, 404, "no", "The relay answered with HTTP 404: no"},
+		"the relay fails": {observe, 502, "<h1>Bad\nGateway</h1>",
 			"The relay answered with HTTP 502: <h1>Bad Gateway</h1>"},
-		"the relay says nothing": {observe, relayclient.Response{Status: 500}, nil,
-			"The relay answered with HTTP 500: "},
-		"the answer is not JSON": {observe, relayclient.Response{Status: 200, Body: []byte("Sign in")}, nil,
-			"The answer is not a relay's: Sign in"},
-		"the answer is a list": {observe, relayclient.Response{Status: 200, Body: []byte("[]")}, nil,
-			"The answer is not a relay's: []"},
-		"the answer is null": {observe, relayclient.Response{Status: 200, Body: []byte("null")}, nil,
-			"The answer is not a relay's: null"},
-		"the answer is cut short": {observe, relayclient.Response{Status: 200, Body: []byte(`{"data":`)},
-			nil, `The answer is not a relay's: {"data":`},
-		"a long failure is cut": {observe,
-			relayclient.Response{Status: 500, Body: []byte(strings.Repeat("ä", 5000))}, nil,
+		"the relay says nothing":  {observe, 500, "", "The relay answered with HTTP 500: "},
+		"the answer is not JSON":  {observe, 200, "Sign in", "The answer is not a relay's: Sign in"},
+		"the answer is a list":    {observe, 200, "[]", "The answer is not a relay's: []"},
+		"the answer is null":      {observe, 200, "null", "The answer is not a relay's: null"},
+		"the answer is cut short": {observe, 200, `{"data":`, `The answer is not a relay's: {"data":`},
+		"a long failure is cut": {observe, 500, strings.Repeat("ä", 5000),
 			"The relay answered with HTTP 500: " + strings.Repeat("ä", 300) + "…"},
-		"the relay cannot be reached": {observe, relayclient.Response{},
-			&url.Error{Op: "Post", URL: "https://relay.example", Err: errors.New("connection refused")},
-			`The request to the relay failed: Post "https://relay.example": connection refused`},
+		"the connection ends":     {observe, 0, "", "The request to the relay failed: "},
+		"the connection ends too": {deliberate, 0, "", "The request to the relay failed: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := open(t, answers(c.path, c.reply, c.err)).investigate(t)
+			got := open(t, relay(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path != c.path:
+					_, _ = io.WriteString(w, `{"data":{}}`)
+				case c.status == 0:
+					panic(http.ErrAbortHandler)
+				default:
+					w.WriteHeader(c.status)
+					_, _ = io.WriteString(w, c.body)
+				}
+			})).investigate(t)
 			require.Len(t, got.Problems, 1)
 			assert.Equal(t, []string{strings.Split(c.path, "/")[1]}, got.Problems[0].Endpoints)
 			assert.Equal(t, "error", got.Problems[0].Type)
-			assert.Equal(t, c.message, got.Problems[0].Message)
+			if c.status == 0 {
+				assert.Contains(t, got.Problems[0].Message, c.message)
+			} else {
+				assert.Equal(t, c.message, got.Problems[0].Message)
+			}
 			assert.JSONEq(t, `{"data":{}}`, string(got.Refer))
 			if c.path == observe {
 				assert.Equal(t, "null", string(got.Observe))

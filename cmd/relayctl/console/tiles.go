@@ -26,7 +26,7 @@ func (c *console) tiles(ctx context.Context, in struct {
 	Period string `json:"period"`
 }) *dashboard {
 	var answer struct{ Data []json.RawMessage }
-	list := c.ask(ctx, relayclient.PathTiles, nil)
+	list := c.ask(ctx, relayclient.PathTiles, struct{}{})
 	if list.Answer != nil && json.Unmarshal(list.Answer, &answer) != nil {
 		list.fail("The relay's answer is no list of tiles.")
 	}
@@ -36,9 +36,8 @@ func (c *console) tiles(ctx context.Context, in struct {
 		group.Go(func() {
 			var tileHead struct{ ID string }
 			_ = json.Unmarshal(head, &tileHead) // without an id, the relay says so
-			// strings always encode
-			body, _ := json.Marshal(map[string]string{"tile_id": tileHead.ID, "period": in.Period})
-			out.Tiles[i] = tile{head, c.ask(ctx, relayclient.PathTileData, body)}
+			payload := map[string]string{"tile_id": tileHead.ID, "period": in.Period}
+			out.Tiles[i] = tile{head, c.ask(ctx, relayclient.PathTileData, payload)}
 		})
 	}
 	group.Wait()

@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"testing"
@@ -10,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"qualysrelay.example/cmd/relayctl/console/consoletest"
-	"qualysrelay.example/cmd/relayctl/relayclient"
 )
 
 // dashboard is what the page gets.
@@ -61,9 +59,7 @@ func TestTilesThatCannotBeHad(t *testing.T) {
 }
 
 func TestAListOfTilesThatIsNone(t *testing.T) {
-	d := open(t, func(context.Context, string, []byte) (relayclient.Response, error) {
-		return relayclient.Response{Status: http.StatusOK, Body: []byte(`{"data":"x"}`)}, nil
-	}).tiles(t, "last_7_days")
+	d := open(t, says(t, `{"data":"x"}`)).tiles(t, "last_7_days")
 	assert.Empty(t, d.Tiles)
 	require.Len(t, d.Problems, 1)
 	assert.Equal(t, "No tiles", d.Problems[0].Heading)

@@ -4,7 +4,6 @@
 package consoletest
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -61,9 +60,9 @@ and calls hxxps://cdn[.]glasswing[.]example/gate at 198[.]51[.]100[.]23; a miner
 A tool on the share: 71d0c4a8e3b95f260d8f1a7c6e2b9340. Seen beside it, probably harmless: 198.51.100.2.`
 }
 
-// Start starts the relay until the test ends, and returns a console's way to ask it. What the relay sends to
-// Qualys must be what Qualys takes, or the test fails.
-func (r Relay) Start(tb qualystest.TB) func(context.Context, string, []byte) (relayclient.Response, error) {
+// Start starts the relay until the test ends, and returns a client of it. What the relay sends to Qualys must
+// be what Qualys takes, or the test fails.
+func (r Relay) Start(tb qualystest.TB) *relayclient.Client {
 	tb.Helper()
 	r.Qualys.Events, r.Qualys.Users = qualystest.Story(), map[string]string{demo.User: demo.Password}
 	gateway := qualystest.New(tb, r.Qualys)
@@ -91,5 +90,5 @@ func (r Relay) Start(tb qualystest.TB) func(context.Context, string, []byte) (re
 	if r.Gateway != nil {
 		r.Gateway(gateway)
 	}
-	return relayclient.New(&url.URL{Scheme: "http", Host: server.Listener.Addr().String()}, token, time.Minute).Post
+	return relayclient.New(&url.URL{Scheme: "http", Host: server.Listener.Addr().String()}, token, time.Minute)
 }

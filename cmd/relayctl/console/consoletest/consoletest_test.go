@@ -16,12 +16,12 @@ func TestEveryAnswerIsOneThatTheRelayMayGive(t *testing.T) {
 		"without platform": consoletest.WithoutPlatform(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			ask := relay.Start(t)
+			client := relay.Start(t)
 			body := []byte(`[{"type":"ip","value":"198.51.100.23"},{"type":"domain","value":"pool.glasswing.example"}]`)
-			observed, err := ask(t.Context(), "/observe/observables", body)
+			observed, err := client.Post(t.Context(), "/observe/observables", body)
 			require.NoError(t, err)
 			assert.NoError(t, ctimschema.Validate("ObserveResponse", observed.Body), "%s", observed.Body)
-			referred, err := ask(t.Context(), "/refer/observables", body)
+			referred, err := client.Post(t.Context(), "/refer/observables", body)
 			require.NoError(t, err)
 			assert.NoError(t, ctimschema.Validate("ReferResponse", referred.Body), "%s", referred.Body)
 		})
