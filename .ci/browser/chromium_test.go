@@ -78,7 +78,7 @@ const quiet = "nothing-here.example 192.0.2.200"
 func open(t *testing.T, relay consoletest.Relay, v view) *tab {
 	t.Helper()
 	chromium(t)
-	handler := console.New(relay.Start(t), console.Example{Label: "The opened invoice", Text: consoletest.Report()},
+	handler := console.New(relay.Start(t), console.Example{Label: "The opened invoice", Text: consoletest.Report},
 		console.Example{Label: "Quiet", Text: quiet})
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

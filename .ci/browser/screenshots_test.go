@@ -21,13 +21,13 @@ func TestEveryStateFitsBothWidthsInBothThemes(t *testing.T) {
 	if folder != "" {
 		require.NoError(t, os.MkdirAll(folder, 0o755))
 	}
-	report := consoletest.Report()
+	report := consoletest.Report
 	for state, c := range map[string]struct {
 		relay consoletest.Relay
 		text  string
 	}{
-		"start": {consoletest.Story(), ""}, "story": {consoletest.Story(), report},
-		"empty":   {consoletest.Story(), quiet},
+		"start": {consoletest.Relay{}, ""}, "story": {consoletest.Relay{}, report},
+		"empty":   {consoletest.Relay{}, quiet},
 		"partial": {consoletest.Partial(), report}, "down": {consoletest.Down(), report},
 		"without-platform": {consoletest.WithoutPlatform(), quiet},
 		"hostile":          {hostile(), report},

@@ -27,7 +27,7 @@ func TestTheDashboard(t *testing.T) {
 		for theme, dark := range map[string]bool{"light": false, "dark": true} {
 			t.Run(width+" "+theme, func(t *testing.T) {
 				v.dark = dark
-				p := open(t, consoletest.Story(), v)
+				p := open(t, consoletest.Relay{}, v)
 				p.openDashboard()
 				tiles := p.text("#tiles")
 				for _, part := range []string{

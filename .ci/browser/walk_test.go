@@ -31,9 +31,9 @@ func TestAnInvestigation(t *testing.T) {
 		"390 light": {width: 390, height: 844}, "390 dark": {width: 390, height: 844, dark: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := open(t, consoletest.Story(), v)
+			p := open(t, consoletest.Relay{}, v)
 			const story = "13 events on 3 hosts, worst severity High."
-			p.investigate(consoletest.Report())
+			p.investigate(consoletest.Report)
 			assert.Equal(t, story, p.text("#status"))
 			assert.False(t, p.is(`document.getElementById('ask').open`), "the question folds away")
 			assert.Contains(t, p.text("#question"), "9 observables: ")
@@ -103,9 +103,9 @@ func TestAnInvestigation(t *testing.T) {
 }
 
 func TestAnAnalystReadsTheStory(t *testing.T) {
-	p := open(t, consoletest.Story(), desk)
+	p := open(t, consoletest.Relay{}, desk)
 
-	p.paste(consoletest.Report() + "\nand 192.0.2.77, evil.zip, 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")
+	p.paste(consoletest.Report + "\nand 192.0.2.77, evil.zip, 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")
 	assert.Equal(t, "11", p.text("#chips-count"))
 	p.click("#skipped summary")
 	assert.Equal(t, "1 skipped 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12 Qualys has no SHA-1 of files", p.text("#skipped"))
@@ -244,7 +244,7 @@ func TestAnAnalystReadsTheStory(t *testing.T) {
 }
 
 func TestNothingFound(t *testing.T) {
-	p := open(t, consoletest.Story(), desk)
+	p := open(t, consoletest.Relay{}, desk)
 	p.clickPath(`//button[contains(., "Quiet")]`)
 	p.shown("#chips .chip")
 	p.click("#investigate")
@@ -282,7 +282,7 @@ func TestLinksThatAreNotKnownAreNoFailure(t *testing.T) {
 
 func TestWhatIsMissingIsSaid(t *testing.T) {
 	p := open(t, consoletest.Partial(), desk)
-	p.investigate(consoletest.Report())
+	p.investigate(consoletest.Report)
 	notices := p.text("#notices")
 	for _, part := range []string{"Error: No verdicts", "The relay answered with HTTP 404",
 		"Unexpected failure", "Warning: Truncated"} {
@@ -299,7 +299,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 }
 
 func TestTheNameOfAnEndpointIsExplained(t *testing.T) {
-	p := open(t, consoletest.Story(), desk)
+	p := open(t, consoletest.Relay{}, desk)
 	p.investigate("hostname:SRV-FILES-01.corp.example hostname:ws-finance-07 198.51.100.2")
 	assert.Contains(t, p.text("#notices"), "Note: ws-finance-07 is an endpoint")
 	assert.NotContains(t, p.text("#notices"), "SRV-FILES-01", "the answer has no such endpoint")
@@ -309,7 +309,7 @@ func TestTheNameOfAnEndpointIsExplained(t *testing.T) {
 
 func TestHostileEventsAreShownAsText(t *testing.T) {
 	p := open(t, hostile(), desk)
-	p.investigate(consoletest.Report())
+	p.investigate(consoletest.Report)
 	assert.Contains(t, p.text("#notices"), "<img src=x onerror")
 	assert.Contains(t, p.text("#pane-events tbody"), "<img src=x")
 	row := func(part string) string {
@@ -379,8 +379,8 @@ func TestHostileEventsAreShownAsText(t *testing.T) {
 }
 
 func TestEveryControlHasAName(t *testing.T) {
-	p := open(t, consoletest.Story(), desk)
-	p.investigate(consoletest.Report() + " 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")
+	p := open(t, consoletest.Relay{}, desk)
+	p.investigate(consoletest.Report + " 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")
 	eval[chromedp.Void](p, `{ document.getElementById('ask').open = true; }`)
 	p.clickNode("domain|cdn.glasswing.example")
 	controls := map[string]bool{
@@ -416,7 +416,7 @@ func TestEveryControlHasAName(t *testing.T) {
 func TestAThousandEventsStayUsable(t *testing.T) {
 	const n = 1000
 	p := open(t, many(n), desk)
-	p.investigate(consoletest.Report())
+	p.investigate(consoletest.Report)
 	assert.Equal(t, "1,000 events on 200 hosts, worst severity High.", p.text("#status"))
 	assert.Equal(t, 50, p.rows("events"), "a page of rows")
 	assert.Contains(t, p.text("#outline"), "and 1", "the graph gathers what is too much")
@@ -460,7 +460,7 @@ func TestAThousandEventsStayUsable(t *testing.T) {
 
 // The view model is pure, so it is asked directly, in the page's own engine.
 func TestModel(t *testing.T) {
-	p := open(t, consoletest.Story(), desk)
+	p := open(t, consoletest.Relay{}, desk)
 	const helpers = `
 		const o = { type: 'ip', value: '192.0.2.1' };
 		const of = (type, value) => ({ type, value });
@@ -590,8 +590,8 @@ func TestModel(t *testing.T) {
 }
 
 func TestASpanOfTheTimelineFilters(t *testing.T) {
-	p := open(t, consoletest.Story(), desk)
-	p.investigate(consoletest.Report())
+	p := open(t, consoletest.Relay{}, desk)
+	p.investigate(consoletest.Report)
 	p.do(chromedp.ScrollIntoView(chromedp.CSS("#timeline")))
 	box := eval[struct{ Left, Top, Width float64 }](p, `(() => {
 		const { left, top, width } = document.getElementById('timeline').getBoundingClientRect();
@@ -605,7 +605,7 @@ func TestASpanOfTheTimelineFilters(t *testing.T) {
 }
 
 func TestTheChosenThemeStays(t *testing.T) {
-	p := open(t, consoletest.Story(), desk)
+	p := open(t, consoletest.Relay{}, desk)
 	assert.Equal(t, "Theme: as the system", p.attribute("#theme", "aria-label"))
 	p.click("#theme")
 	p.click("#theme")
@@ -616,8 +616,8 @@ func TestTheChosenThemeStays(t *testing.T) {
 }
 
 func TestTheWheelZoomsTheGraph(t *testing.T) {
-	p := open(t, consoletest.Story(), desk)
-	p.investigate(consoletest.Report())
+	p := open(t, consoletest.Relay{}, desk)
+	p.investigate(consoletest.Report)
 	before := eval[float64](p, `relayConsole.zoom()`)
 	box := eval[struct{ X, Y float64 }](p, `(() => {
 		const { left, top, width, height } = document.getElementById('graph').getBoundingClientRect();
@@ -633,9 +633,9 @@ func TestTheWheelZoomsTheGraph(t *testing.T) {
 }
 
 func TestFingersOnTheGraph(t *testing.T) {
-	p := open(t, consoletest.Story(), view{width: 390, height: 844})
+	p := open(t, consoletest.Relay{}, view{width: 390, height: 844})
 	call(p, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true})
-	p.investigate(consoletest.Report())
+	p.investigate(consoletest.Report)
 	eval[chromedp.Void](p, `document.getElementById('graph').scrollIntoView({ block: 'center' })`)
 	p.frames()
 	touch := func(kind input.DispatchTouchEventType, at ...*input.TouchPoint) {
@@ -670,7 +670,7 @@ func TestFingersOnTheGraph(t *testing.T) {
 }
 
 func TestAStoppedConsoleIsReported(t *testing.T) {
-	p := open(t, consoletest.Story(), desk)
+	p := open(t, consoletest.Relay{}, desk)
 	p.investigate("198.51.100.23")
 	eval[chromedp.Void](p, `{ globalThis.fetch = () => Promise.reject(new TypeError('Failed to fetch'));
 		location.hash = '#ip=192.0.2.1'; }`)

@@ -54,8 +54,6 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	client := relayclient.New(base, token, time.Minute)
 	page := console.New(client,
 		console.Example{Label: "The whole story", Text: demo.Report()},
-		console.Example{Label: "A report with defanged addresses", Text: "The loader calls " +
-			"hxxps://cdn[.]glasswing[.]example/ at 198.51.100[.]23 and mines at pool[.]glasswing[.]example."},
 		console.Example{Label: "An everyday address", Text: "198.51.100.2"},
 		console.Example{Label: "Nothing known", Text: "203.0.113.77"},
 	)

@@ -120,15 +120,13 @@ func (p *program) credentials(ctx context.Context, user string) (string, secret.
 	if user == "" {
 		user, err = p.Ask(ctx, "Qualys user: ")
 	}
-	if user = strings.TrimSpace(user); err == nil && user == "" {
-		err = errors.New("no Qualys user: set QUALYS_USER, or put it on the first line of standard input")
-	}
 	password := secret.Value(p.getenv("QUALYS_PASSWORD"))
 	if err == nil && password == "" {
 		password, err = p.AskSecret(ctx, "Qualys password: ")
 	}
-	if err == nil && password == "" {
-		err = errors.New("no Qualys password: set QUALYS_PASSWORD, or put it on standard input")
+	if user = strings.TrimSpace(user); err == nil && (user == "" || password == "") {
+		err = errors.New("no Qualys user or no password: set QUALYS_USER and QUALYS_PASSWORD, or put them on " +
+			"standard input, a line each")
 	}
 	return user, password, err
 }

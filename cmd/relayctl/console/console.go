@@ -25,10 +25,7 @@ import (
 var assets embed.FS
 
 // Example is a text that the page offers to investigate.
-type Example struct {
-	Label string
-	Text  string
-}
+type Example struct{ Label, Text string }
 
 // console has what the page's template shows in fields of their own.
 type console struct {

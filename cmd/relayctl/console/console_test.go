@@ -266,7 +266,7 @@ func TestFind(t *testing.T) {
 		assert.Equal(t, 10, got.More)
 	})
 	t.Run("finds the observables of the story in its report", func(t *testing.T) {
-		text, err := json.Marshal(map[string]string{"text": consoletest.Report()})
+		text, err := json.Marshal(map[string]string{"text": consoletest.Report})
 		require.NoError(t, err)
 		_, _, body := p.send(t, http.MethodPost, "/api/find", string(text), nil)
 		for _, value := range []string{
@@ -324,7 +324,7 @@ func (p page) investigate(t *testing.T) investigation {
 }
 
 func TestInvestigate(t *testing.T) {
-	got := open(t, consoletest.Story().Start(t)).investigate(t)
+	got := open(t, consoletest.Relay{}.Start(t)).investigate(t)
 
 	assert.Contains(t, string(got.Observe), `"sightings"`)
 	assert.Contains(t, string(got.Deliberate), `"data"`)

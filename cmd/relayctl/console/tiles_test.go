@@ -31,7 +31,7 @@ func (p page) tiles(t *testing.T, period string) (d dashboard) {
 }
 
 func TestTiles(t *testing.T) {
-	p := open(t, consoletest.Story().Start(t))
+	p := open(t, consoletest.Relay{}.Start(t))
 	d := p.tiles(t, "last_7_days")
 	assert.Empty(t, d.Problems)
 	require.Len(t, d.Tiles, 4)

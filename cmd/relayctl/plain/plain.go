@@ -75,10 +75,7 @@ func JSON(doc []byte) []byte {
 // Decode returns the content of a file or pipe as UTF-8: without a byte order mark, and converted from
 // UTF-16 where the mark says so, as Windows PowerShell redirects output.
 func Decode(content []byte) []byte {
-	text, _, err := transform.Bytes(encodingunicode.BOMOverride(transform.Nop), content)
-	if err != nil { // neither decoder has errors; what is not text stays as it is
-		return content
-	}
+	text, _, _ := transform.Bytes(encodingunicode.BOMOverride(transform.Nop), content) // it has no errors
 	return text
 }
 

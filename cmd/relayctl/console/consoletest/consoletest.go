@@ -15,18 +15,13 @@ import (
 	"qualysrelay.example/qualys/qualystest"
 )
 
-// Relay is a relay that a console can ask.
+// Relay is a relay that a console can ask. The zero value works, and tells the story.
 type Relay struct {
-	Settings map[string]string          // of the relay, beside those that every one has
-	Qualys   qualystest.Config          // the fake gateway, beside its events
-	Gateway  func(s *qualystest.Server) // what happens at Qualys
-
-	// Rewrite changes what the relay answers at a path; nil stands for 404.
-	Rewrite func(path string, answer []byte) []byte
+	Settings map[string]string                       // of the relay, beside those that every one has
+	Qualys   qualystest.Config                       // the fake gateway, beside its events
+	Gateway  func(s *qualystest.Server)              // what happens at Qualys
+	Rewrite  func(path string, answer []byte) []byte // what the relay answers instead; nil stands for 404
 }
-
-// Story is a relay that works.
-func Story() Relay { return Relay{} }
 
 // Partial truncates what it finds, knows no verdicts and no tiles, and cannot get everything from Qualys.
 func Partial() Relay {
@@ -52,13 +47,11 @@ func Down() Relay { return Relay{Gateway: (*qualystest.Server).Close} }
 func WithoutPlatform() Relay { return Relay{Settings: map[string]string{"PLATFORM_URL": ""}} }
 
 // Report is a text that an analyst would paste to get the story.
-func Report() string {
-	return `Incident 2026-0317: a user opened "Invoice-2026-0317.exe" from a mail.
+const Report = `Incident 2026-0317: a user opened "Invoice-2026-0317.exe" from a mail.
 It dropped C:\Users\mira\AppData\Local\Temp\glw\update.exe
 (d41f7ab5902c6e38f4b17d0a5e93c8262b7f10e9d6c5a4831e0f9b27c8d3a645), which holds mutex:Global\GLW-7f3a-once
 and calls hxxps://cdn[.]glasswing[.]example/gate at 198[.]51[.]100[.]23; a miner joins pool.glasswing[.]example.
 A tool on the share: 71d0c4a8e3b95f260d8f1a7c6e2b9340. Seen beside it, probably harmless: 198.51.100.2.`
-}
 
 // Start starts the relay until the test ends, and returns a client of it. What the relay sends to Qualys must
 // be what Qualys takes, or the test fails.
