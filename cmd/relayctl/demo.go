@@ -36,8 +36,8 @@ func (c *demoCommand) Run(ctx context.Context, p *program) error {
 	if c.Gateway {
 		fmt.Fprintf(p.Out, "export API_URL=%s\nexport QUALYS_USER=%s\nexport QUALYS_PASSWORD=%s\n",
 			gateway.URL, demo.User, demo.Password)
-		p.Note("The fake Qualys gateway listens. The lines above are for the relay and for \"relayctl token\". " +
-			"Ctrl-C ends it.")
+		p.Note("The fake Qualys gateway listens. The lines above are for the relay and for " +
+			"\"relayctl token\". Ctrl-C ends it.")
 		<-ctx.Done()
 		return nil
 	}

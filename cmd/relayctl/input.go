@@ -38,8 +38,8 @@ func (c *connection) client(ctx context.Context, p *program) (*relayclient.Clien
 
 var errNoTime = errors.New("--timeout must be longer than 0")
 
-// source is where a secret may come from: the file, else the variable, else what is typed after the prompt on a
-// terminal, else, where it is piped, the standard input. Names that are empty are left out.
+// source is where a secret may come from: the file, else the variable, else what is typed after the prompt on
+// a terminal, else, where it is piped, the standard input. Names that are empty are left out.
 type source struct {
 	file, variable, prompt string
 	piped                  bool
@@ -113,8 +113,8 @@ func (p *program) signingKey(ctx context.Context, file string) (secret.Value, er
 	return secret.Value(key), err
 }
 
-// credentials are the Qualys user, if it is not known, and the password. Both are asked for on a terminal, else
-// each is a line of standard input.
+// credentials are the Qualys user, if it is not known, and the password. Both are asked for on a terminal,
+// else each is a line of standard input.
 func (p *program) credentials(ctx context.Context, user string) (string, secret.Value, error) {
 	var err error
 	if user == "" {
@@ -125,8 +125,8 @@ func (p *program) credentials(ctx context.Context, user string) (string, secret.
 		password, err = p.AskSecret(ctx, "Qualys password: ")
 	}
 	if user = strings.TrimSpace(user); err == nil && (user == "" || password == "") {
-		err = errors.New("no Qualys user or no password: set QUALYS_USER and QUALYS_PASSWORD, or put them on " +
-			"standard input, a line each")
+		err = errors.New("no Qualys user or no password: set QUALYS_USER and QUALYS_PASSWORD, " +
+			"or put them on standard input, a line each")
 	}
 	return user, password, err
 }

@@ -77,7 +77,7 @@ func (c *observeCommand) Run(ctx context.Context, p *program) error {
 // lookUp asks the relay about observables. It returns the answer as it came, too.
 func (p *program) lookUp(ctx context.Context, client *relayclient.Client, asked []ctim.Observable) (
 	*report.Report, []byte, error) {
-	defer p.Progress(fmt.Sprintf("Looking %s up at %s", plain.Count(len(asked), "observable"), client.Base.Host))()
+	defer p.Progress("Asking " + client.Base.Host)()
 	got, err := client.Observe(ctx, asked)
 	if err != nil {
 		return nil, nil, err
@@ -125,9 +125,8 @@ func (c *observeCommand) observables(ctx context.Context, p *program) (asked []c
 	return asked, left, nil
 }
 
-// outcome says what went wrong, what that means and what to do, and returns the error that gives the exit code.
-// Warnings beside a finding are no reason to fail; a warning and nothing found is: something may have been
-// missed.
+// outcome tells the errors and how to fix them, and returns the error that gives the exit code. A warning
+// beside a finding is no reason to fail; one beside nothing found is: something may have been missed.
 func (p *program) outcome(r *report.Report, client *relayclient.Client) error {
 	words := map[string]string{"error": "Failed for now", "warning": "Warning"}
 	for _, e := range r.Errors {

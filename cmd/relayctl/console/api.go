@@ -158,7 +158,8 @@ func (c *console) ask(ctx context.Context, path string, payload any) (out reply)
 	case err != nil:
 		out.fail("The request to the relay failed: " + plain.OneLine(err.Error(), 301))
 	case got.Status != http.StatusOK:
-		out.fail(fmt.Sprintf("The relay answered with HTTP %d: %s", got.Status, plain.OneLine(string(got.Body), 301)))
+		out.fail(fmt.Sprintf("The relay answered with HTTP %d: %s", got.Status,
+			plain.OneLine(string(got.Body), 301)))
 	case json.Unmarshal(got.Body, &envelope) != nil || envelope == nil:
 		out.fail("The answer is not a relay's: " + plain.OneLine(string(got.Body), 301))
 	default:

@@ -1,5 +1,5 @@
-// Package demo is what shows the relay at work on one machine: a fake Qualys gateway that holds the story of a
-// workstation that met malware, the relay in front of it, and what there is to ask.
+// Package demo is what shows the relay at work on one machine: a fake Qualys gateway that holds the story of
+// a workstation that met malware, the relay in front of it, and what there is to ask.
 package demo
 
 import (
@@ -28,13 +28,13 @@ const (
 
 // Gateway starts the fake gateway at a loopback address, and notes what it rejects. The caller closes it.
 func Gateway(address string, note func(format string, args ...any)) (*qualystest.Server, error) {
-	return qualystest.Listen(
-		qualystest.Config{Addr: address, Users: map[string]string{User: Password}, Events: qualystest.Story()},
+	users := map[string]string{User: Password}
+	return qualystest.Listen(qualystest.Config{Addr: address, Users: users, Events: qualystest.Story()},
 		func(format string, args ...any) { note("The fake gateway rejected a request: "+format, args...) })
 }
 
-// Relay makes the relay in front of a gateway, and a token of the gateway's user for it. It is as it is deployed
-// but for its settings, and for the cache, which would hide what a question costs. It logs errors only.
+// Relay makes the relay in front of a gateway, as it is deployed but for these settings and the cache, which
+// would hide what a question costs, and a token of the gateway's user for it. It logs errors only.
 func Relay(gateway string, settings map[string]string, log io.Writer) (*relay.Service, secret.Value, error) {
 	key := secret.NewKey()
 	environment := map[string]string{"SECRET_KEY": string(key), "API_URL": gateway,
@@ -83,7 +83,7 @@ curl -sX POST RELAY/version
 curl -s RELAY/watchdog -H 'Health-Check: hello'
 `
 
-// WriteCommands writes commands to paste for the relay at base, whose answers jq indents where it is installed.
+// WriteCommands writes commands to paste for the relay at base. Where jq is installed, it indents the answers.
 func WriteCommands(w io.Writer, base *url.URL, token secret.Value) {
 	end := "\n"
 	if _, err := exec.LookPath("jq"); err == nil {

@@ -162,12 +162,12 @@ func hosts(s *ctim.Sighting) (names []string) {
 	return names
 }
 
-// markIncomplete finds the observables about which the answer may not say all: those that an error names as the
-// relay does, SHA256 "0123…", else all.
+// markIncomplete finds the observables about which the answer may not say all: those that an error names as
+// the relay does, SHA256 "0123…", else all.
 func (r *Report) markIncomplete() {
 	for _, e := range r.Errors {
 		named := func(f Finding) bool {
-			return strings.Contains(e.Message, fmt.Sprintf(`%s "%s"`, f.Observable.Type.Name(), f.Observable.Value))
+			return strings.Contains(e.Message, f.Observable.Type.Name()+` "`+f.Observable.Value+`"`)
 		}
 		all := !slices.ContainsFunc(r.Findings, named)
 		for i, f := range r.Findings {

@@ -121,8 +121,8 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 			}
 		}
 		s := event[0]
-		line := fmt.Sprintf("%-24s  %-7s  %-6s  %s  (%s)", plain.Short(string(s.ObservedTime.Start), 24),
-			plain.Short(string(s.Severity), 8), s.state, cell(s.Title), cell(strings.Join(slices.Compact(by), ", ")))
+		line := fmt.Sprintf("%-24s  %-7s  %-6s  %s  (%s)", cell(string(s.ObservedTime.Start)),
+			cell(string(s.Severity)), s.state, cell(s.Title), cell(strings.Join(slices.Compact(by), ", ")))
 		if width > 0 {
 			line = text.Snip(line, width, "…")
 		}

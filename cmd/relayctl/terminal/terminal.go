@@ -94,8 +94,8 @@ func (s Streams) ReadText(ctx context.Context, limit int64) ([]byte, error) {
 	return plain.Decode(content), err
 }
 
-// wait gives up waiting for the user when the context ends: a read from a terminal cannot be cancelled. The end
-// of the input is no error.
+// wait gives up waiting for the user when the context ends: a read from a terminal cannot be cancelled. The
+// end of the input is no error.
 func wait(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	done := make(chan func() ([]byte, error), 1)
 	go func() {

@@ -83,5 +83,6 @@ func (r Relay) Start(tb qualystest.TB) *relayclient.Client {
 	if r.Gateway != nil {
 		r.Gateway(gateway)
 	}
-	return relayclient.New(&url.URL{Scheme: "http", Host: server.Listener.Addr().String()}, token, time.Minute)
+	base := &url.URL{Scheme: "http", Host: server.Listener.Addr().String()}
+	return relayclient.New(base, token, time.Minute)
 }
