@@ -12,7 +12,7 @@ import (
 
 func TestEveryAnswerIsOneThatTheRelayMayGive(t *testing.T) {
 	for name, relay := range map[string]consoletest.Relay{
-		"story": consoletest.Relay{}, "partial": consoletest.Partial(), "down": consoletest.Down(),
+		"story": {}, "partial": consoletest.Partial(), "down": consoletest.Down(),
 		"without platform": consoletest.WithoutPlatform(),
 	} {
 		t.Run(name, func(t *testing.T) {
