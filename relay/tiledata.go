@@ -1,9 +1,7 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,51 +14,27 @@ import (
 
 // tileData is what a tile shows. Labels are a donut's, keys a chart's.
 type tileData struct {
-	ObservedTime tileTime    `json:"observed_time"` // of the events
-	ValidTime    tileTime    `json:"valid_time"`    // of the answer
-	CacheScope   string      `json:"cache_scope"`
-	LabelHeaders []string    `json:"label_headers,omitempty"`
-	Labels       [][]string  `json:"labels,omitempty"` // of the outer ring, and of the inner one
-	KeyType      string      `json:"key_type,omitempty"`
-	Keys         []tileLabel `json:"keys,omitempty"`
-	Data         any         `json:"data"`
+	ObservedTime ctim.ObservedTime   `json:"observed_time"` // of the events
+	ValidTime    ctim.ValidTime      `json:"valid_time"`    // of the answer
+	CacheScope   string              `json:"cache_scope"`
+	LabelHeaders []string            `json:"label_headers,omitempty"`
+	Labels       [][]string          `json:"labels,omitempty"` // of the outer ring, and of the inner one
+	KeyType      string              `json:"key_type,omitempty"`
+	Keys         []map[string]string `json:"keys,omitempty"` // each a key and its label
+	Data         any                 `json:"data"`           // numbers, or lines of Markdown
 }
 
-type tileTime struct {
-	Start ctim.Time `json:"start_time"`
-	End   ctim.Time `json:"end_time"`
-}
-
-type tileLabel struct {
-	Key   string `json:"key"`
-	Label string `json:"label"`
-}
-
-type tileMetric struct {
-	Icon  string `json:"icon"`
-	Label string `json:"label"`
-	Value int64  `json:"value"`
-	Unit  string `json:"value-unit"` // value_unit in relays that were not made from Cisco's samples
-	Link  string `json:"link_uri,omitempty"`
-}
-
-type tileBar struct {
-	Key    int64       `json:"key"` // milliseconds since 1970
-	Label  string      `json:"label"`
-	Value  int64       `json:"value"`
-	Values []tileValue `json:"values"`
-}
-
-type tileValue struct {
-	Key   string `json:"key"` // of Keys
-	Value int64  `json:"value"`
-}
-
-type tileSlice struct {
-	Key      int         `json:"key"` // index of the labels of its ring
-	Value    int64       `json:"value"`
-	Segments []tileSlice `json:"segments,omitempty"`
-	Link     string      `json:"link_uri,omitempty"`
+// tileNumber is a metric, a bar of a chart or a slice of a donut, or a part of one. Each has fields of its
+// own beside the value.
+type tileNumber struct {
+	Icon     string       `json:"icon,omitempty"`
+	Key      any          `json:"key,omitempty"` // a bar's time, a part's class, a slice's index of its labels
+	Label    string       `json:"label,omitempty"`
+	Value    int64        `json:"value"`
+	Unit     string       `json:"value-unit,omitempty"` // value_unit in some relays, but not in Cisco's samples
+	Values   []tileNumber `json:"values,omitempty"`
+	Segments []tileNumber `json:"segments,omitempty"`
+	Link     string       `json:"link_uri,omitempty"`
 }
 
 // class is a class of events by their score.
@@ -104,36 +78,39 @@ func (q *tileQuery) fail(severity Severity, message string) {
 	q.request.fail(&Error{Severity: severity, Code: CodeUnknown, Message: message}, ctim.Observable{})
 }
 
-// count counts in the history, as the only known users of Qualys's counts do.
-func (q *tileQuery) count(queries ...search.Question) (results []search.Result) {
-	for i := range queries {
-		queries[i].What = search.Count
-	}
-	q.ask(func(n search.Result) {
-		for _, err := range n.Errs {
-			q.request.fail(err, ctim.Observable{})
+// ask calls visit with the answer to each question, in their order, and reports what failed.
+func (q *tileQuery) ask(visit func(search.Result), questions ...search.Question) {
+	r := q.request
+	r.cost(q.service.searcher.Ask(r.Context(), r.account.Tenant, func(found search.Result) {
+		for _, err := range found.Errs {
+			r.fail(err, ctim.Observable{})
 		}
-		results = append(results, n)
-	}, queries...)
-	return results
+		visit(found)
+	}, questions...))
 }
 
-func (q *tileQuery) ask(visit func(search.Result), questions ...search.Question) {
-	q.request.cost(q.service.searcher.Ask(q.request.Context(), q.request.account.Tenant, visit, questions...))
+// count counts each class of events in the history, as the only known users of Qualys's counts do, once for
+// each split.
+func (q *tileQuery) count(classes []class, splits ...qualys.Split) (results []search.Result) {
+	var questions []search.Question
+	for _, c := range classes {
+		for _, split := range splits {
+			questions = append(questions, search.Question{What: search.Count, Filter: q.filter(c), Split: split})
+		}
+	}
+	q.ask(func(n search.Result) { results = append(results, n) }, questions...)
+	return results
 }
 
 // metrics are the numbers of each class and of all events.
 func (q *tileQuery) metrics() *tileData {
 	rows := append(classes(), allEvents())
-	queries := make([]search.Question, len(rows))
-	for i, c := range rows {
-		queries[i].Filter = q.filter(c)
-	}
-	var data []tileMetric
-	for i, n := range q.count(queries...) {
+	var data []tileNumber
+	for i, n := range q.count(rows, qualys.Split{}) {
 		if n.Errs == nil {
-			link := q.link(queries[i].Filter)
-			data = append(data, tileMetric{rows[i].icon, rows[i].label, n.Count.N, "integer", link})
+			data = append(data, tileNumber{
+				Icon: rows[i].icon, Label: rows[i].label, Value: n.Count.N, Unit: "integer", Link: q.link(n.Filter),
+			})
 		}
 	}
 	if data == nil {
@@ -145,26 +122,20 @@ func (q *tileQuery) metrics() *tileData {
 // dividedClass is a class that was counted, as one number and in parts.
 type dividedClass struct {
 	class
-	n     int64
-	parts []qualys.Part
-	sum   int64 // of the parts
-	err   error // why there are no parts
+	n, sum int64 // of the class, and of its parts
+	parts  []qualys.Part
+	failed bool // there are no parts
 }
 
 // divide counts each class as one number and in parts. A class without a number is left out.
 func (q *tileQuery) divide(split qualys.Split) (known []dividedClass) {
-	var queries []search.Question
-	for _, c := range classes() {
-		f := q.filter(c)
-		queries = append(queries, search.Question{Filter: f}, search.Question{Filter: f, Split: split})
-	}
-	results := q.count(queries...)
+	results := q.count(classes(), qualys.Split{}, split)
 	for i, c := range classes() {
 		whole, divided := results[2*i], results[2*i+1]
 		if whole.Errs != nil {
 			continue
 		}
-		d := dividedClass{class: c, n: whole.Count.N, parts: divided.Count.Parts, err: errors.Join(divided.Errs...)}
+		d := dividedClass{class: c, n: whole.Count.N, parts: divided.Count.Parts, failed: divided.Errs != nil}
 		for _, part := range d.parts {
 			d.sum += part.N
 		}
@@ -172,6 +143,10 @@ func (q *tileQuery) divide(split qualys.Split) (known []dividedClass) {
 	}
 	return known
 }
+
+func failed(c dividedClass) bool { return c.failed }
+
+func disagrees(c dividedClass) bool { return !agree(c.sum, c.n) }
 
 // agree tells whether the sum of parts is a number. Events may come between two calls, so that large numbers
 // may differ by a hundredth.
@@ -181,20 +156,13 @@ func (q *tileQuery) divide(split qualys.Split) (known []dividedClass) {
 // its answer says so: only the sum does.
 func agree(sum, n int64) bool { return max(n-sum, sum-n) <= n/100 }
 
-func disagrees(c dividedClass) bool { return !agree(c.sum, c.n) }
-
 // chart is each class along the period. Where Qualys ignores the score, it is all events, if those add
 // up.
 func (q *tileQuery) chart() *tileData {
-	first := q.from.Truncate(q.width)
-	known := q.divide(qualys.ByTime(q.from, q.to, q.width))
-	known = slices.DeleteFunc(known, func(c dividedClass) bool { return c.err != nil })
-	if len(known) == 0 {
-		return nil
-	}
+	known := slices.DeleteFunc(q.divide(qualys.ByTime(q.from, q.to, q.width)), failed)
 	if slices.ContainsFunc(known, disagrees) {
 		// Parts that were counted without their score are of all events.
-		all := q.count(search.Question{Filter: q.filter(allEvents())})[0]
+		all := q.count([]class{allEvents()}, qualys.Split{})[0]
 		i := slices.IndexFunc(known, func(c dividedClass) bool {
 			return all.Errs == nil && agree(c.sum, all.Count.N)
 		})
@@ -207,23 +175,25 @@ func (q *tileQuery) chart() *tileData {
 			"says. The chart shows all events, not detections.")
 		known = []dividedClass{{class: allEvents(), parts: known[i].parts}}
 	}
-	data := &tileData{KeyType: "timestamp"}
-	for _, c := range known {
-		data.Keys = append(data.Keys, tileLabel{c.key, c.label})
+	if len(known) == 0 {
+		return nil
 	}
 	layout := "2006-01-02 15:04"
 	if q.width >= 24*time.Hour {
 		layout = time.DateOnly
 	}
-	bars := make([]tileBar, (q.to.Sub(first)+q.width-1)/q.width)
-	for i := range bars {
-		from := first.Add(time.Duration(i) * q.width)
-		bars[i] = tileBar{Key: from.UnixMilli(), Label: from.Format(layout)}
+	var bars []tileNumber
+	first := q.from.Truncate(q.width)
+	for from := first; from.Before(q.to); from = from.Add(q.width) {
+		bar := tileNumber{Key: from.UnixMilli(), Label: from.Format(layout)}
 		for _, c := range known {
-			bars[i].Values = append(bars[i].Values, tileValue{Key: c.key})
+			bar.Values = append(bar.Values, tileNumber{Key: c.key})
 		}
+		bars = append(bars, bar)
 	}
+	data := &tileData{KeyType: "timestamp", Data: bars}
 	for k, c := range known {
+		data.Keys = append(data.Keys, map[string]string{"key": c.key, "label": c.label})
 		for _, part := range c.parts {
 			middle := part.From.Add(part.To.Sub(part.From) / 2).Sub(first)
 			if i := int(middle / q.width); middle >= 0 && i < len(bars) {
@@ -232,7 +202,6 @@ func (q *tileQuery) chart() *tileData {
 			}
 		}
 	}
-	data.Data = bars
 	return data
 }
 
@@ -243,55 +212,54 @@ func (q *tileQuery) donut() *tileData {
 	if len(known) == 0 {
 		return nil
 	}
-	byType := make(map[string][]int64) // a number for each class
 	var verdicts []string
-	var plain []tileSlice
+	var plain []tileNumber
+	var types []string
 	for i, c := range known {
 		verdicts = append(verdicts, c.label)
-		plain = append(plain, tileSlice{Key: i, Value: c.n, Link: q.link(q.filter(c.class))})
+		plain = append(plain, tileNumber{Key: i, Value: c.n, Link: q.link(q.filter(c.class))})
 		for _, part := range c.parts {
-			if byType[part.Type] == nil {
-				byType[part.Type] = make([]int64, len(known))
-			}
-			byType[part.Type][i] += part.N
+			types = append(types, part.Type)
 		}
 	}
-	failed := slices.ContainsFunc(known, func(c dividedClass) bool { return c.err != nil })
-	disagree := slices.ContainsFunc(known, disagrees)
-	if disagree && !failed {
-		q.fail(Warning, "Qualys IOC does not divide its numbers by the type of the event. The tile "+
-			"shows the verdicts alone.")
-	}
-	if disagree || failed {
+	if slices.ContainsFunc(known, disagrees) {
+		if !slices.ContainsFunc(known, failed) {
+			q.fail(Warning, "Qualys IOC does not divide its numbers by the type of the event. The tile "+
+				"shows the verdicts alone.")
+		}
 		return &tileData{Labels: [][]string{verdicts}, Data: plain}
 	}
-	types := slices.AppendSeq([]string{}, maps.Keys(byType))
 	slices.Sort(types)
-	data := make([]tileSlice, len(types))
+	types = slices.Compact(types)
+	labels := []string{}
+	data := make([]tileNumber, len(types))
 	for i, name := range types {
-		data[i].Key = i
-		for k, n := range byType[name] {
-			data[i].Value += n
-			data[i].Segments = append(data[i].Segments, tileSlice{Key: k, Value: n})
+		labels = append(labels, name[:min(1, len(name))]+strings.ToLower(name[min(1, len(name)):]))
+		data[i] = tileNumber{Key: i}
+		for k := range known {
+			data[i].Segments = append(data[i].Segments, tileNumber{Key: k})
 		}
 		if f, err := qualys.EventType(name); err == nil { // else a type that cannot be searched for
 			data[i].Link = q.link(q.filter(class{low: 1, high: 10}, f))
 		}
-		types[i] = name[:min(1, len(name))] + strings.ToLower(name[min(1, len(name)):])
 	}
-	labels := [][]string{types, verdicts}
-	return &tileData{LabelHeaders: []string{"Type", "Verdict"}, Labels: labels, Data: data}
+	for k, c := range known {
+		for _, part := range c.parts {
+			i, _ := slices.BinarySearch(types, part.Type)
+			data[i].Value += part.N
+			data[i].Segments[k].Value += part.N
+		}
+	}
+	return &tileData{
+		LabelHeaders: []string{"Type", "Verdict"}, Labels: [][]string{labels, verdicts}, Data: data,
+	}
 }
 
 // newest is a table of the ten newest malicious events.
 func (q *tileQuery) newest() *tileData {
-	const most = 10
 	malicious := classes()[0]
 	lines := []string{"| Time (UTC) | Host | Event | Console |", "| --- | --- | --- | --- |"}
-	visit := func(found search.Result) {
-		for _, err := range found.Errs {
-			q.request.fail(err, ctim.Observable{})
-		}
+	q.ask(func(found search.Result) {
 		if found.Unreadable > 0 {
 			q.fail(Failure, fmt.Sprintf("%s%d of the newest events could not be read.", unexpected,
 				found.Unreadable))
@@ -310,10 +278,7 @@ func (q *tileQuery) newest() *tileData {
 			host, what := mapping.Row(e)
 			lines = append(lines, fmt.Sprintf("| %s | %s | %s | %s |", at, host, what, link))
 		}
-	}
-	q.ask(visit, search.Question{
-		What: search.Newest, Filter: q.filter(malicious), Active: true, Limit: most,
-	})
+	}, search.Question{What: search.Newest, Filter: q.filter(malicious), Active: true, Limit: 10})
 	if len(lines) == 2 {
 		if len(q.request.failures.list) > 0 {
 			return nil

@@ -5,17 +5,17 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
+	"strings"
 	"time"
 
 	"qualysrelay.example/ctim"
 )
 
-// tileHead is what XDR offers to put on a dashboard.
+// tile is what XDR offers to put on a dashboard, and what fills it.
 //
 // No schema of the tiles is published. The shapes are those that Cisco's public relays answer with; package
 // ctimschema has them written down.
-type tileHead struct {
+type tile struct {
 	ID               string   `json:"id"`
 	Type             string   `json:"type"`
 	Title            string   `json:"title"`
@@ -24,12 +24,8 @@ type tileHead struct {
 	Tags             []string `json:"tags"`
 	Periods          []string `json:"periods"`
 	DefaultPeriod    string   `json:"default_period"`
-}
 
-// tile is a tile and what fills it. Its data is nil where nothing is known.
-type tile struct {
-	tileHead
-	fill func(*tileQuery) *tileData
+	fill func(*tileQuery) *tileData // nil where nothing is known
 }
 
 const (
@@ -41,27 +37,31 @@ const (
 
 // dashboard is the table of tiles. To add one is to add an entry.
 func dashboard() []tile {
-	all := []tile{{tileHead{
+	all := []tile{{
 		ID: "qualys-detections", Type: "metric_group", Title: "Qualys EDR: detections",
 		ShortDescription: "How many events Qualys saw, by verdict",
 		Description: "Malicious, suspicious, remediated and all events of the period." +
 			aboutHistory + aboutVerdicts,
-	}, (*tileQuery).metrics}, {tileHead{
+		fill: (*tileQuery).metrics,
+	}, {
 		ID: "qualys-detections-over-time", Type: "vertical_bar_chart", Title: "Detections over time",
 		ShortDescription: "Detections by verdict along the period",
 		Description: "Malicious, suspicious and remediated events of each day (UTC), or of each hour or " +
 			"five minutes in a shorter period." + aboutHistory + aboutVerdicts,
-	}, (*tileQuery).chart}, {tileHead{
+		fill: (*tileQuery).chart,
+	}, {
 		ID: "qualys-detections-by-type", Type: "donut_graph", Title: "Detections by type and verdict",
 		ShortDescription: "Detections by the type of the event and verdict",
 		Description: "Which files, processes, connections, mutexes and registry keys were malicious, " +
 			"suspicious or remediated." + aboutHistory + aboutVerdicts,
-	}, (*tileQuery).donut}, {tileHead{
+		fill: (*tileQuery).donut,
+	}, {
 		ID: "qualys-newest-malicious", Type: "markdown", Title: "Newest malicious events",
 		ShortDescription: "The ten newest malicious events",
 		Description: "The ten newest events with a score of 8 to 10 in the current state of the " +
 			"endpoints.",
-	}, (*tileQuery).newest}}
+		fill: (*tileQuery).newest,
+	}}
 	for i := range all {
 		all[i].Tags, all[i].DefaultPeriod = []string{"Qualys EDR"}, "last_7_days"
 		for _, p := range tilePeriods() {
@@ -91,11 +91,7 @@ func tilePeriods() []tilePeriod {
 
 // tiles lists the tiles.
 func (s *Service) tiles(*request) (any, error) {
-	var heads []tileHead
-	for _, t := range dashboard() {
-		heads = append(heads, t.tileHead)
-	}
-	return heads, nil
+	return dashboard(), nil
 }
 
 // tile describes one tile.
@@ -104,7 +100,7 @@ func (s *Service) tile(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.tileHead, nil
+	return t, nil
 }
 
 // tileData fills one tile. What could be counted stays, whatever failed beside it.
@@ -115,15 +111,13 @@ func (s *Service) tileData(r *request) (any, error) {
 	}
 	now := s.config.Now()
 	to := now.UTC().Truncate(time.Minute) // tiles and users that ask in one minute share the cache
-	q := &tileQuery{
-		service: s, request: r, from: to.Add(-period.length), to: to, width: period.width,
-	}
+	q := &tileQuery{service: s, request: r, from: to.Add(-period.length), to: to, width: period.width}
 	data := t.fill(q)
 	if data == nil {
 		return nil, nil
 	}
-	data.ObservedTime = tileTime{ctim.TimeOf(q.from), ctim.TimeOf(q.to)}
-	data.ValidTime = tileTime{ctim.TimeOf(now), ctim.TimeOf(now.Add(5 * time.Minute))}
+	data.ObservedTime = ctim.ObservedTime{Start: ctim.TimeOf(q.from), End: ctim.TimeOf(q.to)}
+	data.ValidTime = ctim.ValidTime{Start: ctim.TimeOf(now), End: ctim.TimeOf(now.Add(5 * time.Minute))}
 	data.CacheScope = "org" // every user of a tenant sees the same
 	return data, nil
 }
@@ -131,41 +125,22 @@ func (s *Service) tileData(r *request) (any, error) {
 // decodeTile reads {"tile_id": "…"}, with a "period" where withPeriod says so. The error names each key that
 // is wrong.
 func decodeTile(r *request, withPeriod bool) (t tile, p tilePeriod, err error) {
-	var fields map[string]json.RawMessage
-	body := json.NewDecoder(http.MaxBytesReader(nil, r.Body, freeBody))
-	err = body.Decode(&fields)
-	_, isOther := errors.AsType[*json.UnmarshalTypeError](err)
-	switch {
-	case errors.Is(err, io.EOF):
-		return t, p, invalidBody(bodyProblem("is empty, not an object"))
-	case isOther, err == nil && fields == nil:
-		return t, p, invalidBody(bodyProblem("must be an object"))
-	case err != nil:
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, freeBody))
+	if err != nil {
 		return t, p, unreadableBody(err)
 	}
-	if err := endOfBody(body); err != nil {
-		return t, p, err
+	var fields map[string]json.RawMessage
+	err = json.Unmarshal(body, &fields)
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return t, p, unreadableBody(err)
+	}
+	if fields == nil {
+		return t, p, invalidBody(bodyProblem("must be an object"))
 	}
 	problems := make(map[string]string)
-	if id := textField(fields, "tile_id", problems); problems["tile_id"] == "" {
-		known := dashboard()
-		if i := slices.IndexFunc(known, func(t tile) bool { return t.ID == id }); i >= 0 {
-			t = known[i]
-		} else {
-			problems["tile_id"] = "is not a tile of this relay"
-		}
-	}
-	delete(fields, "tile_id")
+	t = choose(fields, "tile_id", problems, dashboard(), func(t tile) string { return t.ID })
 	if withPeriod {
-		if name := textField(fields, "period", problems); problems["period"] == "" {
-			known := tilePeriods()
-			if i := slices.IndexFunc(known, func(p tilePeriod) bool { return p.name == name }); i >= 0 {
-				p = known[i]
-			} else {
-				problems["period"] = "is not a period of this relay's tiles"
-			}
-		}
-		delete(fields, "period")
+		p = choose(fields, "period", problems, tilePeriods(), func(p tilePeriod) string { return p.name })
 	}
 	for name := range fields {
 		if len(problems) < maxProblems {
@@ -176,4 +151,23 @@ func decodeTile(r *request, withPeriod bool) (t tile, p tilePeriod, err error) {
 		return t, p, invalidBody(problems)
 	}
 	return t, p, nil
+}
+
+// choose takes a field out and returns the one of all that it names.
+func choose[T any](
+	fields map[string]json.RawMessage, field string, problems map[string]string, all []T, nameOf func(T) string,
+) (chosen T) {
+	value := textField(fields, field, problems)
+	delete(fields, field)
+	var names []string
+	for _, one := range all {
+		if nameOf(one) == value {
+			return one
+		}
+		names = append(names, nameOf(one))
+	}
+	if problems[field] == "" {
+		problems[field] = "must be one of " + strings.Join(names, ", ")
+	}
+	return chosen
 }

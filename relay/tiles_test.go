@@ -149,21 +149,21 @@ func TestTileRequests(t *testing.T) {
 	t.Parallel()
 	r := newTiles(t, qualystest.New(t, qualystest.Config{}))
 	for _, tt := range []struct{ name, path, body, want string }{
-		{"nothing", "/tiles/tile", "", `{"body":"is empty, not an object"}`},
+		{"nothing", "/tiles/tile", "", `{"body":"is not JSON: unexpected end of JSON input"}`},
 		{"a list", "/tiles/tile", "[]", `{"body":"must be an object"}`},
 		{"null", "/tiles/tile", "null", `{"body":"must be an object"}`},
-		{"two objects", "/tiles/tile", `{"tile_id":"qualys-detections"} {}`, `{"body":"is not JSON: there is text after its end"}`},
+		{"two objects", "/tiles/tile", `{"tile_id":"qualys-detections"} {}`, `{"body":"is not JSON: invalid character '{' after top-level value"}`},
 		{"no id", "/tiles/tile", `{}`, `{"tile_id":"is missing"}`},
 		{"a dash", "/tiles/tile", `{"tile-id":"qualys-detections"}`, `{"tile-id":"is not known","tile_id":"is missing"}`},
 		{"an empty id", "/tiles/tile", `{"tile_id":""}`, `{"tile_id":"must not be blank"}`},
 		{"a number", "/tiles/tile", `{"tile_id":1}`, `{"tile_id":"must be a string"}`},
-		{"an unknown id", "/tiles/tile", `{"tile_id":"x"}`, `{"tile_id":"is not a tile of this relay"}`},
+		{"an unknown id", "/tiles/tile", `{"tile_id":"x"}`, `{"tile_id":"must be one of qualys-detections, qualys-detections-over-time, qualys-detections-by-type, qualys-newest-malicious"}`},
 		{"a period where none is", "/tiles/tile", `{"tile_id":"qualys-detections","period":"last_hour"}`, `{"period":"is not known"}`},
 		{"no period", "/tiles/tile-data", `{"tile_id":"qualys-detections"}`, `{"period":"is missing"}`},
 		{"an empty period", "/tiles/tile-data", `{"tile_id":"qualys-detections","period":" "}`, `{"period":"must not be blank"}`},
-		{"an unknown period", "/tiles/tile-data", `{"tile_id":"qualys-detections","period":"last_year"}`, `{"period":"is not a period of this relay's tiles"}`},
+		{"an unknown period", "/tiles/tile-data", `{"tile_id":"qualys-detections","period":"last_year"}`, `{"period":"must be one of last_hour, last_24_hours, last_7_days, last_30_days, last_60_days, last_90_days"}`},
 		{"all at once", "/tiles/tile-data", `{"tile_id":"x","period":null,"mid":1}`,
-			`{"mid":"is not known","period":"must be a string","tile_id":"is not a tile of this relay"}`},
+			`{"mid":"is not known","period":"must be a string","tile_id":"must be one of qualys-detections, qualys-detections-over-time, qualys-detections-by-type, qualys-newest-malicious"}`},
 		{"a long key", "/tiles/tile", `{"tile_id":"qualys-detections","` + strings.Repeat("k", 5000) + `":1}`,
 			`{"` + strings.Repeat("k", 100) + `":"is not known"}`},
 	} {

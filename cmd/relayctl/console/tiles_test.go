@@ -43,7 +43,7 @@ func TestTiles(t *testing.T) {
 	}
 	for _, tile := range p.tiles(t, `a \"period\"`).Tiles {
 		require.Len(t, tile.Problems, 1)
-		assert.Contains(t, tile.Problems[0].Message, `{"period":"is not a period of this relay's tiles"}`)
+		assert.Contains(t, tile.Problems[0].Message, `{"period":"must be one of last_hour, `)
 	}
 }
 
