@@ -7,55 +7,49 @@ import (
 )
 
 // context tells the event in CTIM's own terms, or is nil where a field that CTIM requires is missing or CTIM
-// has nothing for what was done: it knows no event for a process that ended.
+// has nothing for what was done: it knows no event for a process that ended. Qualys publishes no list of
+// actions: one that is not known is not guessed at.
 func (m *Mapper) context() *ctim.Context {
 	e := m.contextEvent()
 	if e.ProcessName == "" || e.ProcessID == 0 {
 		return nil
 	}
-	did := actions[upper(m.event.Action)]
 	var c ctim.Context
 	var list *[]ctim.ContextEvent
-	switch f, p, r := m.file, m.process, m.registry; m.noun {
-	case "File":
-		if f.Name == "" || f.FullPath == "" {
-			return nil
-		}
-		e.FileName, e.FilePath = ctim.Short(f.Name), ctim.Med(f.FullPath)
-		switch did {
-		case "create":
-			list, e.Type = &c.FileCreate, "FileCreateEvent"
-		case "delete":
-			list, e.Type = &c.FileDelete, "FileDeleteEvent"
-		case "modify":
-			list, e.Type = &c.FileModify, "FileModifyEvent"
-		}
-	case "Process":
-		e.ProcessArgs, e.ParentProcessID = ctim.Med(p.Arguments), p.ParentPID
-		e.ProcessHash = m.processHashes.hash(m.asked).Value
-		if did == "none" || did == "create" || did == "run" {
-			list, e.Type = &c.ProcessCreate, "ProcessCreateEvent"
-		}
-	case "Network":
-		if e.Traffic = m.traffic(); e.Traffic != nil {
-			list, e.Type = &c.Netflow, "NetflowEvent"
-		}
-	case "Registry":
-		if r.Key == "" {
-			return nil
-		}
-		e.RegistryKey = ctim.Short(r.Key)
-		switch {
-		case did == "create":
-			list, e.Type = &c.RegistryCreate, "RegistryCreateEvent"
-		case did == "delete":
-			list, e.Type = &c.RegistryDelete, "RegistryDeleteEvent"
-		case did == "modify" && r.ValueName != "":
-			e.RegistryValue, e.RegistryData = ctim.Med(r.ValueName), ctim.Long(r.ValueData)
-			list, e.Type = &c.RegistrySet, "RegistrySetEvent"
-		}
+	switch m.noun + " " + upper(m.event.Action) {
+	case "File CREATED":
+		list, e.Type = &c.FileCreate, "FileCreateEvent"
+	case "File DELETED":
+		list, e.Type = &c.FileDelete, "FileDeleteEvent"
+	case "File MODIFIED", "File WRITTEN":
+		list, e.Type = &c.FileModify, "FileModifyEvent"
+	case "Process ", "Process CREATED", "Process STARTED", "Process RUNNING":
+		list, e.Type = &c.ProcessCreate, "ProcessCreateEvent"
+	case "Registry CREATED":
+		list, e.Type = &c.RegistryCreate, "RegistryCreateEvent"
+	case "Registry DELETED":
+		list, e.Type = &c.RegistryDelete, "RegistryDeleteEvent"
+	case "Registry SET", "Registry MODIFIED", "Registry WRITTEN":
+		list, e.Type = &c.RegistrySet, "RegistrySetEvent"
+		e.RegistryValue, e.RegistryData = ctim.Med(m.registry.ValueName), ctim.Long(m.registry.ValueData)
 	}
-	if list == nil {
+	complete := true
+	switch m.noun {
+	case "File":
+		e.FileName, e.FilePath = ctim.Short(m.file.Name), ctim.Med(m.file.FullPath)
+		complete = e.FileName != "" && e.FilePath != ""
+	case "Process":
+		e.ProcessArgs, e.ParentProcessID = ctim.Med(m.process.Arguments), m.process.ParentPID
+		e.ProcessHash = m.processHashes.hash(m.asked).Value
+	case "Network": // whatever was done
+		list, e.Type = &c.Netflow, "NetflowEvent"
+		e.Traffic = m.traffic()
+		complete = e.Traffic != nil
+	case "Registry":
+		e.RegistryKey = ctim.Short(m.registry.Key)
+		complete = e.RegistryKey != "" && (list != &c.RegistrySet || e.RegistryValue != "")
+	}
+	if list == nil || !complete {
 		return nil
 	}
 	*list = []ctim.ContextEvent{e}
@@ -73,16 +67,6 @@ func (m *Mapper) contextEvent() ctim.ContextEvent {
 		e.ProcessID, e.ProcessName, e.ProcessUsername = p.PID, ctim.Short(p.Name), ctim.Short(p.UserName)
 	}
 	return e
-}
-
-// actions are what an event did to its object. Qualys publishes no list of them: one that is not known is
-// not guessed at.
-var actions = map[string]string{
-	"":        "none",
-	"CREATED": "create", "CREATE": "create",
-	"DELETED": "delete", "DELETE": "delete",
-	"MODIFIED": "modify", "MODIFY": "modify", "WRITTEN": "modify", "WRITE": "modify", "SET": "modify",
-	"STARTED": "run", "START": "run", "RUNNING": "run",
 }
 
 // protocols that have ports, by IANA's numbers.

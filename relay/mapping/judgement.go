@@ -15,8 +15,7 @@ const priority = 90
 // Entries that say the same are one judgement.
 func (m *Mapper) judgements() []*ctim.Judgement {
 	var out []*ctim.Judgement
-	for i := range m.entries {
-		entry := &m.entries[i]
+	for _, entry := range m.entries {
 		o := m.judged(entry)
 		if o.Value == "" {
 			continue
@@ -67,7 +66,7 @@ func (h hashes) hash(asked ctim.Observable) ctim.Observable {
 // event did something; that does not make its file what was judged. Where the asked observable is a hash
 // of the same file, it is that one. Where neither names a hash there is no judgement; the sighting and
 // the indicator still tell of the verdict.
-func (m *Mapper) judged(entry *qualys.Indicator) ctim.Observable {
+func (m *Mapper) judged(entry qualys.Indicator) ctim.Observable {
 	named := m.observable(ctim.ObservableSHA256, entry.SHA256)
 	switch {
 	case named.Value == "" && m.noun == "Process":

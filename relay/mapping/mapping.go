@@ -66,9 +66,9 @@ type Mapper struct {
 	ids       []string // external ids of the entities
 	time      ctim.Time
 	timestamp ctim.Time
-	noun      string            // see nounOf
-	worst     *qualys.Indicator // the entry with the verdict to read first, or nil
-	verdict   verdict           // of worst
+	noun      string           // see nounOf
+	worst     qualys.Indicator // the entry with the verdict to read first, zero where there is none
+	verdict   verdict          // of worst
 	score     qualys.Score
 	severity  ctim.Severity
 	level     string // see rating; "" where the event has no known score
@@ -90,8 +90,8 @@ func New(o ctim.Observable, huntingURL string) *Mapper {
 			Rows:     [][]string{{""}},
 			RowCount: 1,
 		},
-		text: make(prose, 0, 512),
 	}
+	m.text.Grow(512)
 	if m.huntingURL != "" {
 		m.references = []ctim.ExternalReference{{
 			SourceName: source, Description: "The search in Qualys", URL: m.huntingURL,

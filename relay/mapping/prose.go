@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"unicode"
@@ -56,9 +57,9 @@ func Row(e *qualys.Event) (host, what string) {
 	var m Mapper
 	m.read(e)
 	cell := func(s string) string {
-		var p prose
-		p.value("", strings.ReplaceAll(s, "|", "¦"))
-		return string(p)
+		m.text.Reset()
+		m.text.value("", strings.ReplaceAll(s, "|", "¦"))
+		return m.text.String()
 	}
 	return cell(m.host()), cell(m.title(""))
 }
@@ -68,22 +69,22 @@ func (m *Mapper) host() string { return first(m.event.Asset.NetBIOSName, m.event
 
 // title is what happened, where if host is not empty, and to what: "File created on WS-07: invoice.exe".
 func (m *Mapper) title(host string) string {
-	subject := word(first(m.noun, m.event.Type, "Event"))
+	subject, action := first(m.noun, m.event.Type, "Event"), strings.ReplaceAll(first(m.event.Action), "_", " ")
 	switch m.noun {
 	case "Network":
 		subject = "Network connection"
 	case "Registry":
 		subject = "Registry key"
 	}
-	p := m.text[:0]
-	action := first(strings.ReplaceAll(m.event.Action, "_", " "))
+	p := &m.text
+	p.Reset()
 	switch {
 	case strings.Contains(action, " "): // the name of what detected it, such as "Anti-Exploit protection"
 		p.say(word(action))
 	case action != "":
-		p.say(subject, " ", word(strings.ToLower(action)))
+		p.say(word(subject), " ", word(strings.ToLower(action)))
 	case m.noun != "Network" && first(m.event.Type) != "":
-		p.say(subject, " event")
+		p.say(word(subject), " event")
 	default:
 		p.say(subject)
 	}
@@ -93,8 +94,7 @@ func (m *Mapper) title(host string) string {
 	if object := m.object(); object != "" {
 		p.say(": ", object)
 	}
-	m.text = p
-	return string(p)
+	return p.String()
 }
 
 // object is the shortest name of what the event is about.
@@ -104,16 +104,15 @@ func (m *Mapper) object() string {
 	case m.event.File != nil:
 		return word(first(f.Name, baseName(f.FullPath), f.SHA256, f.MD5))
 	case m.event.Network != nil:
-		ip := first(n.RemoteIP)
-		remote := first(n.RemoteDNS, ip)
-		if remote != "" && process != "" {
+		ip := word(n.RemoteIP)
+		remote := first(word(n.RemoteDNS), ip)
+		if process != "" && remote != "" {
 			process += " to "
 		}
-		process += word(remote)
 		if ip != "" && ip != remote {
-			process += " (" + word(ip) + ")"
+			remote += " (" + ip + ")"
 		}
-		return process
+		return process + remote
 	case m.event.Registry != nil:
 		return word(first(m.registry.Key, m.registry.ValueName))
 	}
@@ -121,12 +120,12 @@ func (m *Mapper) object() string {
 }
 
 // prose is Markdown in the making.
-type prose []byte
+type prose struct{ bytes.Buffer }
 
 // say appends texts of our own.
 func (p *prose) say(texts ...string) {
 	for _, s := range texts {
-		*p = append(*p, s...)
+		p.WriteString(s)
 	}
 }
 
@@ -149,20 +148,21 @@ func (p *prose) numbered(before, s, unit string, n int64) {
 
 // indicatorDescription tells what the rating is and rests on. It does not depend on what was asked.
 func (m *Mapper) indicatorDescription() string {
-	p := m.text[:0]
+	p := &m.text
+	p.Reset()
 	p.say("Qualys rated this event ", strconv.Itoa(m.score.Value), " of 10")
-	if m.worst != nil {
+	if len(m.entries) > 0 {
 		p.value(": ", first(m.worst.Verdict, "no verdict"))
 		p.value(", ", m.worst.ThreatName)
 	}
 	p.say(".")
-	m.text = p
-	return string(p)
+	return p.String()
 }
 
 // description is what the event tells beyond the title and the other fields of the sighting, in Markdown.
 func (m *Mapper) description() string {
-	p := m.text[:0]
+	p := &m.text
+	p.Reset()
 	p.say("Found by the ", m.asked.Type.Name())
 	if m.event.Active {
 		p.say(" in the endpoint's current state")
@@ -174,15 +174,14 @@ func (m *Mapper) description() string {
 	} else {
 		p.say(", not rated.\n")
 	}
-	m.verdicts(&p)
+	m.describeVerdicts()
 	p.value("\n- File: ", m.file.FullPath)
-	image, command := first(m.process.FullPath, m.process.Name), first(m.process.Arguments)
-	if strings.Contains(command, image) { // as it nearly always does
-		p.numbered("\n- Command line: ", command, "process", m.process.PID)
-	} else {
-		p.numbered("\n- Process: ", image, "process", m.process.PID)
-		p.value("\n- Command line: ", command)
+	image, command, pid := first(m.process.FullPath, m.process.Name), m.process.Arguments, m.process.PID
+	if first(command) == "" || !strings.Contains(command, image) { // it nearly always does
+		p.numbered("\n- Process: ", image, "process", pid)
+		pid = 0
 	}
+	p.numbered("\n- Command line: ", command, "process", pid)
 	p.value("\n- User: ", m.process.UserName)
 	actor := first(m.actor.ImageFullPath, m.actor.ProcessName)
 	p.numbered("\n- Caused by: ", actor, "process", m.actor.ProcessID)
@@ -194,35 +193,35 @@ func (m *Mapper) description() string {
 	p.value("\n- Registry data: ", m.registry.ValueData)
 	p.value("\n- Agent: ", m.event.Asset.AgentID)
 	p.value("\n- Reported by: ", m.event.Source)
-	m.text = p
-	return string(p)
+	return p.String()
 }
 
-// verdicts has a line for each entry of indicator2: the verdict and the threat's names, and the score and
-// the file where they are not the event's own.
-func (m *Mapper) verdicts(p *prose) {
-	entries := m.entries
-	for i := range entries {
-		if i == maxVerdicts {
-			p.say("\n- and ", strconv.Itoa(len(entries)-maxVerdicts), " more verdicts")
-			return
-		}
-		entry := &entries[i]
+// describeVerdicts has a line for each entry of indicator2: the verdict and the threat's names, and the score
+// and the file where they are not the event's own.
+func (m *Mapper) describeVerdicts() {
+	p := &m.text
+	for i := range min(len(m.entries), maxVerdicts) {
+		entry := &m.entries[i]
 		p.value("\n- Verdict: ", first(entry.Verdict, "not given"))
-		threat := first(entry.ThreatName)
-		p.value(", ", threat)
-		if family := first(entry.FamilyName); family != threat {
-			p.value(", family ", family)
-		}
-		if category := first(entry.Category); category != threat {
-			p.value(", category ", category)
-		}
+		p.value(", ", entry.ThreatName)
+		p.value(", family ", unless(entry.FamilyName, entry.ThreatName))
+		p.value(", category ", unless(entry.Category, entry.ThreatName))
 		if rated(entry.Score) && entry.Score != m.score {
 			p.say(", score ", strconv.Itoa(entry.Score.Value))
 		}
-		if !strings.EqualFold(first(entry.SHA256), m.fileHashes.sha256.Value) &&
-			!strings.EqualFold(first(entry.SHA256), m.processHashes.sha256.Value) {
-			p.value(", on ", entry.SHA256)
+		p.value(", on ", unless(entry.SHA256, m.fileHashes.sha256.Value, m.processHashes.sha256.Value))
+	}
+	if more := len(m.entries) - maxVerdicts; more > 0 {
+		p.say("\n- and ", strconv.Itoa(more), " more verdicts")
+	}
+}
+
+// unless is s, or "" where it has been named.
+func unless(s string, named ...string) string {
+	for _, name := range named {
+		if strings.EqualFold(first(s), first(name)) {
+			return ""
 		}
 	}
+	return s
 }

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 
 	"qualysrelay.example/ctim"
@@ -44,7 +45,7 @@ var verdicts = [...]struct {
 	malicious:  {"MALICIOUS", 2, "Malicious", "High"},
 }
 
-func verdictOf(entry *qualys.Indicator) verdict {
+func verdictOf(entry qualys.Indicator) verdict {
 	name := upper(entry.Verdict)
 	for v := range verdicts {
 		if verdicts[v].name == name {
@@ -54,16 +55,13 @@ func verdictOf(entry *qualys.Indicator) verdict {
 	return unknown
 }
 
-// worst is the entry with the verdict to read first, nil where there are no entries, and that verdict.
-func worst(entries []qualys.Indicator) (*qualys.Indicator, verdict) {
-	var entry *qualys.Indicator
-	highest := known
-	for i := range entries {
-		if v := verdictOf(&entries[i]); entry == nil || v > highest {
-			entry, highest = &entries[i], v
-		}
+// worst is the entry with the verdict to read first, zero where there are no entries, and that verdict.
+func worst(entries []qualys.Indicator) (entry qualys.Indicator, v verdict) {
+	if len(entries) > 0 {
+		entry = slices.MaxFunc(entries, func(a, b qualys.Indicator) int { return int(verdictOf(a) - verdictOf(b)) })
+		v = verdictOf(entry)
 	}
-	return entry, highest
+	return entry, v
 }
 
 // rated says that a score is one of Qualys's ratings, 0 to 10.

@@ -80,22 +80,18 @@ func (m *Mapper) targets() []ctim.Target {
 // relations are the facts that the event states between observables, each once.
 func (m *Mapper) relations() []ctim.Relation {
 	out := slices.Grow(m.lastSighting.Relations[:0], 5)
-	add := func(from ctim.Observable, relation string, to ctim.Observable) {
-		if from.Value != "" && to.Value != "" {
-			out = addOnce(out, ctim.Relation{Origin: source, Relation: relation, Source: from, Related: to})
+	add := func(from ctim.Observable, relation string, to ...ctim.Observable) {
+		for _, o := range to {
+			if from.Value != "" && o.Value != "" {
+				out = addOnce(out, ctim.Relation{Origin: source, Relation: relation, Source: from, Related: o})
+			}
 		}
 	}
 	// A name and a path belong to each hash of a file. CTIM's list lacks these two relations, but XDR users
 	// know them well.
 	addFile := func(name, path string, hashes ...ctim.Observable) {
-		fileName := m.observable(ctim.ObservableFileName, name)
-		filePath := m.observable(ctim.ObservableFilePath, path)
-		for _, hash := range hashes {
-			add(fileName, "File_Name_Of", hash)
-		}
-		for _, hash := range hashes {
-			add(filePath, "File_Path_Of", hash)
-		}
+		add(m.observable(ctim.ObservableFileName, name), "File_Name_Of", hashes...)
+		add(m.observable(ctim.ObservableFilePath, path), "File_Path_Of", hashes...)
 	}
 	name := first(m.file.Name, baseName(m.file.FullPath))
 	addFile(name, m.file.FullPath, m.fileHashes.sha256, m.fileHashes.md5)
@@ -104,11 +100,8 @@ func (m *Mapper) relations() []ctim.Relation {
 	case m.event.Network != nil:
 		ip := m.observable(ctim.ObservableIP, m.network.RemoteIP)
 		domain := m.observable(ctim.ObservableDomain, m.network.RemoteDNS)
-		process := m.observable(ctim.ObservableProcessName, m.process.Name)
-		for _, from := range [...]ctim.Observable{process, ran.sha256} {
-			add(from, "Connected_To", ip)
-			add(from, "Connected_To", domain)
-		}
+		add(m.observable(ctim.ObservableProcessName, m.process.Name), "Connected_To", ip, domain)
+		add(ran.sha256, "Connected_To", ip, domain)
 		add(domain, "Resolved_To", ip)
 	case m.noun == "Process":
 		addFile(baseName(path), path, ran.sha256, ran.md5)
