@@ -18,10 +18,10 @@ type Sighting struct {
 	Base
 	Title            string       `json:"title,omitzero"`       // at most 1024 characters
 	Description      string       `json:"description,omitzero"` // Markdown, at most 5000 characters
-	Confidence       Confidence   `json:"confidence"`
+	Confidence       string       `json:"confidence"`           // Low, Medium or High (CTIM HighMedLow)
 	Count            int          `json:"count"`
 	Internal         bool         `json:"internal"`
-	Severity         Severity     `json:"severity,omitzero"`
+	Severity         string       `json:"severity,omitzero"` // None, Low, Medium, High or Unknown
 	Resolution       string       `json:"resolution,omitzero"`
 	Sensor           string       `json:"sensor,omitzero"`
 	ObservedTime     ObservedTime `json:"observed_time"`
@@ -36,13 +36,13 @@ type Sighting struct {
 // Indicator is the pattern that a sighting saw: here, what Qualys rated and how.
 type Indicator struct {
 	Base
-	Title       string     `json:"title,omitzero"`
-	Description string     `json:"description,omitzero"`
-	Producer    string     `json:"producer"` // at most 1024 characters
-	Severity    Severity   `json:"severity,omitzero"`
-	Confidence  Confidence `json:"confidence,omitzero"`
-	ValidTime   ValidTime  `json:"valid_time"`
-	Tags        []string   `json:"tags,omitempty"` // each at most 1024 characters
+	Title       string    `json:"title,omitzero"`
+	Description string    `json:"description,omitzero"`
+	Producer    string    `json:"producer"` // at most 1024 characters
+	Severity    string    `json:"severity,omitzero"`
+	Confidence  string    `json:"confidence,omitzero"`
+	ValidTime   ValidTime `json:"valid_time"`
+	Tags        []string  `json:"tags,omitempty"` // each at most 1024 characters
 }
 
 // Judgement is what a source thinks of one observable. It has neither title nor description.
@@ -52,8 +52,8 @@ type Judgement struct {
 	Disposition     Disposition `json:"disposition"`
 	DispositionName string      `json:"disposition_name"`
 	Priority        int         `json:"priority"` // 0 to 100; by custom at most 90 for an automatic source
-	Confidence      Confidence  `json:"confidence"`
-	Severity        Severity    `json:"severity"`
+	Confidence      string      `json:"confidence"`
+	Severity        string      `json:"severity"`
 	Reason          string      `json:"reason"` // at most 1024 characters; may be empty
 	ValidTime       ValidTime   `json:"valid_time"`
 }

@@ -49,13 +49,6 @@ func (t ObservableType) Name() string {
 	return strings.ReplaceAll(string(t), "_", " ")
 }
 
-// Severity is how bad a thing is: None, Low, Medium, High or Unknown (CTIM's Info and Critical are never
-// ours).
-type Severity string
-
-// Confidence is how sure the source is: Low, Medium or High (CTIM HighMedLow).
-type Confidence string
-
 // Disposition is the number of a judgement or a verdict: 1 Clean, 2 Malicious, 3 Suspicious, 4 Common,
 // 5 Unknown. That is also the order in which CTIM breaks ties between judgements. It refuses an entity
 // whose number and name disagree.

@@ -21,15 +21,15 @@ func (m *Mapper) judgements() []*ctim.Judgement {
 			continue
 		}
 		reason := ctim.Short(strings.TrimSpace(entry.ThreatName))
-		v := verdicts[verdictOf(entry)]
+		v := verdictOf(entry)
 		id := ctim.DerivedID(ctim.KindJudgement,
-			m.key, string(o.Type), o.Value, v.dispositionName, string(v.confidence), string(m.severity), reason)
+			m.key, string(o.Type), o.Value, v.dispositionName, v.confidence, m.severity, reason)
 		if slices.ContainsFunc(out, func(j *ctim.Judgement) bool { return j.ID == id }) {
 			continue
 		}
-		valid := ctim.ValidTime{}
-		if m.time != "" {
-			valid = ctim.ValidTime{Start: m.time, End: ctim.Forever}
+		valid := ctim.ValidTime{Start: m.time, End: ctim.Forever}
+		if m.time == "" {
+			valid.End = ""
 		}
 		out = append(out, &ctim.Judgement{
 			Base:            m.base(ctim.KindJudgement, id),

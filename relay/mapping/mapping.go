@@ -66,11 +66,10 @@ type Mapper struct {
 	ids       []string // external ids of the entities
 	time      ctim.Time
 	timestamp ctim.Time
-	noun      string           // see nounOf
-	worst     qualys.Indicator // the entry with the verdict to read first, zero where there is none
-	verdict   verdict          // of worst
+	noun      string  // see nouns
+	verdict   verdict // that an analyst reads first, see worst
 	score     qualys.Score
-	severity  ctim.Severity
+	severity  string
 	level     string // see rating; "" where the event has no known score
 
 	// Memory of the last result and of its texts, used again.
@@ -112,8 +111,11 @@ func (m *Mapper) Map(e *qualys.Event) ctim.Entities {
 // read takes e in, and what several entities need of it.
 func (m *Mapper) read(e *qualys.Event) {
 	m.event, m.entries = *e, append(m.entries[:0], e.Indicators...)
-	m.file, m.process, m.actor = value(e.File), value(e.Process), value(e.Actor)
-	m.network, m.registry = value(e.Network), value(e.Registry)
+	m.file = *cmp.Or(e.File, &qualys.File{})
+	m.process = *cmp.Or(e.Process, &qualys.Process{})
+	m.actor = *cmp.Or(e.Actor, &qualys.Actor{})
+	m.network = *cmp.Or(e.Network, &qualys.Network{})
+	m.registry = *cmp.Or(e.Registry, &qualys.Registry{})
 	m.respell()
 	m.fileHashes = m.hashes(m.file.SHA256, m.file.MD5)
 	m.processHashes = m.hashes(m.process.SHA256, m.process.MD5)
@@ -125,18 +127,12 @@ func (m *Mapper) read(e *qualys.Event) {
 	// An entity is as old as Qualys's record of the event, or where that is missing, as the event.
 	m.time = ctim.TimeOf(e.Time)
 	m.timestamp = cmp.Or(ctim.TimeOf(e.ProcessedTime), m.time)
-	m.noun = nounOf(e)
-	m.worst, m.verdict = worst(m.entries)
-	m.score = score(e)
-	m.severity, m.level = rating(m.score, m.verdict)
-}
-
-// value is what p points to, zero where it is nil.
-func value[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
+	m.noun = nouns[upper(e.Type)]
+	m.verdict, m.score = verdictOf(worst(m.entries)), score(e)
+	m.severity, m.level = rating(m.score)
+	if m.level != "" && m.verdict == verdicts["MALICIOUS"] { // since 2025 malware is rated from 4 on
+		m.level = "Malicious"
 	}
-	return v
 }
 
 // base is what every entity has. A relationship has nothing more: it is most of an answer's documents.
@@ -157,7 +153,7 @@ func (m *Mapper) indicator() *ctim.Indicator {
 	if m.level == "" {
 		return nil
 	}
-	confidence := ctim.Confidence("High") // as the judgements have it: what Qualys only suspects is Medium
+	confidence := "High" // as the judgements have it: what Qualys only suspects is Medium
 	if strings.HasPrefix(m.level, "Suspicious") {
 		confidence = "Medium"
 	}
@@ -182,8 +178,7 @@ func (m *Mapper) indicator() *ctim.Indicator {
 // tags are the names that Qualys gave to the threat, each once.
 func (m *Mapper) tags() []string {
 	out := m.lastIndicator.Tags[:0]
-	for i := range m.entries {
-		entry := &m.entries[i]
+	for _, entry := range m.entries {
 		for _, name := range [...]string{entry.ThreatName, entry.FamilyName, entry.Category} {
 			if name = ctim.Short(strings.TrimSpace(name)); name != "" {
 				out = addOnce(out, name)

@@ -353,7 +353,7 @@ func TestTheHouseProfile(t *testing.T) {
 func TestSeverityAndTitlesFollowTheScore(t *testing.T) {
 	for _, tt := range []struct {
 		score    qualys.Score
-		severity ctim.Severity
+		severity string
 		level    string // of an event without a verdict of MALICIOUS; "" is no indicator
 	}{
 		{scored(0), "None", "Known Good"},
@@ -438,7 +438,7 @@ func TestVerdictsBecomeDispositions(t *testing.T) {
 	for verdict, want := range map[string]struct {
 		disposition ctim.Disposition
 		name        string
-		confidence  ctim.Confidence
+		confidence  string
 		resolution  string
 	}{
 		"KNOWN":      {1, "Clean", "High", "detected"},

@@ -152,8 +152,9 @@ func (m *Mapper) indicatorDescription() string {
 	p.Reset()
 	p.say("Qualys rated this event ", strconv.Itoa(m.score.Value), " of 10")
 	if len(m.entries) > 0 {
-		p.value(": ", first(m.worst.Verdict, "no verdict"))
-		p.value(", ", m.worst.ThreatName)
+		entry := worst(m.entries)
+		p.value(": ", first(entry.Verdict, "no verdict"))
+		p.value(", ", entry.ThreatName)
 	}
 	p.say(".")
 	return p.String()

@@ -2,66 +2,51 @@ package mapping
 
 import (
 	"slices"
-	"strings"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
 )
 
-// nounOf is what an event's type is called in titles, "File" for FILE, or "" for a type that is not known
-// here: Qualys adds more, and they are mapped without a noun and a context.
-func nounOf(e *qualys.Event) string {
-	for _, noun := range [...]string{"File", "Process", "Network", "Mutex", "Registry"} {
-		if strings.EqualFold(strings.TrimSpace(e.Type), noun) {
-			return noun
-		}
-	}
-	return ""
+// nouns are what an event's type is called in titles. Qualys adds types: one that is not known here is mapped
+// without a noun and a context.
+var nouns = map[string]string{
+	"FILE": "File", "PROCESS": "Process", "NETWORK": "Network", "MUTEX": "Mutex", "REGISTRY": "Registry",
 }
 
-// verdict is one of Qualys's verdicts. They are in the order in which an analyst reads them, last first.
-type verdict int
-
-const (
-	known   verdict = iota
-	unknown         // or none, or one that is not known here
-	remediated
-	suspicious
-	malicious
-)
-
-// verdicts as Qualys names them and as CTIM does. A remediated file was malicious: that it was dealt with is
-// told by the sighting's resolution.
-var verdicts = [...]struct {
-	name            string
+// verdict is one of Qualys's verdicts as CTIM has it.
+type verdict struct {
+	rank            int // an analyst reads the highest first
 	disposition     ctim.Disposition
 	dispositionName string
-	confidence      ctim.Confidence
-}{
-	known:      {"KNOWN", 1, "Clean", "High"},
-	unknown:    {"UNKNOWN", 5, "Unknown", "Low"},
-	remediated: {"REMEDIATED", 2, "Malicious", "High"},
-	suspicious: {"SUSPICIOUS", 3, "Suspicious", "Medium"},
-	malicious:  {"MALICIOUS", 2, "Malicious", "High"},
+	confidence      string
 }
 
+// verdicts by Qualys's names. A remediated file was malicious: that it was dealt with is told by the
+// sighting's resolution.
+var verdicts = map[string]verdict{
+	"MALICIOUS":  {4, 2, "Malicious", "High"},
+	"SUSPICIOUS": {3, 3, "Suspicious", "Medium"},
+	"REMEDIATED": {2, 2, "Malicious", "High"},
+	"UNKNOWN":    {1, 5, "Unknown", "Low"},
+	"KNOWN":      {0, 1, "Clean", "High"},
+}
+
+// verdictOf is the verdict of an entry, UNKNOWN where it has none or one that is not known here.
 func verdictOf(entry qualys.Indicator) verdict {
-	name := upper(entry.Verdict)
-	for v := range verdicts {
-		if verdicts[v].name == name {
-			return verdict(v)
-		}
+	if v, ok := verdicts[upper(entry.Verdict)]; ok {
+		return v
 	}
-	return unknown
+	return verdicts["UNKNOWN"]
 }
 
-// worst is the entry with the verdict to read first, zero where there are no entries, and that verdict.
-func worst(entries []qualys.Indicator) (entry qualys.Indicator, v verdict) {
+// worst is the entry with the verdict to read first, zero where there are no entries.
+func worst(entries []qualys.Indicator) (entry qualys.Indicator) {
 	if len(entries) > 0 {
-		entry = slices.MaxFunc(entries, func(a, b qualys.Indicator) int { return int(verdictOf(a) - verdictOf(b)) })
-		v = verdictOf(entry)
+		entry = slices.MaxFunc(entries, func(a, b qualys.Indicator) int {
+			return verdictOf(a).rank - verdictOf(b).rank
+		})
 	}
-	return entry, v
+	return entry
 }
 
 // rated says that a score is one of Qualys's ratings, 0 to 10.
@@ -74,8 +59,8 @@ func score(e *qualys.Event) qualys.Score {
 		return e.Score
 	}
 	var highest qualys.Score
-	for i := range e.Indicators {
-		if s := e.Indicators[i].Score; rated(s) && (!highest.Known || s.Value > highest.Value) {
+	for _, entry := range e.Indicators {
+		if s := entry.Score; rated(s) && (!highest.Known || s.Value > highest.Value) {
 			highest = s
 		}
 	}
@@ -83,25 +68,19 @@ func score(e *qualys.Event) qualys.Score {
 }
 
 // rating is the severity of a score, and its level, the first words of an indicator's title. 1 is
-// "remediated", which was as bad as 8 to 10 before it was dealt with. Since 2025 malware is rated from 4
-// on, so a verdict of MALICIOUS outweighs the number in the level.
-func rating(s qualys.Score, v verdict) (severity ctim.Severity, level string) {
+// "remediated", which was as bad as 8 to 10 before it was dealt with.
+func rating(s qualys.Score) (severity, level string) {
 	switch {
 	case !rated(s):
 		return "Unknown", ""
 	case s.Value == 0:
-		severity, level = "None", "Known Good"
+		return "None", "Known Good"
 	case s.Value == 1:
-		severity, level = "High", "Remediated"
+		return "High", "Remediated"
 	case s.Value <= 4:
-		severity, level = "Low", "Suspicious Low"
+		return "Low", "Suspicious Low"
 	case s.Value <= 7:
-		severity, level = "Medium", "Suspicious Medium"
-	default:
-		severity, level = "High", "Malicious"
+		return "Medium", "Suspicious Medium"
 	}
-	if v == malicious {
-		level = "Malicious"
-	}
-	return severity, level
+	return "High", "Malicious"
 }

@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"slices"
-	"strings"
 
 	"qualysrelay.example/ctim"
 )
@@ -44,8 +43,8 @@ func (m *Mapper) sighting() *ctim.Sighting {
 // resolution is contained where Qualys dealt with what it found. One file that is still there as
 // malicious or suspicious outweighs another that is not.
 func (m *Mapper) resolution() string {
-	isOne := m.score.Known && m.score.Value == 1
-	if m.verdict == remediated || isOne && m.verdict < remediated {
+	remediated := verdicts["REMEDIATED"]
+	if m.verdict == remediated || m.verdict.rank < remediated.rank && m.level == "Remediated" {
 		return "contained"
 	}
 	return "detected"
@@ -61,9 +60,7 @@ func (m *Mapper) targets() []ctim.Target {
 		}
 	}
 	add(ctim.ObservableHostname, a.NetBIOSName)
-	if !strings.EqualFold(strings.TrimSpace(a.HostName), strings.TrimSpace(a.NetBIOSName)) {
-		add(ctim.ObservableHostname, a.HostName)
-	}
+	add(ctim.ObservableHostname, unless(a.HostName, a.NetBIOSName))
 	for i := range a.Interfaces {
 		add(ctim.ObservableIP, a.Interfaces[i].IPAddress)
 		add(ctim.ObservableMACAddress, a.Interfaces[i].MACAddress)

@@ -48,7 +48,7 @@ func (f *Finding) add(s *Sighting) {
 	if s.state == "active" {
 		f.active++
 	}
-	f.severity = max(f.severity, 1, slices.Index(severities, string(s.Severity)))
+	f.severity = max(f.severity, 1, slices.Index(severities, s.Severity))
 	rank := func(j *ctim.Judgement) int { return slices.Index(dispositions, j.DispositionName) }
 	if s.judged != nil && (f.judged == nil || rank(s.judged) > rank(f.judged)) {
 		f.judged = s.judged

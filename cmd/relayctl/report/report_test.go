@@ -198,7 +198,7 @@ func TestForms(t *testing.T) {
 func TestATableFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	name := "\x1b[31m" + strings.Repeat("W", 10_000)
-	active := &Sighting{Sighting: ctim.Sighting{Severity: ctim.Severity(name)}, state: "active",
+	active := &Sighting{Sighting: ctim.Sighting{Severity: name}, state: "active",
 		hosts: []string{name, name + "2"}}
 	judged := &Sighting{hosts: []string{"a", "b", "c", "d", "e"}, judged: &ctim.Judgement{
 		DispositionName: "Malicious", Reason: name, Observable: observable("file_name", name)}}

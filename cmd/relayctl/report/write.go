@@ -122,7 +122,7 @@ func (r *Report) WriteEvents(w io.Writer, width int) error {
 		}
 		s := event[0]
 		line := fmt.Sprintf("%-24s  %-7s  %-6s  %s  (%s)", cell(string(s.ObservedTime.Start)),
-			cell(string(s.Severity)), s.state, cell(s.Title), cell(strings.Join(slices.Compact(by), ", ")))
+			cell(s.Severity), s.state, cell(s.Title), cell(strings.Join(slices.Compact(by), ", ")))
 		if width > 0 {
 			line = text.Snip(line, width, "…")
 		}
@@ -159,7 +159,7 @@ func (f Finding) row(s *Sighting) []string {
 	verdict, judged := cmp.Or(f.Verdict, &ctim.Judgement{}), cmp.Or(s.judged, &ctim.Judgement{})
 	row := []string{
 		string(s.ObservedTime.Start), string(f.Observable.Type), f.Observable.Value, f.eventsCell(), s.event,
-		string(s.Severity), string(s.Confidence), s.Resolution, s.state, strings.Join(s.hosts, " "), s.Title,
+		s.Severity, s.Confidence, s.Resolution, s.state, strings.Join(s.hosts, " "), s.Title,
 		verdict.DispositionName, verdict.Reason, string(judged.Observable.Type), judged.Observable.Value,
 		judged.DispositionName, judged.Reason, s.ID, s.SourceURI,
 	}
