@@ -107,12 +107,7 @@ func (l *docs) Write(p []byte) (int, error) {
 func (b *Bundle) Empty() bool { return len(b.seen) == 0 }
 
 // Count is the number of documents of a kind.
-func (b *Bundle) Count(k Kind) int {
-	if i := slices.Index(kinds[:], k); i >= 0 {
-		return b.lists[i].count
-	}
-	return 0
-}
+func (b *Bundle) Count(k Kind) int { return b.lists[slices.Index(kinds[:], k)].count }
 
 // Len is the number of bytes of all [Bundle.Parts].
 func (b *Bundle) Len() int {

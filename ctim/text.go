@@ -1,7 +1,6 @@
 package ctim
 
 import (
-	"net/netip"
 	"net/url"
 	"strings"
 	"unicode/utf16"
@@ -35,27 +34,14 @@ func cut(s string, n int) string {
 
 // URI is s where it is the address of a web page that CTIM accepts, else "". CTIM wants at most 2048
 // characters that java.net.URI parses; on top of that it has to be http or https with a host and without
-// a user, for it ends up as a link that somebody clicks.
+// a user or a query (only a fragment), for it ends up as a link that somebody clicks.
 func URI(s string) string {
-	illegal := func(r rune) bool { return r <= ' ' || r > '~' }
-	if len(s) > 2048 || strings.ContainsFunc(s, illegal) || strings.ContainsAny(s, "<>\"{}|\\^`") ||
-		strings.Count(s, "#") > 1 {
-		return ""
-	}
-	if _, err := url.PathUnescape(s); err != nil { // a percent sign anywhere that begins no escape
-		return ""
-	}
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.Hostname() == "" {
-		return ""
-	}
-	// java.net.URI knows brackets only around an IPv6 address.
-	if strings.HasPrefix(u.Host, "[") {
-		if a, err := netip.ParseAddr(u.Hostname()); err != nil || a.Zone() != "" {
-			return ""
-		}
-	}
-	if strings.ContainsAny(u.EscapedPath(), "[]") {
+	switch {
+	case err != nil, len(s) > 2048, u.String() != s, // what has to be escaped is not
+		u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", u.User != nil, u.RawQuery != "",
+		// These net/url lets through.
+		strings.ContainsAny(u.EscapedPath()+u.EscapedFragment(), "[]"), strings.ContainsAny(u.Host, `%<>"`):
 		return ""
 	}
 	return s

@@ -124,7 +124,7 @@ func FuzzCut(f *testing.F) {
 }
 
 func TestURI(t *testing.T) {
-	const long = "https://qualys.example/?q="
+	const long = "https://qualys.example/#q="
 	for _, tt := range []struct {
 		name, in string
 		ok       bool
@@ -142,6 +142,8 @@ func TestURI(t *testing.T) {
 		{"a pipe", "https://q.example/|", false},
 		{"braces", "https://q.example/{x}", false},
 		{"a bare percent sign", "https://q.example/100%", false},
+		{"a quote in the host", `https://q.example"/`, false},
+		{"a query", "https://q.example/?q", false},
 		{"a percent sign before no number", "https://q.example/%zz", false},
 		{"a letter beyond ASCII", "https://q.example/é", false},
 		{"a control character", "https://q.example/\x01", false},

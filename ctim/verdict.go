@@ -7,20 +7,12 @@ import (
 )
 
 // VerdictOf is the verdict on an observable and the judgement that it comes from: the one of judgements
-// about o that counts, see [Deciding]. Both are nil where there is none, and for types other than md5 and
-// sha256: only these name one file for certain.
+// about o that counts, see [Deciding]. Both are nil where there is none.
 func VerdictOf(o Observable, judgements []*Judgement) (*Verdict, *Judgement) {
-	if o.Type != ObservableMD5 && o.Type != ObservableSHA256 {
-		return nil, nil
-	}
-	asked := strings.TrimSpace(o.Value)
-	var about []*Judgement
-	for _, j := range judgements {
-		if j.Observable.Type == o.Type && strings.EqualFold(strings.TrimSpace(j.Observable.Value), asked) {
-			about = append(about, j)
-		}
-	}
-	j := Deciding(about)
+	j := Deciding(slices.DeleteFunc(slices.Clone(judgements), func(j *Judgement) bool {
+		return j.Observable.Type != o.Type ||
+			!strings.EqualFold(strings.TrimSpace(j.Observable.Value), strings.TrimSpace(o.Value))
+	}))
 	if j == nil {
 		return nil, nil
 	}

@@ -17,7 +17,6 @@ func TestVerdictOf(t *testing.T) {
 		sha      = "b1f6c0ffee00112233445566778899aabbccddeeff00112233445566778899aa"
 		otherSHA = "0ddba11000112233445566778899aabbccddeeff00112233445566778899aabb"
 		md5      = "00112233445566778899aabbccddeeff"
-		remoteIP = "203.0.113.66"
 	)
 	when := time.Date(2026, 5, 4, 9, 15, 30, 123_000_000, time.UTC)
 	about := func(t ctim.ObservableType, v string) ctim.Observable {
@@ -55,10 +54,6 @@ func TestVerdictOf(t *testing.T) {
 			" "+strings.ToUpper(sha)), []*ctim.Judgement{judgement("a", asked, clean, 90, 0)}, "a"},
 		{"an MD5 has a verdict too", about(ctim.ObservableMD5, md5), []*ctim.Judgement{judgement("a",
 			about(ctim.ObservableMD5, md5), clean, 90, 0)}, "a"},
-		{"an address has none", about(ctim.ObservableIP, remoteIP), []*ctim.Judgement{judgement("a",
-			about(ctim.ObservableIP, remoteIP), malicious, 90, 0)}, ""},
-		{"a file name has none", about(ctim.ObservableFileName, "a"), []*ctim.Judgement{judgement("a",
-			about(ctim.ObservableFileName, "a"), malicious, 90, 0)}, ""},
 		{"priority comes before age", asked, []*ctim.Judgement{judgement("a", asked, unknown, 91, 0),
 			judgement("b", asked, clean, 90, 5)}, "a"},
 		{"the newest counts", asked, []*ctim.Judgement{judgement("a", asked, clean, 90, 0), judgement("b",

@@ -24,16 +24,12 @@ var (
 	tiles string
 )
 
-const (
-	maxLines = 10  // of an error: a broken answer repeats itself
-	maxValue = 300 // characters of one such line
-)
+const maxError = 3000 // characters: a broken answer repeats itself
 
 // compiled is every definition of the schemas by name, compiled at the first call. Of two of one name, that
 // of the tiles is kept, which refers to the other one.
 var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
 	c := jsonschema.NewCompiler()
-	c.UseLoader(jsonschema.SchemeURLLoader{}) // nothing is ever fetched
 	c.AssertFormat()
 	all := make(map[string]*jsonschema.Schema)
 	for _, schema := range [...]string{entities, tiles} {
@@ -53,7 +49,8 @@ var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
 
 // Validate checks a JSON document against a definition of the schemas, such as "ObserveResponse",
 // "DeliberateResponse", "HealthResponse", "ReferResponse" or "TileDataResponse". Formats are asserted. The
-// error has one line for each violation, a JSON pointer and what is wrong there, and names ten at most.
+// error has one line for each violation, a JSON pointer and what is wrong there, and ends after 3,000
+// characters.
 func Validate(def string, doc []byte) error {
 	s := compiled()[def]
 	if s == nil {
@@ -64,30 +61,25 @@ func Validate(def string, doc []byte) error {
 		return fmt.Errorf("not JSON: %w", err)
 	}
 	err = s.Validate(v)
-	var invalid *jsonschema.ValidationError
-	if !errors.As(err, &invalid) {
+	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
+	if !ok {
 		return err
 	}
-	lines := violations(nil, invalid)
-	if more := len(lines) - maxLines; more > 0 {
-		lines = append(lines[:maxLines], fmt.Sprintf("and %d more", more))
+	text := []rune(strings.Join(violations(invalid), "\n"))
+	if len(text) > maxError {
+		text = append(text[:maxError], '…')
 	}
-	return errors.New("not a CTIM " + def + ": " + strings.Join(lines, "\n"))
+	return errors.New("not a CTIM " + def + ": " + string(text))
 }
 
-// violations collects the leaves of an error: a violation of "anyOf the following" says nothing, its
-// causes do.
-func violations(lines []string, e *jsonschema.ValidationError) []string {
+// violations are the leaves of an error: a violation of "anyOf the following" says nothing, its causes do.
+func violations(e *jsonschema.ValidationError) (lines []string) {
+	if len(e.Causes) == 0 {
+		leaf := e.BasicOutput()
+		return []string{cmp.Or(leaf.InstanceLocation, "the document") + ": " + leaf.Error.String()}
+	}
 	for _, cause := range e.Causes {
-		lines = violations(lines, cause)
+		lines = append(lines, violations(cause)...)
 	}
-	if len(e.Causes) > 0 {
-		return lines
-	}
-	leaf := e.BasicOutput()
-	what := []rune(leaf.Error.String())
-	if len(what) > maxValue {
-		what = append(what[:maxValue], '…')
-	}
-	return append(lines, cmp.Or(leaf.InstanceLocation, "the document")+": "+string(what))
+	return lines
 }

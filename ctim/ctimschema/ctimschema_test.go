@@ -54,12 +54,12 @@ func TestValidateAssertsFormats(t *testing.T) {
 }
 
 func TestValidateKeepsItsErrorShort(t *testing.T) {
-	doc := `[` + strings.Repeat(`{"type":"ip"},`, 500) + `{"type":"` + strings.Repeat("x", 100_000) + `"}]`
-	err := ctimschema.Validate("ObservablesRequest", []byte(doc))
-	require.ErrorContains(t, err, "and 491 more")
-	assert.Len(t, strings.Split(err.Error(), "\n"), 11)
-	assert.Less(t, len(err.Error()), 4000)
-	err = ctimschema.Validate("observable", []byte(`{"type":"ip","value":"1","`+strings.Repeat("x", 100_000)+`":1}`))
-	require.ErrorContains(t, err, "…")
-	assert.Less(t, len(err.Error()), 4000)
+	for def, doc := range map[string]string{
+		"ObservablesRequest": "[" + strings.Repeat(`{"type":"ip"},`, 500) + `{"type":"ip"}]`,
+		"observable":         `{"type":"ip","value":"1","` + strings.Repeat("x", 100_000) + `":1}`,
+	} {
+		err := ctimschema.Validate(def, []byte(doc))
+		require.ErrorContains(t, err, "…")
+		assert.Less(t, len(err.Error()), 4000)
+	}
 }
