@@ -37,11 +37,12 @@ func cut(s string, n int) string {
 // a user or a query (only a fragment), for it ends up as a link that somebody clicks.
 func URI(s string) string {
 	u, err := url.Parse(s)
-	switch {
-	case err != nil, len(s) > 2048, u.String() != s, // what has to be escaped is not
-		u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", u.User != nil, u.RawQuery != "",
-		// These net/url lets through.
-		strings.ContainsAny(u.EscapedPath()+u.EscapedFragment(), "[]"), strings.ContainsAny(u.Host, `%<>"`):
+	if err != nil || len(s) > 2048 || u.String() != s || // something has to be escaped and is not
+		u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" {
+		return ""
+	}
+	_, behind, _ := strings.Cut(s, u.Host)
+	if strings.ContainsAny(behind, "[]") || strings.ContainsAny(u.Host, `%<>"`) { // net/url lets them through
 		return ""
 	}
 	return s

@@ -40,6 +40,9 @@ const (
 	amber = "amber"
 )
 
+// columns of a sighting's data. CTIM has no boolean type.
+var columns = []ctim.Column{{Name: "Active", Type: "string"}}
+
 // Mapper maps the events that were found for one observable. It keeps what they share, and the memory for
 // the one that is being mapped. It is not safe for concurrent use.
 type Mapper struct {
@@ -84,11 +87,7 @@ type Mapper struct {
 func New(o ctim.Observable, huntingURL string) *Mapper {
 	m := &Mapper{
 		asked: o, normal: o.Normal(), huntingURL: ctim.URI(huntingURL), observables: []ctim.Observable{o},
-		data: ctim.DataTable{
-			Columns:  []ctim.Column{{Name: "Active", Type: "string"}}, // CTIM has no boolean type
-			Rows:     [][]string{{""}},
-			RowCount: 1,
-		},
+		data: ctim.DataTable{Columns: columns, Rows: [][]string{{""}}, RowCount: 1},
 	}
 	m.text.Grow(512)
 	if m.huntingURL != "" {
@@ -177,7 +176,7 @@ func (m *Mapper) indicator() *ctim.Indicator {
 
 // tags are the names that Qualys gave to the threat, each once.
 func (m *Mapper) tags() []string {
-	out := m.lastIndicator.Tags[:0]
+	out := slices.Grow(m.lastIndicator.Tags[:0], 3)
 	for _, entry := range m.entries {
 		for _, name := range [...]string{entry.ThreatName, entry.FamilyName, entry.Category} {
 			if name = ctim.Short(strings.TrimSpace(name)); name != "" {
