@@ -7,28 +7,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// NewID is the id of the entity that name defines: "transient:<kind>-" and the UUIDv5 of name in the
-// X.500 namespace. "transient:" marks what is not stored anywhere (CTIM domain/id). The same name gives
-// the same id each time, so that an event that is asked for twice is the same entity.
-func NewID(k Kind, name string) string {
+// NewID is the id of the entity that the parts of its name define together: "transient:<kind>-" and the UUIDv5
+// of the name in the X.500 namespace. "transient:" marks what is not stored anywhere (CTIM domain/id). The
+// same name gives the same id each time, so that an event that is asked for twice is the same entity. Where
+// there are several parts, each goes into the name with its length, so that no two lists give the same name.
+func NewID(k Kind, parts ...string) string {
+	// This is uuid.NewSHA1 without its allocations: an answer has some seven ids for each event.
 	var scratch [512]byte
-	return newID(k, append(append(scratch[:0], uuid.NameSpaceX500[:]...), name...))
-}
-
-// DerivedID is the id of the entity that several parts define together. Each part goes into the name with
-// its length, so that no two lists of parts give the same name.
-func DerivedID(k Kind, parts ...string) string {
-	var scratch [512]byte
-	b := append(scratch[:0], uuid.NameSpaceX500[:]...)
+	name := append(scratch[:0], uuid.NameSpaceX500[:]...)
 	for _, p := range parts {
-		b = append(append(strconv.AppendInt(b, int64(len(p)), 10), ':'), p...)
+		if len(parts) > 1 {
+			name = append(strconv.AppendInt(name, int64(len(p)), 10), ':')
+		}
+		name = append(name, p...)
 	}
-	return newID(k, b)
-}
-
-// newID is uuid.NewSHA1 without its allocations: an answer has some seven ids for each event.
-func newID(k Kind, spaceAndName []byte) string {
-	sum := sha1.Sum(spaceAndName) //nolint:gosec // as above
+	sum := sha1.Sum(name) //nolint:gosec // as above
 	u := uuid.UUID(sum[:16])
 	u[6] = u[6]&0x0F | 0x50    // version 5
 	u[8] = u[8]&0x3F | 0x80    // variant of RFC 9562

@@ -188,13 +188,13 @@ func TestIDs(t *testing.T) {
 	// Computed elsewhere, as UUIDv5 of the name in the X.500 namespace.
 	assert.Equal(t, "transient:indicator-9f21afec-31dc-5aeb-a9bd-4e0618d9b745",
 		ctim.NewID(ctim.KindIndicator, "F_5ab4ee62-1d5f-3c19-a19f-7a86dc453569_10-2-2020"))
-	assert.NotEqual(t, ctim.DerivedID(ctim.KindSighting, "a", "bc"), ctim.DerivedID(ctim.KindSighting,
+	assert.NotEqual(t, ctim.NewID(ctim.KindSighting, "a", "bc"), ctim.NewID(ctim.KindSighting,
 		"ab", "c"), "parts do not run together")
-	assert.NotEqual(t, ctim.DerivedID(ctim.KindSighting, "a", ""), ctim.DerivedID(ctim.KindSighting, "a"))
-	assert.NotEqual(t, ctim.DerivedID(ctim.KindSighting, "1:a"), ctim.DerivedID(ctim.KindSighting, "a"))
+	assert.NotEqual(t, ctim.NewID(ctim.KindSighting, "a", ""), ctim.NewID(ctim.KindSighting, "a"))
+	assert.NotEqual(t, ctim.NewID(ctim.KindSighting, "1:a"), ctim.NewID(ctim.KindSighting, "a"))
 	for _, k := range []ctim.Kind{ctim.KindSighting, ctim.KindIndicator, ctim.KindJudgement,
 		ctim.KindRelationship} {
-		doc, err := json.Marshal(ctim.DerivedID(k, strings.Repeat("x", 10_000)))
+		doc, err := json.Marshal(ctim.NewID(k, strings.Repeat("x", 10_000)))
 		require.NoError(t, err)
 		require.NoError(t, ctimschema.Validate("id", doc))
 	}

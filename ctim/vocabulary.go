@@ -1,6 +1,9 @@
 package ctim
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // SchemaVersion is the release of CTIM that the entities are written against.
 const SchemaVersion = "1.3.28"
@@ -38,15 +41,11 @@ const (
 
 // Name is what a person calls the type: "IP", "file name", "SHA256". It fits into "Search for this …".
 func (t ObservableType) Name() string {
-	switch t {
-	case ObservableIP, ObservableIPv6:
-		return "IP"
-	case ObservableMD5:
-		return "MD5"
-	case ObservableSHA256:
-		return "SHA256"
-	}
-	return strings.ReplaceAll(string(t), "_", " ")
+	return cmp.Or(abbreviations[t], strings.ReplaceAll(string(t), "_", " "))
+}
+
+var abbreviations = map[ObservableType]string{
+	ObservableIP: "IP", ObservableIPv6: "IP", ObservableMD5: "MD5", ObservableSHA256: "SHA256",
 }
 
 // Disposition is the number of a judgement or a verdict: 1 Clean, 2 Malicious, 3 Suspicious, 4 Common,

@@ -28,39 +28,34 @@ type tile struct {
 	fill func(*tileQuery) *tileData // nil where nothing is known
 }
 
-const (
-	aboutHistory  = " Every occurrence in the history of the endpoints counts."
-	aboutVerdicts = " Qualys publishes no search field for verdicts, so these are ranges of the score: " +
-		"malicious 8 to 10, suspicious 2 to 7, remediated 1. An event with several scores can count more " +
-		"than once."
-)
+const aboutCounts = " Every occurrence in the history of the endpoints counts. Qualys publishes no search " +
+	"field for verdicts, so these are ranges of the score: malicious 8 to 10, suspicious 2 to 7, remediated 1. " +
+	"An event with several scores can count more than once."
 
 // dashboard is the table of tiles. To add one is to add an entry.
 func dashboard() []tile {
 	all := []tile{{
 		ID: "qualys-detections", Type: "metric_group", Title: "Qualys EDR: detections",
 		ShortDescription: "How many events Qualys saw, by verdict",
-		Description: "Malicious, suspicious, remediated and all events of the period." +
-			aboutHistory + aboutVerdicts,
-		fill: (*tileQuery).metrics,
+		Description:      "Malicious, suspicious, remediated and all events of the period." + aboutCounts,
+		fill:             (*tileQuery).metrics,
 	}, {
 		ID: "qualys-detections-over-time", Type: "vertical_bar_chart", Title: "Detections over time",
 		ShortDescription: "Detections by verdict along the period",
 		Description: "Malicious, suspicious and remediated events of each day (UTC), or of each hour or " +
-			"five minutes in a shorter period." + aboutHistory + aboutVerdicts,
+			"five minutes in a shorter period." + aboutCounts,
 		fill: (*tileQuery).chart,
 	}, {
 		ID: "qualys-detections-by-type", Type: "donut_graph", Title: "Detections by type and verdict",
 		ShortDescription: "Detections by the type of the event and verdict",
 		Description: "Which files, processes, connections, mutexes and registry keys were malicious, " +
-			"suspicious or remediated." + aboutHistory + aboutVerdicts,
+			"suspicious or remediated." + aboutCounts,
 		fill: (*tileQuery).donut,
 	}, {
 		ID: "qualys-newest-malicious", Type: "markdown", Title: "Newest malicious events",
 		ShortDescription: "The ten newest malicious events",
-		Description: "The ten newest events with a score of 8 to 10 in the current state of the " +
-			"endpoints.",
-		fill: (*tileQuery).newest,
+		Description:      "The ten newest events with a score of 8 to 10 in the current state of the endpoints.",
+		fill:             (*tileQuery).newest,
 	}}
 	for i := range all {
 		all[i].Tags, all[i].DefaultPeriod = []string{"Qualys EDR"}, "last_7_days"

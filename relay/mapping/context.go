@@ -10,7 +10,14 @@ import (
 // has nothing for what was done: it knows no event for a process that ended. Qualys publishes no list of
 // actions: one that is not known is not guessed at.
 func (m *Mapper) context() *ctim.Context {
-	e := m.contextEvent()
+	// The process that did it is the actor where the event names one. Of a PROCESS event it is the process itself.
+	f, p, a, r := &m.file, &m.process, &m.actor, &m.registry
+	e := ctim.ContextEvent{Time: ctim.ObservedTime{Start: m.time}}
+	if a.ProcessName != "" && a.ProcessID != 0 && m.noun != "Process" {
+		e.ProcessID, e.ProcessName = a.ProcessID, ctim.Short(a.ProcessName)
+	} else {
+		e.ProcessID, e.ProcessName, e.ProcessUsername = p.PID, ctim.Short(p.Name), ctim.Short(p.UserName)
+	}
 	if e.ProcessName == "" || e.ProcessID == 0 {
 		return nil
 	}
@@ -31,22 +38,22 @@ func (m *Mapper) context() *ctim.Context {
 		list, e.Type = &c.RegistryDelete, "RegistryDeleteEvent"
 	case "Registry SET", "Registry MODIFIED", "Registry WRITTEN":
 		list, e.Type = &c.RegistrySet, "RegistrySetEvent"
-		e.RegistryValue, e.RegistryData = ctim.Med(m.registry.ValueName), ctim.Long(m.registry.ValueData)
+		e.RegistryValue, e.RegistryData = ctim.Med(r.ValueName), ctim.Long(r.ValueData)
 	}
 	complete := true
 	switch m.noun {
 	case "File":
-		e.FileName, e.FilePath = ctim.Short(m.file.Name), ctim.Med(m.file.FullPath)
+		e.FileName, e.FilePath = ctim.Short(f.Name), ctim.Med(f.FullPath)
 		complete = e.FileName != "" && e.FilePath != ""
 	case "Process":
-		e.ProcessArgs, e.ParentProcessID = ctim.Med(m.process.Arguments), m.process.ParentPID
+		e.ProcessArgs, e.ParentProcessID = ctim.Med(p.Arguments), p.ParentPID
 		e.ProcessHash = m.processHashes.hash(m.asked).Value
 	case "Network": // whatever was done
 		list, e.Type = &c.Netflow, "NetflowEvent"
 		e.Traffic = m.traffic()
 		complete = e.Traffic != nil
 	case "Registry":
-		e.RegistryKey = ctim.Short(m.registry.Key)
+		e.RegistryKey = ctim.Short(r.Key)
 		complete = e.RegistryKey != "" && (list != &c.RegistrySet || e.RegistryValue != "")
 	}
 	if list == nil || !complete {
@@ -54,19 +61,6 @@ func (m *Mapper) context() *ctim.Context {
 	}
 	*list = []ctim.ContextEvent{e}
 	return &c
-}
-
-// contextEvent has the time and the process that did it, the actor where the event names one. Of a PROCESS
-// event that is the process itself.
-func (m *Mapper) contextEvent() ctim.ContextEvent {
-	e := ctim.ContextEvent{Time: ctim.ObservedTime{Start: m.time}}
-	if a := m.actor; a.ProcessName != "" && a.ProcessID != 0 && m.noun != "Process" {
-		e.ProcessID, e.ProcessName = a.ProcessID, ctim.Short(a.ProcessName)
-	} else {
-		p := m.process
-		e.ProcessID, e.ProcessName, e.ProcessUsername = p.PID, ctim.Short(p.Name), ctim.Short(p.UserName)
-	}
-	return e
 }
 
 // protocols that have ports, by IANA's numbers.

@@ -22,7 +22,7 @@ func (m *Mapper) judgements() []*ctim.Judgement {
 		}
 		reason := ctim.Short(strings.TrimSpace(entry.ThreatName))
 		v := verdictOf(entry)
-		id := ctim.DerivedID(ctim.KindJudgement,
+		id := ctim.NewID(ctim.KindJudgement,
 			m.key, string(o.Type), o.Value, v.dispositionName, v.confidence, m.severity, reason)
 		if slices.ContainsFunc(out, func(j *ctim.Judgement) bool { return j.ID == id }) {
 			continue

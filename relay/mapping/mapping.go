@@ -36,8 +36,6 @@ const (
 	source = "Qualys IOC"
 	// endpoint is the sensor of every sighting and the type of every target: Qualys's agent sits there.
 	endpoint = "endpoint"
-	// amber keeps what is ours inside the organisation that asked (Traffic Light Protocol).
-	amber = "amber"
 )
 
 // columns of a sighting's data. CTIM has no boolean type.
@@ -134,9 +132,10 @@ func (m *Mapper) read(e *qualys.Event) {
 	}
 }
 
-// base is what every entity has. A relationship has nothing more: it is most of an answer's documents.
+// base is what every entity has. A relationship has nothing more: it is most of an answer's documents. Amber
+// keeps what is ours inside the organisation that asked.
 func base(k ctim.Kind, id string) ctim.Base {
-	return ctim.Base{ID: id, Type: k, SchemaVersion: ctim.SchemaVersion, TLP: amber, Source: source}
+	return ctim.Base{ID: id, Type: k, SchemaVersion: ctim.SchemaVersion, TLP: "amber", Source: source}
 }
 
 // base is what the sighting, the indicator and the judgements have.
@@ -156,14 +155,9 @@ func (m *Mapper) indicator() *ctim.Indicator {
 	if strings.HasPrefix(m.level, "Suspicious") {
 		confidence = "Medium"
 	}
-	// The noun is that of the event's type: the score encoded the type before 2021 and no longer does.
-	title := " event"
-	if m.noun != "" {
-		title = " " + m.noun + " event"
-	}
 	m.lastIndicator = ctim.Indicator{
 		Base:        m.base(ctim.KindIndicator, ctim.NewID(ctim.KindIndicator, m.key)),
-		Title:       m.level + title,
+		Title:       strings.Replace(m.level+" "+m.noun+" event", "  ", " ", 1), // there may be no noun
 		Description: ctim.Long(m.indicatorDescription()),
 		Producer:    source,
 		Severity:    m.severity,
@@ -190,7 +184,7 @@ func (m *Mapper) tags() []string {
 func (m *Mapper) relationships(e ctim.Entities) []ctim.Relationship {
 	out := slices.Grow(m.lastRelationships[:0], 2*len(e.Judgements)+1)
 	join := func(from, kind, to string) {
-		id := ctim.DerivedID(ctim.KindRelationship, kind, from, to)
+		id := ctim.NewID(ctim.KindRelationship, kind, from, to)
 		out = append(out, ctim.Relationship{
 			Base: base(ctim.KindRelationship, id), RelationshipType: kind, SourceRef: from, TargetRef: to,
 		})

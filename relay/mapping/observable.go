@@ -17,9 +17,7 @@ func (m *Mapper) observable(t ctim.ObservableType, value string) ctim.Observable
 	}
 	value = strings.TrimSpace(value)
 	switch t {
-	case ctim.ObservableMD5, ctim.ObservableSHA256:
-		value = ctim.Observable{Type: t, Value: value}.Normal()
-	case ctim.ObservableIP:
+	case ctim.ObservableMD5, ctim.ObservableSHA256, ctim.ObservableIP:
 		value = ctim.Observable{Type: t, Value: value}.Normal()
 		if value == "0.0.0.0" || value == "::" { // "listening on all" is nobody's address
 			value = ""
@@ -42,17 +40,11 @@ func (m *Mapper) observable(t ctim.ObservableType, value string) ctim.Observable
 
 // isAsked says whether value, a field of the event, is the asked observable in some spelling.
 func (m *Mapper) isAsked(t ctim.ObservableType, value string) bool {
-	switch asked := m.asked.Type; {
-	case t == asked:
-	case t == ctim.ObservableIP && asked == ctim.ObservableIPv6:
-	case t == ctim.ObservableDomain && asked == ctim.ObservableHostname:
-	default:
-		return false
-	}
-	if m.normal == "" {
-		return false
-	}
-	return value == m.asked.Value || strings.EqualFold(ctim.Observable{Type: t, Value: value}.Normal(), m.normal)
+	asked := m.asked.Type
+	isType := t == asked || t == ctim.ObservableIP && asked == ctim.ObservableIPv6 ||
+		t == ctim.ObservableDomain && asked == ctim.ObservableHostname
+	return isType && m.normal != "" && (value == m.asked.Value ||
+		strings.EqualFold(ctim.Observable{Type: t, Value: value}.Normal(), m.normal))
 }
 
 // macAddress is a MAC address of 48 bits in capitals with colons, or "" where s is none or consists of

@@ -67,15 +67,13 @@ func Row(e *qualys.Event) (host, what string) {
 // host is the endpoint's name, "" where there is none.
 func (m *Mapper) host() string { return first(m.event.Asset.NetBIOSName, m.event.Asset.HostName) }
 
+// subjects are what something happened to, where that is not the noun.
+var subjects = map[string]string{"Network": "Network connection", "Registry": "Registry key"}
+
 // title is what happened, where if host is not empty, and to what: "File created on WS-07: invoice.exe".
 func (m *Mapper) title(host string) string {
-	subject, action := first(m.noun, m.event.Type, "Event"), strings.ReplaceAll(first(m.event.Action), "_", " ")
-	switch m.noun {
-	case "Network":
-		subject = "Network connection"
-	case "Registry":
-		subject = "Registry key"
-	}
+	subject := first(subjects[m.noun], m.noun, m.event.Type, "Event")
+	action := strings.ReplaceAll(first(m.event.Action), "_", " ")
 	p := &m.text
 	p.Reset()
 	switch {
@@ -164,17 +162,14 @@ func (m *Mapper) indicatorDescription() string {
 func (m *Mapper) description() string {
 	p := &m.text
 	p.Reset()
-	p.say("Found by the ", m.asked.Type.Name())
+	state, rating := "history", "not rated"
 	if m.event.Active {
-		p.say(" in the endpoint's current state")
-	} else {
-		p.say(" in the endpoint's history")
+		state = "current state"
 	}
 	if m.level != "" {
-		p.say(", rated ", strconv.Itoa(m.score.Value), " of 10.\n")
-	} else {
-		p.say(", not rated.\n")
+		rating = "rated " + strconv.Itoa(m.score.Value) + " of 10"
 	}
+	p.say("Found by the ", m.asked.Type.Name(), " in the endpoint's ", state, ", ", rating, ".\n")
 	m.describeVerdicts()
 	p.value("\n- File: ", m.file.FullPath)
 	image, command, pid := first(m.process.FullPath, m.process.Name), m.process.Arguments, m.process.PID

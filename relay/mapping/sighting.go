@@ -16,8 +16,8 @@ func (m *Mapper) sighting() *ctim.Sighting {
 	if m.event.Active {
 		m.data.Rows[0][0] = "True"
 	}
-	base := m.base(ctim.KindSighting,
-		ctim.DerivedID(ctim.KindSighting, m.key, string(m.asked.Type), m.asked.Value))
+	id := ctim.NewID(ctim.KindSighting, m.key, string(m.asked.Type), m.asked.Value)
+	base := m.base(ctim.KindSighting, id)
 	base.ExternalReferences = m.references
 	m.lastSighting = ctim.Sighting{
 		Base:             base,
