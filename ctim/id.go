@@ -7,10 +7,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// NewID is the id of the entity that the parts of its name define together: "transient:<kind>-" and the UUIDv5
-// of the name in the X.500 namespace. "transient:" marks what is not stored anywhere (CTIM domain/id). The
-// same name gives the same id each time, so that an event that is asked for twice is the same entity. Where
-// there are several parts, each goes into the name with its length, so that no two lists give the same name.
+// NewID is the id of the entity that the parts of its name define together: "transient:<kind>-" and the
+// UUIDv5 of the name in the X.500 namespace. "transient:" marks what is not stored anywhere (CTIM domain/id).
+// The same name gives the same id each time, so that an event that is asked for twice is the same entity.
+// Of several parts, each goes into the name with its length, so that no two lists give the same name.
 func NewID(k Kind, parts ...string) string {
 	// This is uuid.NewSHA1 without its allocations: an answer has some seven ids for each event.
 	var scratch [512]byte

@@ -17,12 +17,8 @@ func VerdictOf(o Observable, judgements []*Judgement) (*Verdict, *Judgement) {
 		return nil, nil
 	}
 	return &Verdict{
-		Type:            KindVerdict,
-		Disposition:     j.Disposition,
-		DispositionName: j.DispositionName,
-		Observable:      o,
-		JudgementID:     j.ID,
-		ValidTime:       j.ValidTime,
+		Type: KindVerdict, Disposition: j.Disposition, DispositionName: j.DispositionName,
+		Observable: o, JudgementID: j.ID, ValidTime: j.ValidTime,
 	}, j
 }
 

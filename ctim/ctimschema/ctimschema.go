@@ -24,8 +24,6 @@ var (
 	tiles string
 )
 
-const maxError = 3000 // characters: a broken answer repeats itself
-
 // compiled is every definition of the schemas by name, compiled at the first call. Of two of one name, that
 // of the tiles is kept, which refers to the other one.
 var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
@@ -49,8 +47,8 @@ var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
 
 // Validate checks a JSON document against a definition of the schemas, such as "ObserveResponse",
 // "DeliberateResponse", "HealthResponse", "ReferResponse" or "TileDataResponse". Formats are asserted. The
-// error has one line for each violation, a JSON pointer and what is wrong there, and ends after 3,000
-// characters.
+// error has one line for each violation, a JSON pointer and what is wrong there. It is cut at 3,000
+// characters: a broken answer repeats itself.
 func Validate(def string, doc []byte) error {
 	s := compiled()[def]
 	if s == nil {
@@ -66,8 +64,8 @@ func Validate(def string, doc []byte) error {
 		return err
 	}
 	text := []rune(strings.Join(violations(invalid), "\n"))
-	if len(text) > maxError {
-		text = append(text[:maxError], '…')
+	if len(text) > 3000 {
+		text = append(text[:3000], '…')
 	}
 	return errors.New("not a CTIM " + def + ": " + string(text))
 }

@@ -10,7 +10,7 @@ import (
 // has nothing for what was done: it knows no event for a process that ended. Qualys publishes no list of
 // actions: one that is not known is not guessed at.
 func (m *Mapper) context() *ctim.Context {
-	// The process that did it is the actor where the event names one. Of a PROCESS event it is the process itself.
+	// The process that did it: the actor where the event names one, and of a PROCESS event the process itself.
 	f, p, a, r := &m.file, &m.process, &m.actor, &m.registry
 	e := ctim.ContextEvent{Time: ctim.ObservedTime{Start: m.time}}
 	if a.ProcessName != "" && a.ProcessID != 0 && m.noun != "Process" {

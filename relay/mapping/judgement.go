@@ -8,9 +8,6 @@ import (
 	"qualysrelay.example/qualys"
 )
 
-// priority of every judgement: CTIM keeps more than 90 for people and curated lists.
-const priority = 90
-
 // judgements has one judgement for each entry of indicator2 that is about a file whose hash is known.
 // Entries that say the same are one judgement.
 func (m *Mapper) judgements() []*ctim.Judgement {
@@ -36,7 +33,7 @@ func (m *Mapper) judgements() []*ctim.Judgement {
 			Observable:      o,
 			Disposition:     v.disposition,
 			DispositionName: v.dispositionName,
-			Priority:        priority,
+			Priority:        90, // CTIM keeps more for people and curated lists
 			Confidence:      v.confidence,
 			Severity:        m.severity,
 			Reason:          reason,
