@@ -43,7 +43,7 @@ func TestMapEventsOffTheWire(t *testing.T) {
 		all = append(all, requireSound(t, observable(ctim.ObservableFileName, "invoice.exe"), page, e))
 	}
 	requireGolden(t, "decoded", answer(all...))
-	assert.EqualValues(t, "Medium", all[1].Sighting.Severity, "rated by its entry alone")
+	assert.Equal(t, "Medium", all[1].Sighting.Severity, "rated by its entry alone")
 	assert.Empty(t, all[2].Judgements, "nothing was judged that has a hash")
 	assert.Equal(t, "Known Good Network event", all[2].Indicator.Title)
 }
@@ -87,7 +87,7 @@ func TestMapEventsOf2025(t *testing.T) {
 		"Windows: HR-34",
 		": HR-34",
 	}, hosts)
-	assert.EqualValues(t, "Medium", all[0].Judgements[0].Severity)
+	assert.Equal(t, "Medium", all[0].Judgements[0].Severity)
 	assert.Empty(t, all[2].Judgements, "the process that opened a mutex was not judged")
 	assert.Equal(t, ctim.ObservableMD5, all[4].Judgements[0].Observable.Type)
 	assert.Empty(t, all[6].Judgements, "a browser that was led to a phishing site was not judged")

@@ -430,7 +430,7 @@ func TestAnEventWithoutAScoreIsRatedByItsWorstEntry(t *testing.T) {
 		e.Indicators = []qualys.Indicator{{Score: scored(3)}, {Score: scored(7)}, {Score: scored(99)}, {}}
 	})
 	got := requireSound(t, observable(ctim.ObservableSHA256, sha), page, e)
-	assert.EqualValues(t, "Medium", got.Sighting.Severity)
+	assert.Equal(t, "Medium", got.Sighting.Severity)
 	assert.Equal(t, "Suspicious Medium File event", got.Indicator.Title)
 }
 
