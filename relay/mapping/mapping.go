@@ -86,8 +86,8 @@ func New(o ctim.Observable, huntingURL string) *Mapper {
 	m := &Mapper{
 		asked: o, normal: o.Normal(), huntingURL: ctim.URI(huntingURL), observables: []ctim.Observable{o},
 		data: ctim.DataTable{Columns: columns, Rows: [][]string{{""}}, RowCount: 1},
+		text: make(prose, 0, 512),
 	}
-	m.text.Grow(512)
 	if m.huntingURL != "" {
 		m.references = []ctim.ExternalReference{{
 			SourceName: source, Description: "The search in Qualys", URL: m.huntingURL,
@@ -127,7 +127,7 @@ func (m *Mapper) read(e *qualys.Event) {
 	m.noun = nouns[upper(e.Type)]
 	m.verdict, m.score = verdictOf(worst(m.entries)), score(e)
 	m.severity, m.level = rating(m.score)
-	if m.level != "" && m.verdict == verdicts["MALICIOUS"] { // since 2025 malware is rated from 4 on
+	if m.level != "" && m.verdict == malicious { // since 2025 malware is rated from 4 on
 		m.level = "Malicious"
 	}
 }

@@ -17,7 +17,9 @@ func (m *Mapper) observable(t ctim.ObservableType, value string) ctim.Observable
 	}
 	value = strings.TrimSpace(value)
 	switch t {
-	case ctim.ObservableMD5, ctim.ObservableSHA256, ctim.ObservableIP:
+	case ctim.ObservableMD5, ctim.ObservableSHA256:
+		value = ctim.Observable{Type: t, Value: value}.Normal()
+	case ctim.ObservableIP:
 		value = ctim.Observable{Type: t, Value: value}.Normal()
 		if value == "0.0.0.0" || value == "::" { // "listening on all" is nobody's address
 			value = ""

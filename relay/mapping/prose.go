@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 	"unicode"
@@ -31,9 +30,11 @@ func first(values ...string) string {
 // would not show or would turn the text around it (control and format characters such as right-to-left
 // overrides, line separators, invalid bytes) becomes U+FFFD.
 func clean(s string, n int) string {
-	s = strings.TrimSpace(s)
-	isSpecial := func(r rune) bool { return r < ' ' || r > '~' }
-	if len(s) <= n && !strings.ContainsFunc(s, isSpecial) { // nearly every value
+	plain := len(s) <= n // as nearly every value is
+	for i := 0; plain && i < len(s); i++ {
+		plain = s[i] >= ' ' && s[i] <= '~'
+	}
+	if plain {
 		return s
 	}
 	runes := []rune(s)
@@ -49,7 +50,7 @@ func clean(s string, n int) string {
 	return string(runes)
 }
 
-func word(s string) string { return clean(s, maxWord) }
+func word(s string) string { return clean(strings.TrimSpace(s), maxWord) }
 
 // Row is the event as cells of a Markdown table: the host ("" where it is not named), and what happened to
 // what. Both are code spans; the bar, which would end the cell, is shown as ¦.
@@ -57,9 +58,9 @@ func Row(e *qualys.Event) (host, what string) {
 	var m Mapper
 	m.read(e)
 	cell := func(s string) string {
-		m.text.Reset()
+		m.text = m.text[:0]
 		m.text.value("", strings.ReplaceAll(s, "|", "¦"))
-		return m.text.String()
+		return string(m.text)
 	}
 	return cell(m.host()), cell(m.title(""))
 }
@@ -75,7 +76,7 @@ func (m *Mapper) title(host string) string {
 	subject := first(subjects[m.noun], m.noun, m.event.Type, "Event")
 	action := strings.ReplaceAll(first(m.event.Action), "_", " ")
 	p := &m.text
-	p.Reset()
+	*p = (*p)[:0]
 	switch {
 	case strings.Contains(action, " "): // the name of what detected it, such as "Anti-Exploit protection"
 		p.say(word(action))
@@ -92,7 +93,7 @@ func (m *Mapper) title(host string) string {
 	if object := m.object(); object != "" {
 		p.say(": ", object)
 	}
-	return p.String()
+	return string(*p)
 }
 
 // object is the shortest name of what the event is about.
@@ -118,12 +119,12 @@ func (m *Mapper) object() string {
 }
 
 // prose is Markdown in the making.
-type prose struct{ bytes.Buffer }
+type prose []byte
 
 // say appends texts of our own.
 func (p *prose) say(texts ...string) {
 	for _, s := range texts {
-		p.WriteString(s)
+		*p = append(*p, s...)
 	}
 }
 
@@ -147,7 +148,7 @@ func (p *prose) numbered(before, s, unit string, n int64) {
 // indicatorDescription tells what the rating is and rests on. It does not depend on what was asked.
 func (m *Mapper) indicatorDescription() string {
 	p := &m.text
-	p.Reset()
+	*p = (*p)[:0]
 	p.say("Qualys rated this event ", strconv.Itoa(m.score.Value), " of 10")
 	if len(m.entries) > 0 {
 		entry := worst(m.entries)
@@ -155,13 +156,13 @@ func (m *Mapper) indicatorDescription() string {
 		p.value(", ", entry.ThreatName)
 	}
 	p.say(".")
-	return p.String()
+	return string(*p)
 }
 
 // description is what the event tells beyond the title and the other fields of the sighting, in Markdown.
 func (m *Mapper) description() string {
 	p := &m.text
-	p.Reset()
+	*p = (*p)[:0]
 	state, rating := "history", "not rated"
 	if m.event.Active {
 		state = "current state"
@@ -189,7 +190,7 @@ func (m *Mapper) description() string {
 	p.value("\n- Registry data: ", m.registry.ValueData)
 	p.value("\n- Agent: ", m.event.Asset.AgentID)
 	p.value("\n- Reported by: ", m.event.Source)
-	return p.String()
+	return string(*p)
 }
 
 // describeVerdicts has a line for each entry of indicator2: the verdict and the threat's names, and the score

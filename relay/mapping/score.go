@@ -31,6 +31,8 @@ var verdicts = map[string]verdict{
 	"KNOWN":      {0, 1, "Clean", "High"},
 }
 
+var malicious, remediated = verdicts["MALICIOUS"], verdicts["REMEDIATED"]
+
 // verdictOf is the verdict of an entry, UNKNOWN where it has none or one that is not known here.
 func verdictOf(entry qualys.Indicator) verdict {
 	if v, ok := verdicts[upper(entry.Verdict)]; ok {

@@ -43,7 +43,6 @@ func (m *Mapper) sighting() *ctim.Sighting {
 // resolution is contained where Qualys dealt with what it found. One file that is still there as
 // malicious or suspicious outweighs another that is not.
 func (m *Mapper) resolution() string {
-	remediated := verdicts["REMEDIATED"]
 	if m.verdict == remediated || m.verdict.rank < remediated.rank && m.level == "Remediated" {
 		return "contained"
 	}
