@@ -173,9 +173,7 @@ func (m *Mapper) tags() []string {
 	out := slices.Grow(m.lastIndicator.Tags[:0], 3)
 	for _, entry := range m.entries {
 		for _, name := range [...]string{entry.ThreatName, entry.FamilyName, entry.Category} {
-			if name = ctim.Short(strings.TrimSpace(name)); name != "" {
-				out = addOnce(out, name)
-			}
+			out = addOnce(out, ctim.Short(strings.TrimSpace(name)))
 		}
 	}
 	return out
@@ -204,9 +202,9 @@ func (m *Mapper) relationships(e ctim.Entities) []ctim.Relationship {
 	return out
 }
 
-// addOnce appends v to vs unless it is there. The lists are a handful long.
+// addOnce appends v to vs unless it is zero or there. The lists are a handful long.
 func addOnce[T comparable](vs []T, v T) []T {
-	if slices.Contains(vs, v) {
+	if v == *new(T) || slices.Contains(vs, v) {
 		return vs
 	}
 	return append(vs, v)

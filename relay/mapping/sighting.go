@@ -54,9 +54,7 @@ func (m *Mapper) targets() []ctim.Target {
 	a := &m.event.Asset
 	out := make([]ctim.Observable, 0, 2+2*len(a.Interfaces))
 	add := func(t ctim.ObservableType, value string) {
-		if o := m.observable(t, value); o.Value != "" {
-			out = addOnce(out, o)
-		}
+		out = addOnce(out, m.observable(t, value))
 	}
 	add(ctim.ObservableHostname, a.NetBIOSName)
 	add(ctim.ObservableHostname, unless(a.HostName, a.NetBIOSName))
