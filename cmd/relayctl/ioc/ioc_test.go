@@ -56,13 +56,13 @@ func TestOneValueOnACommandLine(t *testing.T) {
 	for value, want := range map[string]string{
 		" 203[.]0[.]113[.]7 ":         "  ip:203.0.113.7\n",
 		"[2001:db8::1]":               "  ipv6:2001:db8::1\n",
-		"ip:::1":                      "  ipv6:::1\n",
+		"ip:2001:db8::1":              "  ipv6:2001:db8::1\n",
 		"evil.example.":               "  domain:evil.example\n",
 		"hxxps://evil[.]example/a?b":  "  domain:evil.example\n",
 		`C:\My Tools\run me.exe`:      "  file_path:C:\\My Tools\\run me.exe\n",
 		`C:\Users\Ana María`:          "  file_path:C:\\Users\\Ana María\n",
 		"/opt2/x":                     "  file_path:/opt2/x\n",
-		"/opt2/*":                     "",
+		"/opt2/*":                     "  skipped /opt2/*   (holds a placeholder or a wildcard)\n",
 		"Invoice 2026.pdf.exe":        "  file_name:Invoice 2026.pdf.exe\n",
 		`"invoice.exe"`:               "  file_name:invoice.exe\n",
 		`mutex:Global\Foo [1] bar`:    "  mutex:Global\\Foo [1] bar\n",
@@ -73,7 +73,7 @@ func TestOneValueOnACommandLine(t *testing.T) {
 		"3.14":                        "",
 		"mutex:":                      "",
 		"ip:example":                  "",
-		"127.0.0.1":                   "  skipped 127.0.0.1   (loopback address, the same on every computer)\n",
+		"127.0.0.1":                   "  skipped 127.0.0.1   (loopback, link-local, multicast or reserved: the same everywhere)\n",
 		`C:\Users\<user>\x.exe`:       "  skipped C:\\Users\\<user>\\x.exe   (holds a placeholder or a wildcard)\n",
 		"9e107d9d372bb6826bd81d3542a": "",
 	} {
@@ -84,31 +84,45 @@ func TestOneValueOnACommandLine(t *testing.T) {
 func TestWhatWouldAskForMoreThanTheTextNames(t *testing.T) {
 	const unclear = "   (it is not clear where this path ends; put it in quotation marks)\n"
 	const relative = "   (not a whole path; give the path from its root, or search for the file name)\n"
+	const placeholder = "   (holds a placeholder or a wildcard)\n"
 	const network = "   (networks cannot be searched, only addresses)\n"
-	long := strings.Repeat("a", 1100)
+	long, longer := strings.Repeat("a", 1100), strings.Repeat("a", 5000)
 	for text, want := range map[string]string{
-		`C:\Data\` + long + `.exe`:     `  skipped C:\Data\` + long + ".exe   (too long)\n",
-		"https://" + long + ".example": "",
-		long + ".exe":                  "",
-		long + `\x.c`:                  "",
-		`C:\Data\Who was\x\y.exe`:      `  skipped C:\Data\Who was\x\y.exe` + unclear,
-		`C:\A&&B\c.exe`:                "  file_path:C:\\A\n  skipped &&B\\c.exe" + relative,
-		`andC:\\Temp\\c.dll`:           "  skipped \\\\Temp\\\\c.dll" + relative,
-		"203.0.113.45/2.1.0.6":         "  ip:203.0.113.45\n  ip:2.1.0.6\n",
-		"203.0.113.0/24=bad":           "  skipped 203.0.113.0/24" + network,
-		"2001:db8::/32 and 2001:db8::": "  ipv6:2001:db8::\n  skipped 2001:db8::/32" + network,
-		"file:///home/eve/x.sh":        "  file_path:/home/eve/x.sh\n",
-		"/C:/Users/eve/x.exe":          "  file_path:C:/Users/eve/x.exe\n",
-		"*.evil.com":                   "  domain:evil.com   (subdomains are not searched)\n",
-		"R&D.exe, *.pdf.zip": "  file_name:R&D.exe\n" +
+		`C:\Data\` + longer + `.exe`:     `  skipped C:\Data\` + longer + ".exe   (too long)\n",
+		"/tmp/" + longer + ".sh x":       "  skipped /tmp/" + longer + ".sh   (too long)\n",
+		"process_name:" + longer + ".c":  "  skipped " + longer[:1025] + "   (too long)\n",
+		longer + ".exe":                  "",
+		"my.f(iles.zip and x[y.exe":      "  skipped iles.zip   (cut off)\n  skipped y.exe   (cut off)\n",
+		"evil.com&ple and a.exe*":        "  skipped evil.com   (cut off)\n  skipped a.exe*" + placeholder,
+		`C:\Users\eve\Re&port two.docx`:  `  skipped C:\Users\eve\Re&port two.docx` + unclear,
+		`C:\Data\St. Mary\two.docx`:      `  skipped C:\Data\St. Mary\two.docx` + unclear,
+		`C:\Data\{ was there`:            `  skipped C:\Data\{` + unclear,
+		`C:\Data\Smith, John.docx`:       `  skipped C:\Data\Smith, John.docx` + unclear,
+		`"C:\My \Tools\run me.exe" /q`:   `  skipped C:\My` + unclear + `  skipped \Tools\run me.exe` + relative,
+		"%203.0.113.7 and *203.0.113.8":  "  ip:203.0.113.7\n  ip:203.0.113.8\n",
+		"1:2:3:2001:db8::1 a::dead:beef": "",
+		`C:\Data\` + long + `.exe`:       `  skipped C:\Data\` + long + ".exe   (too long)\n",
+		"https://" + long + ".example":   "",
+		long + ".exe":                    "",
+		long + `\x.c`:                    "",
+		`C:\Data\Who was\x\y.exe`:        `  skipped C:\Data\Who was\x\y.exe` + unclear,
+		`C:\A&&B\c.exe`:                  "  file_path:C:\\A\n  skipped c.exe" + relative,
+		`andC:\\Temp\\c.dll`:             "  skipped \\\\Temp\\\\c.dll" + relative,
+		"203.0.113.45/2.1.0.6":           "  ip:203.0.113.45\n  ip:2.1.0.6\n",
+		"203.0.113.0/24=bad":             "  skipped 203.0.113.0/24" + network,
+		"2001:db8::/32 and 2001:db8::":   "  ipv6:2001:db8::\n  skipped 2001:db8::/32" + network,
+		"file:///home/eve/x.sh":          "  file_path:/home/eve/x.sh\n",
+		"/C:/Users/eve/x.exe":            "  file_path:C:/Users/eve/x.exe\n",
+		"*.evil.com":                     "  domain:evil.com   (subdomains are not searched)\n",
+		"R&D.exe, *.pdf.zip": "  skipped D.exe   (cut off)\n" +
 			"  skipped *.pdf.zip   (holds a placeholder or a wildcard)\n",
 		"{random}svc.exe and invoice (1).exe": "  skipped {random}svc.exe   (holds a placeholder or a wildcard)\n" +
 			"  skipped (1).exe   (cut off)\n",
 		"mutex:<x> and Mutex: Global\\Run*": "  skipped <x>   (holds a placeholder or a wildcard)\n" +
 			"  skipped Global\\Run*   (holds a placeholder or a wildcard)\n",
 		"evil\u00a0[.]\u00a0example\u2028/tmp/a\vb \x00x.exe": "" +
-			"  domain:evil.example\n" +
-			"  file_path:/tmp/a\n  file_name:x.exe\n",
+			"  file_path:/tmp/a\n  file_name:x.exe\n" +
+			"  skipped evil<NBSP>[.]<NBSP>example   (has spaces around its dots)\n",
 		"mutex mutexes: a, and 12": "",
 	} {
 		assert.Equal(t, want, render(ioc.Extract(text)), "%q", text)
@@ -154,17 +168,15 @@ func stands(text string, f ioc.Finding) bool {
 		mapped := strings.ToLower(norm.NFKC.String(text)) // also how IDNA reads "ǌ" and full-width letters
 		return strings.Contains(mapped, value) || err == nil && name != value
 	case ctim.ObservableFilePath:
-		holds := func(text string) bool { return strings.Contains(text, pathTail(f)) }
+		holds := func(text string) bool { return strings.Contains(text, singly(f)) }
 		return slices.ContainsFunc(spellings(text), holds)
 	}
 	return strings.Contains(text, value)
 }
 
-// pathTail is a path without the folder that a variable was read as.
-func pathTail(f ioc.Finding) string {
-	_, folder, _ := strings.Cut(f.Note, " is read as ")
-	tail := strings.ToLower(strings.TrimPrefix(f.Value, folder))
-	return doubled.ReplaceAllLiteralString(tail, `\`)
+// singly is a path with single backslashes, in lower case.
+func singly(f ioc.Finding) string {
+	return doubled.ReplaceAllLiteralString(strings.ToLower(f.Value), `\`)
 }
 
 // spellings are a text with single backslashes, and without those that escape spaces.
@@ -177,7 +189,7 @@ var doubled = regexp.MustCompile(`\\+`)
 
 // ends reports whether a path ends somewhere in the text: neither more of a name nor of the path follows.
 func ends(text string, f ioc.Finding) bool {
-	for value := pathTail(f); ; {
+	for value := singly(f); ; {
 		at := strings.Index(text, value)
 		if at < 0 {
 			return false
@@ -216,6 +228,8 @@ func BenchmarkExtract(b *testing.B) {
 		"json":        `C:\\a`,
 		"placeholder": "<a",
 		"mutex":       "mutex: a ",
+		"labels":      "mutex:",
+		"objects":     `Global\`,
 		"versions":    "v 1.1.1.1, ",
 		"addresses":   "1.1.1.1-",
 		"mail":        "a@a.",

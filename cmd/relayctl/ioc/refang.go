@@ -2,7 +2,6 @@ package ioc
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -16,23 +15,28 @@ type fang struct {
 // The brackets of [.], (dot), [ . ], \[.\], [at] and their kind.
 const opened, closed = `\\?[\[({]{1,2}[ \t]?`, `[ \t]?\\?[\])}]{1,2}`
 
-var dotOrAt = regexp.MustCompile(`(?i)` + opened + `(?:\.|dot|@|at)` + closed)
-
 // fangs are in the order in which they are undone: a zero-width space may stand in "[.]". An invalid byte
 // (\xff) stands for what no value holds.
 var fangs = []fang{
 	{regexp.MustCompile(`[\v\f\x{85}\x{2028}\x{2029}]`), toText("\n")},
 	{regexp.MustCompile(`[^\P{Cc}\t\r\n]`), toText("\xff")},
-	{regexp.MustCompile(`[\x{200b}-\x{200f}\x{2060}\x{feff}\x{ad}]`), toText("")}, // not seen
+	// Characters that are not seen; U+202E, which turns a name around, is left in it.
+	{regexp.MustCompile(`[\x{200b}-\x{200f}\x{202a}-\x{202c}\x{2060}\x{2066}-\x{2069}\x{feff}\x{ad}]`),
+		toText("")},
 	{regexp.MustCompile(`[^\P{Zs} ]`), toText(" ")},
 	{regexp.MustCompile(`[“”„‟«»″]`), toText(`"`)},
 	{regexp.MustCompile(`[‘’‚‛‹›′]`), toText("'")},
+	{regexp.MustCompile(`…`), toText("...")},
+	// Markdown's marks for bold and italic text.
+	{regexp.MustCompile(`\*\*[^\s*\\/]+\*\*|\b_[^\s_\\/]+_\b`),
+		strings.NewReplacer("*", "\x00", "_", "\x00").Replace},
 	// An ideographic full stop is the dot of a name between letters of one kind. Between Latin and other
 	// letters it rather ends a sentence.
 	{regexp.MustCompile(`\w+(?:[．｡。]\w+)+|[^\x00-\x7f\PL]+(?:[．｡。][^\x00-\x7f\PL]+)+`),
 		strings.NewReplacer("．", ".\x00\x00", "｡", ".\x00\x00", "。", ".\x00\x00").Replace},
-	{regexp.MustCompile(`\S+(?:[ \t]` + dotOrAt.String() + `[ \t]\S+)+`), joinWords},
 	{regexp.MustCompile(`(?i)` + opened + `(?:@|at)` + closed), toText("@")},
+	// "evil [.] example" is no name for certain: the text may speak of [.] itself.
+	{regexp.MustCompile(`(?i)[ \t]` + opened + `(?:\.|dot)` + closed + `[ \t]`), toText(" \u2024 ")},
 	{regexp.MustCompile(`(?i)` + opened + `(?:\.|dot)` + closed + `|\b(?:\[\.|\.\]|\[,\])\b`), toText(".")},
 	{regexp.MustCompile(`\\?\[[ \t]?(?:://|:|//?)[ \t]?\\?\]`),
 		strings.NewReplacer("[", "\x00", "]", "\x00", `\`, "\x00", " ", "\x00", "\t", "\x00").Replace},
@@ -71,18 +75,6 @@ func refang(s string) (text string, origin []int) {
 // toText writes text in place of the match.
 func toText(text string) func(string) string {
 	return func(match string) string { return text + strings.Repeat("\x00", len(match)-len(text)) }
-}
-
-// joinWords drops the blanks of "evil [.] example", but not where a sentence speaks of [.] itself.
-func joinWords(match string) string {
-	inSentence := func(word string) bool {
-		word = strings.TrimSpace(word)
-		return isProse(word) || listed["joining"][word]
-	}
-	if slices.ContainsFunc(dotOrAt.Split(match, -1), inSentence) {
-		return match
-	}
-	return strings.NewReplacer(" ", "\x00", "\t", "\x00").Replace(match)
 }
 
 func unescape(word string) string {
