@@ -39,46 +39,42 @@ type Filter struct {
 	joined string // "or", "and": what joins its terms; "" for a single term
 }
 
-// Match returns the query for events whose field has the value. QQL's double quotes find more than that:
-// they cut values into tokens, and all of the query's must be there, in any order, the last one as a
-// prefix. So the caller has to look at the events again. A value that holds double quotes goes into
-// backticks, one that holds both into single quotes; those two match exactly. Trailing backslashes are
+// Match returns the query for events whose field has the value, in any of its spellings. QQL's double quotes
+// find more than that: they cut values into tokens, and all of the query's must be there, in any order, the
+// last one as a prefix. So the caller has to look at the events again. A value that holds double quotes goes
+// into backticks, one that holds both into single quotes; those two match exactly. Trailing backslashes are
 // dropped, since one would swallow the closing quote. A value that cannot be quoted gives ErrUnquotable.
-func Match(f Field, value string) (Filter, error) {
+func Match(f Field, spellings ...string) (Filter, error) {
 	switch f { // one that was made of foreign text stays out of the query
 	case FieldLocalIP, FieldRemoteIP, FieldRemoteFQDN, FieldFileName, FieldFilePath, FieldMD5, FieldSHA256,
 		FieldMutex, FieldProcessName:
 	default:
 		return Filter{}, fmt.Errorf("unknown search field %q", string(f))
 	}
-	value = strings.TrimRight(value, `\`)
-	if strings.TrimSpace(value) == "" || !utf8.ValidString(value) ||
-		strings.ContainsFunc(value, unicode.IsControl) {
-		return Filter{}, ErrUnquotable
-	}
-	// How Qualys escapes a quote inside of a value is not published: the only safe delimiter is one that
-	// the value lacks.
-	for _, quote := range [...]string{`"`, "`", `'`} {
-		if !strings.Contains(value, quote) {
-			return Filter{qql: string(f) + ": " + quote + value + quote}, nil
-		}
-	}
-	return Filter{}, ErrUnquotable
-}
-
-// MatchAny is Match for a value that may be written in several ways, each of which is searched once.
-func MatchAny(f Field, spellings ...string) (Filter, error) {
-	filters := make([]Filter, 0, len(spellings))
+	var terms []Filter
 	for _, value := range spellings {
-		filter, err := Match(f, value)
+		quoted, err := quote(value)
 		if err != nil {
 			return Filter{}, err
 		}
-		if !slices.Contains(filters, filter) {
-			filters = append(filters, filter)
+		if term := (Filter{qql: string(f) + ": " + quoted}); !slices.Contains(terms, term) {
+			terms = append(terms, term)
 		}
 	}
-	return Or(filters...), nil
+	return Or(terms...), nil
+}
+
+// quote puts a value into the quotes that it lacks: how Qualys escapes one inside of a value is not published.
+func quote(value string) (string, error) {
+	value = strings.TrimRight(value, `\`)
+	if strings.TrimSpace(value) != "" && utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl) {
+		for _, quote := range [...]string{`"`, "`", `'`} {
+			if !strings.Contains(value, quote) {
+				return quote + value + quote, nil
+			}
+		}
+	}
+	return "", ErrUnquotable
 }
 
 // Between returns the query for events that happened on their endpoints from one time to another, both

@@ -68,17 +68,17 @@ func TestOrJoinsFilters(t *testing.T) {
 	assert.Equal(t, qualys.Filter{}, qualys.Or(qualys.Filter{}))
 }
 
-func TestMatchAnySearchesEachSpellingOnce(t *testing.T) {
-	f, err := qualys.MatchAny(qualys.FieldRemoteFQDN, "xn--mnchen-3ya.example", "münchen.example", "münchen.example")
+func TestMatchSearchesEachSpellingOnce(t *testing.T) {
+	f, err := qualys.Match(qualys.FieldRemoteFQDN, "xn--mnchen-3ya.example", "münchen.example", "münchen.example")
 	require.NoError(t, err)
 	assert.Equal(t, `network.remote.address.fqdn: "xn--mnchen-3ya.example" or network.remote.address.fqdn: "münchen.example"`, f.String())
-	one, err := qualys.MatchAny(qualys.FieldFilePath, `C:\a\`, `C:\a`)
+	one, err := qualys.Match(qualys.FieldFilePath, `C:\a\`, `C:\a`)
 	require.NoError(t, err)
 	assert.Equal(t, `file.fullPath: "C:\a"`, one.String())
-	none, err := qualys.MatchAny(qualys.FieldFilePath)
+	none, err := qualys.Match(qualys.FieldFilePath)
 	require.NoError(t, err)
 	assert.Equal(t, qualys.Filter{}, none)
-	_, err = qualys.MatchAny(qualys.FieldFilePath, "a", "a\nb")
+	_, err = qualys.Match(qualys.FieldFilePath, "a", "a\nb")
 	require.ErrorIs(t, err, qualys.ErrUnquotable)
 }
 

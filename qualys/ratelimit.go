@@ -45,11 +45,7 @@ func LimitsOf(h http.Header) RateLimits {
 	l.Window = seconds(number("X-RateLimit-Window-Sec"))
 	l.Wait = seconds(max(number("X-RateLimit-ToWait-Sec"), number("Retry-After")))
 	if at, err := http.ParseTime(h.Get("Retry-After")); err == nil {
-		now, err := http.ParseTime(h.Get("Date")) // the server's own clock makes up for ours being off
-		if err != nil {
-			now = time.Now()
-		}
-		l.Wait, l.Known = max(l.Wait, seconds(at.Sub(now).Seconds())), true
+		l.Wait, l.Known = max(l.Wait, seconds(time.Until(at).Seconds())), true
 	}
 	return l
 }

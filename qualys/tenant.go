@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"log/slog"
 )
 
 // Tenant is one Qualys account: where its gateway is and who logs in. It redacts itself wherever it is
@@ -29,14 +28,10 @@ func (t Tenant) Key() TenantKey {
 // Format writes the same for every verb: that there is a key, not which.
 func (TenantKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "qualys.TenantKey(redacted)") }
 
-// String names the gateway only.
-func (t Tenant) String() string { return "qualys.Tenant(" + t.Gateway + ", credentials redacted)" }
+// Format names the gateway only, for every verb, so that none can reach the other fields.
+func (t Tenant) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "qualys.Tenant(%s, credentials redacted)", t.Gateway)
+}
 
-// Format writes String for every verb, so that none can reach the fields.
-func (t Tenant) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
-
-// MarshalText makes encoding/json and its like write String.
-func (t Tenant) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
-
-// LogValue makes slog write String.
-func (t Tenant) LogValue() slog.Value { return slog.StringValue(t.String()) }
+// MarshalText makes encoding/json, slog and their like write what Format does.
+func (t Tenant) MarshalText() ([]byte, error) { return fmt.Append(nil, t), nil }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -24,7 +23,7 @@ type Account struct {
 }
 
 // Format writes the gateway only, for every verb: fmt would not let the tenant hide itself in this struct.
-func (a Account) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, a.Tenant.String()) }
+func (a Account) Format(w fmt.State, _ rune) { _, _ = fmt.Fprint(w, a.Tenant) }
 
 // Account returns the account of verified claims. Its errors are [*auth.Error].
 func (c Config) Account(claims auth.Claims) (Account, error) {

@@ -68,7 +68,7 @@ func newTarget(o ctim.Observable) (target, error) {
 		if field == "" {
 			continue
 		}
-		term, err := qualys.MatchAny(field, t.value, spelledOut(o.Type, t.value))
+		term, err := qualys.Match(field, t.value, spelledOut(o.Type, t.value))
 		if err != nil {
 			return target{}, err
 		}
