@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -14,20 +13,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sync/singleflight"
 )
 
 // Options configure a Client. The zero value of each means its default.
 type Options struct {
-	PathPrefix    string         // of the events API: "/ioc" (default) or "/ioc/v1", documented both
-	HeaderTimeout time.Duration  // from the request being sent to the answer's header; 10 s
-	BodyTimeout   time.Duration  // for the whole body, however slowly it trickles; 15 s
-	MaxBody       int64          // bytes of a decoded answer; 24 MiB. Before, it may have four times as many
-	Memory        Memory         // bounds what all answers hold at once; nil: unbounded
-	MemoryWait    time.Duration  // how long an answer waits for memory in all; 3 s
-	UserAgent     string         // "qualysrelay"
-	RootCAs       *x509.CertPool // nil: the system's
-	Observe       func(Call)     // called after each HTTP exchange, from its goroutine; nil: nobody looks
+	PathPrefix string        // of the events API: "/ioc" (default) or "/ioc/v1", documented both
+	Timeout    time.Duration // of an HTTP exchange, however slowly its answer trickles; 15 s
+	Memory     Memory        // bounds what all answers hold at once; nil: unbounded
+	UserAgent  string
+	Observe    func(Call) // called after each HTTP exchange, from its goroutine; nil: nobody looks
 }
 
 // Call is one HTTP exchange as Options.Observe sees it. It holds nothing secret.
@@ -48,28 +44,26 @@ type Call struct {
 type Client struct {
 	opts      Options
 	transport *http.Transport
-	tokens    tokens
 	logins    singleflight.Group // by TenantKey
 	largest   sync.Map           // from a gateway to the most elements (int) that a page of it had
+
+	mu     sync.Mutex
+	tokens *simplelru.LRU[TenantKey, token]
 }
 
 // NewClient returns a client. It starts nothing: connections and logins are made by the calls that need
 // them.
 func NewClient(o Options) *Client {
 	o.PathPrefix = "/" + strings.Trim(cmp.Or(o.PathPrefix, "/ioc"), "/")
-	o.HeaderTimeout = cmp.Or(o.HeaderTimeout, 10*time.Second)
-	o.BodyTimeout = cmp.Or(o.BodyTimeout, 15*time.Second)
-	o.MaxBody = cmp.Or(o.MaxBody, 24<<20)
-	o.MemoryWait = cmp.Or(o.MemoryWait, 3*time.Second)
-	o.UserAgent = cmp.Or(o.UserAgent, "qualysrelay")
+	o.Timeout = cmp.Or(o.Timeout, 15*time.Second)
+	tokens, _ := simplelru.NewLRU[TenantKey, token](maxTenants, nil) // fails for a size below one
 	return &Client{
 		opts: o,
 		transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    connectTimeout,
-			ResponseHeaderTimeout:  o.HeaderTimeout,
 			MaxResponseHeaderBytes: 64 << 10,
 			MaxIdleConns:           256,
 			MaxIdleConnsPerHost:    32, // a few tenants of one platform with four calls each
@@ -79,7 +73,7 @@ func NewClient(o Options) *Client {
 			// before a request waits on it in vain.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 		},
-		tokens: newTokens(),
+		tokens: tokens,
 	}
 }
 
@@ -176,10 +170,9 @@ func (c *Client) search(
 		}, read)
 		e, ok := errors.AsType[*Error](err)
 		if !ok || e.Kind != KindUnauthorized {
-			c.tokens.used(key, bearer, true)
 			return err
 		}
-		if !c.tokens.used(key, bearer, false) || !first {
+		if !c.renew(key, bearer) || !first {
 			e.Kind = KindAccount
 			return e
 		}
@@ -199,73 +192,51 @@ type request struct {
 // context's own error.
 func (c *Client) exchange(ctx context.Context, r request, read func(*answer) error) error {
 	start := time.Now()
-	status, err := c.send(ctx, r, read)
+	bounded, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	a := &answer{request: r, ctx: bounded, grant: &grant{memory: c.opts.Memory}}
+	err := c.send(a, read)
 	// A dialer may report a timeout a moment before the context whose deadline it has.
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		<-ctx.Done()
+	if deadline, _ := bounded.Deadline(); !time.Now().Before(deadline) {
+		<-bounded.Done()
 	}
 	kind := Kind("")
-	if err != nil && ctx.Err() != nil {
-		kind, err = KindCanceled, ctx.Err()
-	} else if e, ok := errors.AsType[*Error](err); ok {
-		kind = e.Kind
+	if err != nil {
+		a.grant.release()
+		failure := a.failure(err)
+		if kind, err = failure.Kind, failure; ctx.Err() != nil {
+			kind, err = KindCanceled, ctx.Err()
+		}
 	}
 	if c.opts.Observe != nil {
-		c.opts.Observe(Call{Op: r.op, Status: status, Duration: time.Since(start), Kind: kind})
+		c.opts.Observe(Call{Op: r.op, Status: a.status, Duration: time.Since(start), Kind: kind})
 	}
 	return err
 }
 
-// errBodyTimeout is the cause with which send ends a body that takes too long.
-var errBodyTimeout = errors.New("timeout while reading the body")
-
 // send is the one way to the network. It has a 2xx read within the limits.
-func (c *Client) send(ctx context.Context, r request, read func(*answer) error) (status int, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+func (c *Client) send(a *answer, read func(*answer) error) error {
 	method := http.MethodGet
-	if r.form != nil {
+	if a.form != nil {
 		method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(ctx, method, r.url, strings.NewReader(r.form.Encode()))
+	req, err := http.NewRequestWithContext(a.ctx, method, a.url, strings.NewReader(a.form.Encode()))
 	if err != nil || req.URL.Host == "" { // its text would hold the URL
-		return 0, &Error{Op: r.op, Kind: KindConnect, Message: "the URL of the gateway is not valid"}
+		return &Error{Kind: KindConnect, Message: "the URL of the gateway is not valid"}
 	}
-	req.Header = r.header
+	req.Header = a.header
 	req.Header.Set("User-Agent", c.opts.UserAgent)
 
 	// The transport, not an http.Client: nothing is followed, added or remembered.
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return 0, networkError(r.op, err, r.secrets...)
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	timer := time.AfterFunc(c.opts.BodyTimeout, func() { cancel(errBodyTimeout) })
-	defer timer.Stop()
-
-	a := &answer{request: r, ctx: ctx, resp: resp, limits: LimitsOf(resp.Header),
-		grant: &grant{memory: c.opts.Memory, wait: c.opts.MemoryWait, limit: c.opts.MaxBody}}
-	if resp.StatusCode/100 != 2 {
+	a.status, a.body, a.limits = resp.StatusCode, resp.Body, LimitsOf(resp.Header)
+	if a.status/100 != 2 {
 		body, _ := a.short() // where it is late or cut, the status alone says what happened
-		return resp.StatusCode, a.refusal("", body)
+		return a.refusal("", body)
 	}
-	if err = read(a); err == nil {
-		return resp.StatusCode, nil
-	}
-	a.grant.release()
-	e, ok := errors.AsType[*Error](err)
-	switch {
-	case ok:
-	case errors.Is(context.Cause(ctx), errBodyTimeout):
-		e = &Error{Kind: KindTimeout, Message: errBodyTimeout.Error()}
-	case errors.Is(err, context.Canceled):
-		e = &Error{Kind: KindReset, Message: othersEnd}
-	default:
-		e = &Error{Kind: KindUnreadable, Message: "the answer is cut short", cutShort: true}
-	}
-	e.Op, e.Status = r.op, resp.StatusCode
-	if !e.Limits.Known { // else by the answer itself
-		e.Limits = a.limits
-	}
-	return resp.StatusCode, e
+	return read(a)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -438,14 +439,14 @@ func TestUnreadableAnswers(t *testing.T) {
 		{"truncated", qualystest.Truncated(), "the answer is cut short"},
 		{"truncated without a length", qualystest.Status(200, `[{"id":"F_1"},`), "the answer is cut short"},
 		{"huge", qualystest.Huge(1 << 30), "there are more events than the 100 that were asked for"},
-		{"huge by its own word", qualystest.Status(200, "["+strings.Repeat(" ", 2<<20)+"]", "Content-Length", fmt.Sprint(2<<20+2)), "the answer is larger than 1048576 bytes"},
-		{"huge when unpacked", qualystest.Status(200, bomb.String(), "Content-Encoding", "gzip"), "the answer is larger than 1048576 bytes"},
+		{"huge by its own word", qualystest.Status(200, "["+strings.Repeat(" ", 2<<20)+"]", "Content-Length", fmt.Sprint(2<<20+2)), "one event is larger than 1048576 bytes"},
+		{"huge when unpacked", qualystest.Status(200, bomb.String(), "Content-Encoding", "gzip"), "one event is larger than 1048576 bytes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := qualystest.New(t, qualystest.Config{Events: qualystest.Story()})
 			s.Inject(qualystest.Fault{On: qualystest.Search, Do: tt.do})
-			c := newClient(t, qualys.Options{MaxBody: 1 << 20})
+			c := newClient(t, qualys.Options{})
 			_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
 			e := asError(t, err)
 			assert.Equal(t, qualys.KindUnreadable, e.Kind)
@@ -476,7 +477,7 @@ func TestOwnTimeouts(t *testing.T) {
 			t.Run(fmt.Sprint(op, " ", b), func(t *testing.T) {
 				s := qualystest.New(t, qualystest.Config{})
 				s.Inject(qualystest.Fault{On: op, Do: b})
-				c := newClient(t, qualys.Options{HeaderTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond})
+				c := newClient(t, qualys.Options{Timeout: 100 * time.Millisecond})
 				_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
 				e := asError(t, err)
 				assert.Equal(t, qualys.KindTimeout, e.Kind)
@@ -537,24 +538,26 @@ func TestConnectionFaults(t *testing.T) {
 	trusted.Inject(qualystest.Fault{Do: qualystest.Reset()})
 	tests := []struct {
 		name, gateway string
-		options       qualys.Options
+		roots         *x509.CertPool
 		kind          qualys.Kind
 		message       string
 		transient     bool
 	}{
-		{"refused", qualystest.DeadURL(t), qualys.Options{}, qualys.KindConnect, "connection refused", false},
-		{"reset", resetting.URL, qualys.Options{}, qualys.KindReset, "reset", true},
-		{"reset over HTTP/2", trusted.URL, qualys.Options{RootCAs: trusted.RootCAs}, qualys.KindReset, "stream", true},
-		{"unknown authority", foreign.URL, qualys.Options{}, qualys.KindTLS, "unknown authority", false},
-		{"TLS to a plain server", "https" + strings.TrimPrefix(plain.URL, "http"), qualys.Options{}, qualys.KindTLS, "does not look like a TLS handshake", false},
-		{"not HTTP", mail.URL, qualys.Options{}, qualys.KindUnexpected, "malformed", false},
-		{"not a URL", "https://bad host/%zz", qualys.Options{}, qualys.KindConnect, "the URL of the gateway is not valid", false},
-		{"no host", "", qualys.Options{}, qualys.KindConnect, "the URL of the gateway is not valid", false},
+		{"refused", qualystest.DeadURL(t), nil, qualys.KindConnect, "connection refused", false},
+		{"reset", resetting.URL, nil, qualys.KindReset, "reset", true},
+		{"reset over HTTP/2", trusted.URL, trusted.RootCAs, qualys.KindReset, "stream", true},
+		{"unknown authority", foreign.URL, nil, qualys.KindTLS, "unknown authority", false},
+		{"TLS to a plain server", "https" + strings.TrimPrefix(plain.URL, "http"), nil, qualys.KindTLS, "does not look like a TLS handshake", false},
+		{"not HTTP", mail.URL, nil, qualys.KindUnexpected, "malformed", false},
+		{"not a URL", "https://bad host/%zz", nil, qualys.KindConnect, "the URL of the gateway is not valid", false},
+		{"no host", "", nil, qualys.KindConnect, "the URL of the gateway is not valid", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tenant := qualys.Tenant{Gateway: tt.gateway, User: qualystest.User, Password: qualystest.Password}
-			_, err := newClient(t, tt.options).Events(t.Context(), tenant, qualys.EventQuery{})
+			c := newClient(t, qualys.Options{})
+			c.Trust(tt.roots)
+			_, err := c.Events(t.Context(), tenant, qualys.EventQuery{})
 			e := asError(t, err)
 			assert.Equal(t, tt.kind, e.Kind)
 			assert.Contains(t, e.Message, tt.message)
@@ -567,7 +570,8 @@ func TestConnectionFaults(t *testing.T) {
 
 func TestTLSWithItsOwnAuthority(t *testing.T) {
 	s := qualystest.New(t, qualystest.Config{TLS: true, Events: qualystest.Story()})
-	c := newClient(t, qualys.Options{RootCAs: s.RootCAs})
+	c := newClient(t, qualys.Options{})
+	c.Trust(s.RootCAs)
 	page, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
 	require.NoError(t, err)
 	assert.NotEmpty(t, page.Events)

@@ -72,7 +72,7 @@ func (c *Client) Count(ctx context.Context, t Tenant, q CountQuery) (n Count, li
 	err = c.search(ctx, t, query, OpCount, path, func(a *answer) error {
 		limits = a.limits
 		body, err := a.short()
-		if err != nil || a.resp.StatusCode == http.StatusNoContent {
+		if err != nil || a.status == http.StatusNoContent {
 			return err
 		}
 		var ok bool

@@ -15,9 +15,9 @@ const (
 	maxElement = 1 << 20  // bytes of the JSON of one event, which is held while it is read
 	smallEvent = 64 << 10 // bytes of it that are not worth counting
 
-	// An answer may be so many times its limit of memory before it is decoded: what of it is unknown or
-	// cut is not held.
-	maxWireFactor = 4
+	maxDecoded = 24 << 20 // bytes that an answer takes in memory
+	// Bytes of it before it is decoded, without a compression: what of it is unknown or cut is not held.
+	maxWire = 4 * maxDecoded
 )
 
 // answer is the body of an answer that is being read. It bounds how much is read, in all and for each
@@ -25,8 +25,9 @@ const (
 type answer struct {
 	request
 	ctx    context.Context //nolint:containedctx // of the call that reads it: io.Reader has no place for one
-	resp   *http.Response
+	status int             // 0 before there is one, as of the two below
 	limits RateLimits
+	body   io.Reader
 	grant  *grant
 	read   int64        // bytes so far
 	raw    bytes.Buffer // the last of them, from where the element at hand begins
@@ -34,13 +35,13 @@ type answer struct {
 }
 
 func (a *answer) Read(p []byte) (int, error) {
-	switch most := a.grant.limit * maxWireFactor; {
-	case a.read > most:
-		return 0, tooLarge(most)
+	switch {
+	case a.read > maxWire:
+		return 0, tooLarge(maxWire)
 	case a.raw.Len() > maxElement:
 		return 0, unreadable("one event is larger than %d bytes", maxElement)
 	}
-	n, err := a.resp.Body.Read(p)
+	n, err := a.body.Read(p)
 	a.raw.Write(p[:n])
 	a.read += int64(n)
 	if element := int64(a.raw.Len()); element > max(a.held, smallEvent) {
@@ -72,7 +73,7 @@ func unreadable(format string, args ...any) *Error {
 // returned.
 func (a *answer) events(size int) (Page, error) {
 	r := pageReader{answer: a, in: newEventReader(a), size: size, page: Page{Limits: a.limits}}
-	if a.resp.StatusCode == http.StatusNoContent { // no events, to Qualys's own Splunk add-on
+	if a.status == http.StatusNoContent { // no events, to Qualys's own Splunk add-on
 		return r.page, nil
 	}
 	err := r.read()

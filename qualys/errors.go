@@ -4,15 +4,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Kind says what went wrong with a call, in the terms in which the relay answers.
@@ -35,7 +32,7 @@ const (
 	KindConnect    Kind = "connect"  // refused, DNS, timeout while connecting
 	KindReset      Kind = "reset"    // the connection ended before there was a status
 	KindTLS        Kind = "tls"      // certificate or handshake
-	KindTimeout    Kind = "timeout"  // our own timeout for the header or the body
+	KindTimeout    Kind = "timeout"  // our own, Options.Timeout
 	KindMemory     Kind = "memory"   // Options.Memory had none for the answer in time
 	KindCanceled   Kind = "canceled" // in a Call: the caller's context ended, whose error methods return
 )
@@ -80,12 +77,12 @@ func (e *Error) Transient() bool {
 	return failed && slices.Contains([]int{500, 502, 503, 504}, e.Status) || e.Kind == KindReset || e.cutShort
 }
 
-// refusal is the one place where a status, and what the body says, become an Error. what is the message
-// where the body says nothing.
+// refusal makes an Error of a status and of what the body says. what is the message where the body says
+// nothing.
 func (a *answer) refusal(what string, body []byte) *Error {
 	r := parseReply(body)
-	e := &Error{Op: a.op, Status: a.resp.StatusCode, Code: r.code, Limits: a.limits}
-	e.Kind = kindOf(e.Op, e.Status, r, e.Limits)
+	e := &Error{Op: a.op, Status: a.status, Code: r.code, Limits: a.limits}
+	e.Kind = kindOf(e, r)
 	if e.Kind == KindRateLimited && r.wait > 0 {
 		e.Limits.Wait, e.Limits.Known = max(e.Limits.Wait, r.wait), true
 	}
@@ -93,68 +90,77 @@ func (a *answer) refusal(what string, body []byte) *Error {
 	if e.Kind == KindUnreadable && !r.structured && text != "" {
 		text = what + ": " + text
 	}
-	status := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Status, http.StatusText(e.Status)))
-	e.Message = cmp.Or(text, what, status)
+	e.Message = cmp.Or(text, what, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Status, http.StatusText(e.Status))))
 	return e
 }
 
 // kindOf decides by Qualys's code before the status: 409 is both a rate limit and an account that may not
 // use the API. The codes are those of Qualys's older APIs (recorded by graph-qualys); the gateway is
 // documented to answer 429.
-func kindOf(op string, status int, r reply, limits RateLimits) Kind {
-	success := status/100 == 2
+func kindOf(e *Error, r reply) Kind {
+	success, isLogin := e.Status/100 == 2, e.Op == OpLogin
 	switch {
-	case r.code == 1960, r.code == 1965, status == http.StatusTooManyRequests,
-		status == http.StatusConflict && r.code == 0 && limits.Known:
+	case e.Code == 1960, e.Code == 1965, e.Status == http.StatusTooManyRequests,
+		e.Status == http.StatusConflict && e.Code == 0 && e.Limits.Known:
 		return KindRateLimited
-	case op == OpLogin && (success && r.structured && r.text != "" || status == http.StatusBadRequest),
-		status == http.StatusUnauthorized, r.word == "INVALID_CREDENTIALS":
+	case isLogin && (success && r.structured || e.Status == http.StatusBadRequest),
+		e.Status == http.StatusUnauthorized, r.denied:
 		return KindUnauthorized
-	case 2000 <= r.code && r.code < 2100 && (success || status == http.StatusConflict):
+	case 2000 <= e.Code && e.Code < 2100 && (success || e.Status == http.StatusConflict):
 		return KindAccount
 	case success:
 		return KindUnreadable
-	case status == http.StatusBadRequest:
+	case e.Status == http.StatusBadRequest:
 		return KindBadQuery
-	case status == http.StatusForbidden:
+	case e.Status == http.StatusForbidden:
 		return KindForbidden
-	case status == http.StatusNotFound && op != OpLogin:
+	case e.Status == http.StatusNotFound && !isLogin:
 		return KindNotFound
-	case status == http.StatusServiceUnavailable:
+	case e.Status == http.StatusServiceUnavailable:
 		return KindUnavailable
 	}
 	return KindUnexpected
 }
 
-// othersEnd is the message for a call that is canceled by the end of another one on its connection.
-const othersEnd = "the connection was closed by another call's end"
+// failure makes an Error of whatever ended an exchange.
+func (a *answer) failure(err error) *Error {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case ok:
+	case a.ctx.Err() != nil: // not the caller's
+		e = &Error{Kind: KindTimeout, Message: "timeout: the whole answer did not arrive in time"}
+	case errors.Is(err, context.Canceled):
+		e = &Error{Kind: KindReset, Message: "the connection was closed by another call's end"}
+	case a.status != 0:
+		e = &Error{Kind: KindUnreadable, Message: "the answer is cut short", cutShort: true}
+	default:
+		kind, text := networkError(err)
+		e = &Error{Kind: kind, Message: cmp.Or(plain(text, a.secrets...), "connection failed")}
+	}
+	e.Op, e.Status = a.op, a.status
+	if !e.Limits.Known { // else by the answer itself
+		e.Limits = a.limits
+	}
+	return e
+}
 
-// networkError makes an Error of a failure before the header had come. The text of the transport's errors
-// names hosts and addresses, not URLs.
-func networkError(op string, err error, secrets ...string) *Error {
-	kind, text := KindUnexpected, err.Error() // an answer that is not HTTP
+// networkError finds the kind of a failure before the header had come, and its words. The text of the
+// transport's errors names hosts and addresses, not URLs. Many of its errors are told apart by nothing else.
+func networkError(err error) (Kind, string) {
+	text := err.Error()
 	certificate, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	netOp, isOp := errors.AsType[*net.OpError](err)
-	var timeout interface{ Timeout() bool }
 	switch {
 	case isCertificate:
-		kind, text = KindTLS, certificate.Err.Error()
-	case errors.As(err, new(tls.RecordHeaderError)), errors.As(err, new(x509.UnknownAuthorityError)),
+		return KindTLS, certificate.Err.Error()
+	case errors.As(err, new(tls.RecordHeaderError)),
 		isOp && (netOp.Op == "remote error" || netOp.Op == "local error"): // a TLS alert, theirs or ours
-		kind = KindTLS
-	case errors.Is(err, context.Canceled): // not of our context
-		kind, text = KindReset, othersEnd
+		return KindTLS, text
 	case errors.As(err, new(*net.DNSError)), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
 		strings.Contains(text, "TLS handshake timeout"):
-		kind = KindConnect
-	case errors.As(err, &timeout) && timeout.Timeout():
-		kind = KindTimeout
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
-		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed),
-		// The transport's own types for a lost connection are not exported, only their texts are stable.
-		strings.HasPrefix(text, "http2: "), strings.HasPrefix(text, "stream error: "),
-		strings.Contains(text, "server closed idle connection"):
-		kind = KindReset
+		return KindConnect, text
+	case strings.Contains(text, "malformed"), strings.Contains(text, "response header"): // not HTTP, or too much of it
+		return KindUnexpected, text
 	}
-	return &Error{Op: op, Kind: kind, Message: cmp.Or(plain(text, secrets...), "connection failed")}
+	return KindReset, text
 }

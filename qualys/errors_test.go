@@ -40,7 +40,6 @@ func TestNetworkErrors(t *testing.T) {
 		{"expired certificate", &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired, Detail: "since 2025"}}, KindTLS,
 			"x509: certificate has expired or is not yet valid: since 2025"},
 		{"TLS alert", &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}, KindTLS, "remote error: tls: handshake failure"},
-		{"header timeout", headerTimeout{}, KindTimeout, "net/http: timeout awaiting response headers"},
 		{"reset", &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, KindReset, "read tcp: read: connection reset by peer"},
 		{"broken pipe", &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}, KindReset, "write tcp: write: broken pipe"},
 		{"closed", io.EOF, KindReset, "EOF"},
@@ -48,12 +47,14 @@ func TestNetworkErrors(t *testing.T) {
 		{"idle", errors.New("http: server closed idle connection"), KindReset, "http: server closed idle connection"},
 		{"a neighbour's end", fmt.Errorf("roundtrip: %w", context.Canceled), KindReset, "the connection was closed by another call's end"},
 		{"anything else", errors.New(`malformed HTTP response "220 <b>mail</b>"`), KindUnexpected, `malformed HTTP response "220 mail "`},
-		{"nothing to say", errors.New(""), KindUnexpected, "connection failed"},
+		{"too large a header", errors.New("net/http: server response headers exceeded 65536 bytes; aborted"), KindUnexpected,
+			"net/http: server response headers exceeded 65536 bytes; aborted"},
+		{"nothing to say", errors.New(""), KindReset, "connection failed"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, err := range []error{tt.err, fmt.Errorf("%w", tt.err)} {
-				e := networkError(OpEvents, err)
+				e := (&answer{request: request{op: OpEvents}, ctx: t.Context()}).failure(err)
 				assert.Equal(t, tt.kind, e.Kind)
 				assert.Equal(t, tt.message, e.Message)
 				assert.Equal(t, tt.kind == KindReset, e.Transient())
@@ -61,11 +62,6 @@ func TestNetworkErrors(t *testing.T) {
 		})
 	}
 }
-
-type headerTimeout struct{}
-
-func (headerTimeout) Error() string { return "net/http: timeout awaiting response headers" }
-func (headerTimeout) Timeout() bool { return true }
 
 func TestRateLimitHeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -173,8 +169,6 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (e *endless) Close() error { return nil }
-
 // A gzip bomb is such a body: what Read gives is unpacked already.
 func TestNoMoreOfABodyIsReadThanItsLimitAllows(t *testing.T) {
 	for name, begin := range map[string]string{"a list": "[", "an object": `{"x":[`, "a text": `"`} {
@@ -182,15 +176,11 @@ func TestNoMoreOfABodyIsReadThanItsLimitAllows(t *testing.T) {
 			body := new(endless)
 			a := &answer{
 				request: request{op: OpEvents}, ctx: t.Context(),
-				resp: &http.Response{StatusCode: 200, Body: struct {
-					io.Reader
-					io.Closer
-				}{io.MultiReader(strings.NewReader(begin), body), body}},
-				grant: &grant{limit: 1 << 20},
+				status: 200, body: io.MultiReader(strings.NewReader(begin), body), grant: new(grant),
 			}
 			_, err := a.events(1000)
 			require.Error(t, err)
-			assert.LessOrEqual(t, body.read, int64(maxWireFactor<<20)+64<<10)
+			assert.LessOrEqual(t, body.read, int64(maxWire)+64<<10)
 		})
 	}
 }

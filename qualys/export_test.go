@@ -2,15 +2,19 @@ package qualys
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"net/http"
 )
 
 // ReadEvents reads an answer of at most size events as Events does.
 func ReadEvents(ctx context.Context, body io.Reader, size int) (Page, error) {
-	a := &answer{ctx: ctx, resp: &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body)}, grant: &grant{limit: 24 << 20}}
+	a := &answer{ctx: ctx, status: http.StatusOK, body: body, grant: new(grant)}
 	return a.events(size)
 }
+
+// Trust has the client trust a server's own authority.
+func (c *Client) Trust(roots *x509.CertPool) { c.transport.TLSClientConfig.RootCAs = roots }
 
 // Login makes sure of a token as Events does.
 func (c *Client) Login(ctx context.Context, t Tenant) error {

@@ -31,7 +31,7 @@ func TestRecordedErrorBodies(t *testing.T) {
 		message string
 		wait    time.Duration
 	}{
-		{"concurrency limit", qualystest.Search, qualystest.TooManyCalls(1), qualys.KindRateLimited, 1960, tooMany, time.Second},
+		{"concurrency limit", qualystest.Search, qualystest.TooManyCalls(1), qualys.KindRateLimited, 1960, tooMany, 0},
 		{"rate limit", qualystest.Search, qualystest.LimitReached(86274), qualys.KindRateLimited, 1965,
 			"This API cannot be run again for another 86274 seconds.", 86274 * time.Second},
 		{"rate limit at the login", qualystest.Login, qualystest.LimitReached(7), qualys.KindRateLimited, 1965,
@@ -240,11 +240,7 @@ func TestAnAccountWithoutTheModule(t *testing.T) {
 	assert.Equal(t, 2, s.Logins())
 	remove()
 	_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
-	require.NoError(t, err)
-	s.RevokeTokens()
-	_, err = c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
-	require.NoError(t, err, "a token that was good once is renewed at once")
-	assert.Equal(t, 3, s.Logins())
+	require.NoError(t, err, "the token is kept")
 }
 
 func TestCount(t *testing.T) {
@@ -370,7 +366,7 @@ func TestHostileAnswersAreBounded(t *testing.T) {
 			s := qualystest.New(t, qualystest.Config{})
 			s.Inject(qualystest.Fault{On: qualystest.Search, Do: tt.do})
 			budget := newCounter(400 * mega)
-			c := newClient(t, qualys.Options{Memory: budget, BodyTimeout: time.Minute})
+			c := newClient(t, qualys.Options{Memory: budget, Timeout: time.Minute})
 			_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{PageSize: tt.size})
 			e := asError(t, err)
 			assert.Equal(t, qualys.KindUnreadable, e.Kind)
@@ -418,12 +414,13 @@ func TestMemoryIsHeldUntilThePageIsReleased(t *testing.T) {
 	page.Release()
 }
 
-func TestNoMemoryIsAnError(t *testing.T) {
+func TestNoMemoryIsAnError(t *testing.T) { // takes the three seconds that an answer waits
+	t.Parallel()
 	const mega = 1 << 20
 	s := qualystest.New(t, qualystest.Config{})
 	s.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Heavy(1000, 8000)})
 	budget := newCounter(12 * mega)
-	c := newClient(t, qualys.Options{Memory: budget, MemoryWait: 50 * time.Millisecond})
+	c := newClient(t, qualys.Options{Memory: budget})
 	first, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{PageSize: 1000})
 	require.NoError(t, err)
 	_, err = c.Events(t.Context(), s.Tenant(), qualys.EventQuery{PageSize: 1000})
@@ -437,7 +434,6 @@ func TestNoMemoryIsAnError(t *testing.T) {
 	_, err = c.Events(late, s.Tenant(), qualys.EventQuery{PageSize: 1000})
 	assert.Equal(t, context.DeadlineExceeded, err)
 
-	c = newClient(t, qualys.Options{Memory: budget, MemoryWait: time.Minute})
 	done := make(chan error)
 	go func() {
 		second, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{PageSize: 1000})

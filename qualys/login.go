@@ -8,16 +8,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 const (
-	tokenLife    = 4 * time.Hour   // of a token that does not say, as Qualys documents it
-	maxTokenLife = 24 * time.Hour  // where the token says more than is believable
-	maxMargin    = 5 * time.Minute // before its end a token is no longer used, a tenth of its life at most
+	tokenLife    = 4 * time.Hour  // of a token that does not say, as Qualys documents it
+	maxTokenLife = 24 * time.Hour // where the token says more than is believable
 	// Where the token says less, or is over already: our clocks differ. A refused token is replaced
 	// anyway.
 	minTokenLife = time.Minute
@@ -32,61 +28,45 @@ const (
 	recheckAfter = time.Minute
 )
 
-// tokens holds what is known of each tenant's login.
-type tokens struct {
-	mu   sync.Mutex
-	held *simplelru.LRU[TenantKey, token]
-}
-
-func newTokens() tokens {
-	held, _ := simplelru.NewLRU[TenantKey, token](maxTenants, nil) // fails for a size below one
-	return tokens{held: held}
-}
-
 // token is the outcome of a login: a token, or Qualys's refusal.
 type token struct {
 	text    string
 	refusal error     // text is empty
 	since   time.Time // wall clock, as until: the monotonic one stands still while an instance is frozen
 	until   time.Time
-	renewed bool // it replaces one that Qualys refused, and was not accepted yet
+	renewed bool // it replaces one that Qualys refused
 }
 
 // known returns what the last login gave, and whether that still holds: with again, a refusal does so for
 // a minute only.
-func (ts *tokens) known(key TenantKey, again bool) (token, bool) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	tok, _ := ts.held.Get(key)
+func (c *Client) known(key TenantKey, again bool) (token, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tok, _ := c.tokens.Get(key)
 	now := wallClock()
 	isOld := again && tok.refusal != nil && now.Sub(tok.since) >= recheckAfter
 	return tok, now.Before(tok.until) && !isOld
 }
 
-// used notes whether Qualys accepted a token. It reports whether a new login is worth it for one that was
-// not: unless that is itself the new one that replaced a refused one a moment ago. Searches that are
-// refused together log in once.
-func (ts *tokens) used(key TenantKey, text string, accepted bool) (renew bool) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	tok, _ := ts.held.Get(key)
-	switch {
-	case tok.text != text || tok.until.IsZero(): // another search has noted it
+// renew drops a token that Qualys refused. It reports whether a new login is worth it: not where the token came a
+// moment ago in place of another one that was refused. Searches that are refused together log in once.
+func (c *Client) renew(key TenantKey, refused string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tok, _ := c.tokens.Get(key)
+	if tok.text != refused { // another search has dropped it
 		return true
-	case accepted:
-		tok.renewed = false
-	case tok.renewed && wallClock().Sub(tok.since) < recheckAfter:
-		return false
-	default:
-		tok.until, tok.renewed = time.Time{}, true // the next login renews it
 	}
-	ts.held.Add(key, tok)
+	if tok.renewed && wallClock().Sub(tok.since) < recheckAfter {
+		return false
+	}
+	c.tokens.Add(key, token{renewed: true})
 	return true
 }
 
 // LoggedIn reports whether a token that is still good is at hand, so that Events will not log in first.
 func (c *Client) LoggedIn(t Tenant) bool {
-	tok, ok := c.tokens.known(t.Key(), false)
+	tok, ok := c.known(t.Key(), false)
 	return ok && tok.refusal == nil
 }
 
@@ -104,14 +84,14 @@ func (c *Client) token(ctx context.Context, t Tenant, key TenantKey, again bool)
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	if tok, ok := c.tokens.known(key, again); ok {
+	if tok, ok := c.known(key, again); ok {
 		return tok.text, tok.refusal
 	}
 	// The login belongs to all who wait: it keeps the first one's values (a trace), not its end. Its own
 	// timeouts bound it.
 	loginCtx := context.WithoutCancel(ctx)
 	done := c.logins.DoChan(string(key[:]), func() (any, error) {
-		tok, ok := c.tokens.known(key, again)
+		tok, ok := c.known(key, again)
 		if ok { // another login ended a moment ago
 			return tok.text, tok.refusal
 		}
@@ -125,9 +105,9 @@ func (c *Client) token(ctx context.Context, t Tenant, key TenantKey, again bool)
 			}
 			next.refusal, next.until = err, now.Add(refusalLife)
 		}
-		c.tokens.mu.Lock()
-		defer c.tokens.mu.Unlock()
-		c.tokens.held.Add(key, next)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.tokens.Add(key, next)
 		return text, err
 	})
 	select {
@@ -171,7 +151,8 @@ func isToken(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// life is how long from now the token may be used: by its exp claim, read unverified, where it is a JWT.
+// life is how long from now the token is used: nine tenths of what its exp claim, read unverified, gives it
+// where it is a JWT.
 func life(token string) time.Duration {
 	left := tokenLife
 	var claims struct {
@@ -186,7 +167,7 @@ func life(token string) time.Duration {
 			left = time.Duration(seconds * float64(time.Second))
 		}
 	}
-	return left - min(left/10, maxMargin)
+	return left - left/10
 }
 
 func wallClock() time.Time { return time.Now().Round(0) }

@@ -15,14 +15,12 @@ type Memory interface {
 const (
 	freeMemory = 256 << 10 // bytes that each answer takes without asking: most answers stay below
 	memoryStep = 1 << 20   // bytes that are acquired at a time
+	memoryWait = 3 * time.Second
 )
 
 // grant is the memory that one answer holds.
 type grant struct {
-	memory Memory        // nil: unbounded
-	wait   time.Duration // that is left for waiting
-	limit  int64         // bytes of one answer
-
+	memory   Memory // nil: unbounded
 	used     int64
 	acquired int64 // of memory
 }
@@ -31,15 +29,13 @@ type grant struct {
 // *Error and the context's.
 func (g *grant) take(ctx context.Context, n int64) error {
 	g.used += n
-	if g.used > g.limit {
-		return tooLarge(g.limit)
+	if g.used > maxDecoded {
+		return tooLarge(maxDecoded)
 	}
 	for g.memory != nil && g.used > freeMemory+g.acquired {
-		start := time.Now()
-		waitCtx, cancel := context.WithTimeout(ctx, g.wait)
+		waitCtx, cancel := context.WithTimeout(ctx, memoryWait)
 		err := g.memory.Acquire(waitCtx, memoryStep)
 		cancel()
-		g.wait -= time.Since(start)
 		switch {
 		case err == nil:
 			g.acquired += memoryStep

@@ -19,8 +19,7 @@ type RateLimits struct {
 	Known       bool
 }
 
-// maxLimitSeconds bounds what a header can make anybody wait: an absurd number must not overflow a
-// Duration.
+// maxLimitSeconds bounds what an answer can make anybody wait: an absurd number must not overflow a Duration.
 const maxLimitSeconds = 7 * 24 * 3600
 
 // LimitsOf reads the headers that Qualys's gateway and its older APIs document (X-RateLimit-*, and the

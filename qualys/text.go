@@ -25,52 +25,45 @@ const (
 // reply is what an answer that is no list of events says.
 type reply struct {
 	code       int           // Qualys's number, such as 1965; 0 where there is none
-	word       string        // or its word, such as INVALID_CREDENTIALS
+	denied     bool          // it says INVALID_CREDENTIALS
 	text       string        // the sentence for people
 	wait       time.Duration // how long to leave the account alone
-	structured bool          // a JSON object with a reason or Qualys's XML, not a page or a text
+	structured bool          // JSON or XML with a reason, not a page or a text
 }
 
-// xmlReply is SIMPLE_RETURN, which Qualys's older APIs answer, or ServiceResponse, which QPS answers
-// (both recorded by the integration graph-qualys).
-type xmlReply struct {
+// element is one of XML.
+type element struct {
 	XMLName xml.Name
-	Code    int    `xml:"RESPONSE>CODE"`
-	Text    string `xml:"RESPONSE>TEXT"`
-	Items   []struct {
-		Key   string `xml:"KEY"`
-		Value string `xml:"VALUE"`
-	} `xml:"RESPONSE>ITEM_LIST>ITEM"`
-
-	Word       string `xml:"responseCode"`
-	Error      string `xml:"responseErrorDetails>errorMessage"`
-	Resolution string `xml:"responseErrorDetails>errorResolution"`
+	Text    string    `xml:",chardata"`
+	Inner   []element `xml:",any"`
 }
 
-// parseReply reads JSON, Qualys's XML, a page or a text.
+// value is what the element would be in JSON.
+func (e element) value() any {
+	if len(e.Inner) == 0 {
+		return e.Text
+	}
+	object := make(map[string]any)
+	for _, inner := range e.Inner {
+		object[inner.XMLName.Local] = inner.value()
+	}
+	return object
+}
+
+// parseReply reads JSON, XML, a page or a text.
 func parseReply(body []byte) (r reply) {
-	var x xmlReply
-	isXML := xml.Unmarshal(body, &x) == nil
-	if root := x.XMLName.Local; isXML && (root == "SIMPLE_RETURN" || root == "ServiceResponse") {
-		r = reply{code: x.Code, word: x.Word, structured: true}
-		r.text = cmp.Or(strings.TrimSpace(x.Text+" "+x.Error+" "+x.Resolution), x.Word)
-		// How long calls take to finish is not told: a second each is a guess.
-		longest := map[string]int{"SECONDS_TO_WAIT": maxLimitSeconds, "CALLS_TO_FINISH": 60}
-		for _, item := range x.Items {
-			n, _ := strconv.Atoi(strings.TrimSpace(item.Value))
-			r.wait = max(r.wait, time.Duration(min(n, longest[item.Key]))*time.Second)
-		}
-		return r
-	}
 	var doc any
-	if json.Unmarshal(body, &doc) == nil {
-		r.text = r.read(doc)
-		_, isObject := doc.(map[string]any)
-		r.structured = isObject && r.text != ""
+	var root element
+	if json.Unmarshal(body, &doc) != nil {
+		doc = string(body)
+		if xml.Unmarshal(body, &root) == nil {
+			doc = map[string]any{root.XMLName.Local: root.value()}
+		}
 	}
-	if r.text = cmp.Or(r.text, strings.TrimSpace(string(body))); !r.structured && isWord(r.text) {
-		r.word = r.text
-	}
+	r.text = r.read(doc)
+	_, isObject := doc.(map[string]any)
+	r.structured = isObject && r.text != ""
+	r.text = cmp.Or(r.text, strings.TrimSpace(string(body)))
 	return r
 }
 
@@ -79,13 +72,15 @@ func isWord(s string) bool {
 	return s != "" && len(s) <= maxWord && strings.Trim(s, letters+"_") == ""
 }
 
-// read returns the reason that a JSON value gives, and notes the outermost code. It reads
-// {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway), the names of
-// Qualys's XML, and what other gateways in front say.
+// read returns the reason that a value of JSON gives, and notes the outermost code. It reads
+// {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway), what other gateways in
+// front say, and the XML of Qualys's older APIs: SIMPLE_RETURN, and ServiceResponse of QPS (both recorded by
+// the integration graph-qualys).
 func (r *reply) read(v any) (reason string) {
 	switch v := v.(type) {
 	case string:
-		return strings.TrimSpace(v)
+		reason = strings.TrimSpace(v)
+		r.denied = r.denied || reason == "INVALID_CREDENTIALS"
 	case []any:
 		var reasons []string
 		for _, e := range v {
@@ -95,22 +90,23 @@ func (r *reply) read(v any) (reason string) {
 		}
 		return strings.Join(reasons, ", ")
 	case map[string]any:
-		for _, key := range [...]string{"code", "errorCode", "CODE", "responseCode"} {
-			code := strings.TrimSpace(fmt.Sprint(v[key]))
-			if n, err := strconv.Atoi(code); err == nil && r.code == 0 {
-				r.code = n
-			} else if isWord(code) {
-				r.word = cmp.Or(r.word, code)
-			}
+		number := func(key string) int {
+			n, _ := strconv.Atoi(strings.TrimSpace(fmt.Sprint(v[key])))
+			return n
+		}
+		r.code = cmp.Or(r.code, number("code"), number("errorCode"), number("CODE"), number("responseCode"))
+		if v["KEY"] == "SECONDS_TO_WAIT" {
+			r.wait = time.Duration(min(number("VALUE"), maxLimitSeconds)) * time.Second
 		}
 		for _, key := range [...]string{
 			"authentication_exceptions", "message", "_error", "error_description", "error", "errorMessage", "detail",
 			"errors", "title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE",
-			"responseCode",
+			"ITEM_LIST", "ITEM", "responseCode",
 		} {
 			inner := r.read(v[key]) // where there is a reason already, there may be a code
 			reason = cmp.Or(reason, inner)
 		}
+		reason = strings.TrimSpace(reason + " " + r.read(v["errorResolution"]))
 	}
 	return reason
 }

@@ -31,7 +31,7 @@ type rig struct {
 func newRig(t *testing.T, o Options, events ...qualystest.Event) *rig {
 	t.Helper()
 	fake := qualystest.New(t, qualystest.Config{Events: events})
-	client := qualys.NewClient(qualys.Options{HeaderTimeout: 10 * time.Second, Memory: o.Memory})
+	client := qualys.NewClient(qualys.Options{Memory: o.Memory})
 	t.Cleanup(client.Close)
 	return &rig{fake, newSearcher(client, o), client}
 }

@@ -35,7 +35,7 @@ func TestStress(t *testing.T) {
 	quiet := qualys.NewClient(qualys.Options{})
 	t.Cleanup(quiet.Close)
 	client := qualys.NewClient(qualys.Options{
-		Memory: memory, HeaderTimeout: 200 * time.Millisecond, BodyTimeout: 200 * time.Millisecond,
+		Memory: memory, Timeout: 200 * time.Millisecond,
 	})
 	t.Cleanup(client.Close)
 
