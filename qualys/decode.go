@@ -82,13 +82,9 @@ func (a *answer) events(size int) (Page, error) {
 	}
 	switch {
 	case errors.Is(err, io.EOF):
-		kept := int64(0)
-		for _, e := range r.page.Events {
-			kept += int64(e.Size)
-		}
-		a.grant.keep(kept)
+		a.grant.keep(r.kept)
 		r.page.grant = a.grant
-		r.page.Full = len(r.page.Events)+r.page.Unreadable == size
+		r.page.Full = r.elements() == size
 		return r.page, nil
 	case err == nil, // there is something behind it
 		errors.As(err, new(*jsontext.SyntacticError)) && !errors.Is(err, io.ErrUnexpectedEOF):
@@ -103,12 +99,15 @@ type pageReader struct {
 	in   *eventReader
 	size int // events that were asked for
 	page Page
+	kept int64 // bytes that its events take
 }
+
+func (r *pageReader) elements() int { return len(r.page.Events) + r.page.Unreadable }
 
 func (r *pageReader) read() error {
 	switch r.in.PeekKind() {
 	case '[':
-		return r.list()
+		return r.in.each(r.element)
 	case '{':
 		return r.object()
 	}
@@ -125,67 +124,49 @@ func (r *pageReader) read() error {
 	return r.refusal("the answer is not JSON", text)
 }
 
-func (r *pageReader) list() error {
-	_, _ = r.in.ReadToken()
-	for n := 1; r.in.PeekKind() != ']'; n++ {
-		start := r.in.InputOffset()
-		r.raw.Next(r.raw.Len() - int(r.answer.read-start)) // what lies before the element
-		e, err := r.in.event()
-		if err != nil {
-			return err
-		}
-		if n > r.size {
-			return unreadable("there are more events than the %d that were asked for", r.size)
-		}
-		if e == nil {
-			r.page.Unreadable++
-			continue
-		}
-		e.identify(r.raw.Bytes()[:r.in.InputOffset()-start])
-		if err := r.grant.take(r.ctx, int64(e.Size)); err != nil {
-			return err
-		}
-		r.page.Events = append(r.page.Events, e)
+// element reads an element of the list of events.
+func (r *pageReader) element() error {
+	start := r.in.InputOffset()
+	r.raw.Next(r.raw.Len() - int(r.answer.read-start)) // what lies before it
+	e, err := r.in.event()
+	switch {
+	case err != nil:
+		return err
+	case r.elements() == r.size:
+		return unreadable("there are more events than the %d that were asked for", r.size)
+	case e == nil:
+		r.page.Unreadable++
+		return nil
 	}
-	_, err := r.in.ReadToken()
-	return err
+	e.identify(r.raw.Bytes()[:r.in.InputOffset()-start])
+	r.page.Events = append(r.page.Events, e)
+	r.kept += int64(e.Size)
+	return r.grant.take(r.ctx, int64(e.Size))
 }
 
 // object reads an answer that is an object: its list of events, which one integration expects as "data",
 // "events" or "items", or what it says instead. An empty list beside a message is a refusal too, and so is
 // one beside more than a message needs.
 func (r *pageReader) object() error {
-	_, _ = r.in.ReadToken()
 	found := false
-	for r.in.PeekKind() != '}' {
+	err := r.in.each(func() error {
 		name, err := r.in.ReadToken()
 		if err != nil {
 			return err
 		}
 		switch key := name.String(); {
-		case !found && (key == "data" || key == "events" || key == "items") && r.in.PeekKind() == '[':
+		case (key == "data" || key == "events" || key == "items") && r.in.PeekKind() == '[':
 			found = true
-			err = r.list()
-		default:
-			err = r.in.SkipValue()
+			return r.in.each(r.element)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	if _, err := r.in.ReadToken(); err != nil {
+		return r.in.SkipValue()
+	})
+	if err != nil || r.elements() > 0 {
 		return err
 	}
-	if found && len(r.page.Events)+r.page.Unreadable > 0 {
-		return nil
-	}
 	said := r.raw.Bytes() // whole, as there was no element
-	isLong := len(said) > maxErrorBody
-	if isLong {
-		said = said[:maxErrorBody]
-	}
-	if !found || isLong || parseReply(said).structured {
-		return r.refusal("the answer is not a list of events", said)
+	if !found || len(said) > maxErrorBody || parseReply(said).structured {
+		return r.refusal("the answer is not a list of events", said[:min(len(said), maxErrorBody)])
 	}
 	return nil
 }

@@ -24,24 +24,25 @@ const (
 	maxShared = 64 // bytes of a text that may be the same in many events
 )
 
-// wireEvent is an event as Qualys sends it, or {"sortValues":[…],"data":{event}}, as the FIM API's second
-// version lists them.
-type wireEvent struct {
-	Event
-	Data *Event `qualys:"data"`
-}
-
 // members are the fields of a struct by their names in JSON. The names are in its tags: "name" or, for a
 // field that JSON has in an object of its own, "object.name", or several.
 type members map[string]member
 
 type member struct {
-	field   []int   // its index in the struct; nil for an object that JSON alone has
+	field   int     // its index in the struct; itself for an object that JSON alone has
 	members members // where it is an object, or a list of them
+	whole   bool    // it may hold the whole event
 }
 
-// eventMembers is never changed.
-var eventMembers = membersOf(reflect.TypeFor[wireEvent]())
+const itself = -1
+
+// eventMembers are those of an Event, also in the form {"sortValues":[…],"data":{event}}, in which the FIM
+// API's second version lists them. They are never changed.
+var eventMembers = func() members {
+	event := membersOf(reflect.TypeFor[Event]())
+	event["data"] = member{itself, event, true}
+	return event
+}()
 
 func membersOf(t reflect.Type) members {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
@@ -51,22 +52,17 @@ func membersOf(t reflect.Type) members {
 		return nil
 	}
 	all := make(members)
-	for _, f := range reflect.VisibleFields(t) {
-		for _, name := range strings.Fields(f.Tag.Get("qualys")) {
-			m := member{f.Index, membersOf(f.Type)}
-			object, inner, isNested := strings.Cut(name, ".")
-			switch {
-			case !isNested:
+	for i := range t.NumField() {
+		m := member{field: i, members: membersOf(t.Field(i).Type)}
+		for _, name := range strings.Fields(t.Field(i).Tag.Get("qualys")) {
+			if object, inner, isNested := strings.Cut(name, "."); !isNested {
 				all[name] = m
-			case all[object].members == nil:
-				all[object] = member{members: members{inner: m}}
-			default:
-				all[object].members[inner] = m
+			} else if outer, isKnown := all[object]; isKnown {
+				outer.members[inner] = m
+			} else {
+				all[object] = member{field: itself, members: members{inner: m}}
 			}
 		}
-	}
-	if len(all) == 0 {
-		return nil
 	}
 	return all
 }
@@ -93,11 +89,6 @@ func (e *Event) identify(raw []byte) {
 	}
 }
 
-func (e *Event) hasContent() bool {
-	return e.ID != "" || e.Type != "" || !e.Time.IsZero() || e.Score.Known || len(e.Indicators) > 0 ||
-		e.File != nil || e.Process != nil || e.Network != nil || e.Registry != nil
-}
-
 // eventReader reads events. Any JSON value fits any field: the answers of one gateway hold the documents of
 // many agent versions, and what one of them calls a number another one calls a string.
 type eventReader struct {
@@ -115,20 +106,12 @@ func newEventReader(r io.Reader) *eventReader {
 
 // event reads the next value, which is nil where it is no event. It has no key yet.
 func (r *eventReader) event() (*Event, error) {
-	w := new(wireEvent)
-	r.size = int(reflect.TypeFor[Event]().Size())
-	if err := r.object(reflect.ValueOf(w).Elem(), eventMembers); err != nil {
+	e := new(Event)
+	v := reflect.ValueOf(e).Elem()
+	r.size = int(v.Type().Size())
+	if err := r.value(v, eventMembers); err != nil || v.IsZero() {
 		return nil, err
 	}
-	e := &w.Event
-	if !e.hasContent() && w.Data != nil {
-		e = w.Data
-		r.size -= int(reflect.TypeFor[Event]().Size())
-	}
-	if !e.hasContent() {
-		return nil, nil
-	}
-	w.Data = nil
 	if e.Time.IsZero() {
 		e.Time = e.ProcessedTime
 	}
@@ -136,32 +119,11 @@ func (r *eventReader) event() (*Event, error) {
 	return e, nil
 }
 
-// object reads an object into a struct, or into a new one where v is a pointer, and passes over all else.
-func (r *eventReader) object(v reflect.Value, known members) error {
-	if r.PeekKind() != '{' {
-		return r.SkipValue()
-	}
-	if v.Kind() == reflect.Pointer {
-		v.Set(reflect.New(v.Type().Elem()))
-		v = v.Elem()
-		r.size += int(v.Type().Size())
-	}
+// each reads a list or an object. It calls read where an element or a name begins.
+func (r *eventReader) each(read func() error) error {
 	_, _ = r.ReadToken()
-	for r.PeekKind() != '}' {
-		name, err := r.scalar()
-		if err != nil {
-			return err
-		}
-		m, isKnown := known[string(name)]
-		switch {
-		case !isKnown:
-			err = r.SkipValue()
-		case m.field == nil:
-			err = r.object(v, m.members)
-		default:
-			err = r.value(v.FieldByIndex(m.field), m.members)
-		}
-		if err != nil {
+	for kind := r.PeekKind(); kind != ']' && kind != '}'; kind = r.PeekKind() {
+		if err := read(); err != nil {
 			return err
 		}
 	}
@@ -169,15 +131,66 @@ func (r *eventReader) object(v reflect.Value, known members) error {
 	return err
 }
 
-// value reads what fits the type of v, and leaves the zero value for all else.
+// value reads what fits the type of v, and passes over all else.
 func (r *eventReader) value(v reflect.Value, known members) error {
-	if known != nil {
-		v.SetZero()
-		if v.Kind() == reflect.Slice {
-			return r.list(v, known)
-		}
-		return r.object(v, known)
+	if len(known) == 0 {
+		return r.set(v)
 	}
+	switch kind, isList := r.PeekKind(), v.Kind() == reflect.Slice; {
+	case isList && kind == '[':
+		v.SetZero()
+		err := r.each(func() error { return r.part(v, known) })
+		r.size += v.Cap() * int(v.Type().Elem().Size())
+		if v.Len() == 0 {
+			v.SetZero()
+		}
+		return err
+	case !isList && kind == '{':
+		if v.Kind() == reflect.Pointer {
+			v.Set(reflect.New(v.Type().Elem()))
+			v = v.Elem()
+			r.size += int(v.Type().Size())
+		}
+		return r.each(func() error { return r.member(v, known) })
+	}
+	return r.SkipValue()
+}
+
+// member reads a name, and its value into a field of v.
+func (r *eventReader) member(v reflect.Value, known members) error {
+	name, err := r.scalar()
+	if err != nil {
+		return err
+	}
+	m, isKnown := known[string(name)]
+	switch {
+	case !isKnown || m.whole && !v.IsZero():
+		return r.SkipValue()
+	case m.field != itself:
+		v = v.Field(m.field)
+	}
+	return r.value(v, m.members)
+}
+
+// part appends an element to a list: only one with content, and maxParts at most.
+func (r *eventReader) part(list reflect.Value, known members) error {
+	n := list.Len()
+	if n == maxParts {
+		return r.SkipValue()
+	}
+	list.Grow(1)
+	list.SetLen(n + 1)
+	part := list.Index(n)
+	part.SetZero()
+	err := r.value(part, known)
+	if part.IsZero() {
+		list.SetLen(n)
+	}
+	return err
+}
+
+// set reads a text, number, time or score, and leaves the zero value for all else.
+func (r *eventReader) set(v reflect.Value) error {
 	text, err := r.scalar()
 	switch field := v.Addr().Interface().(type) {
 	case *string:
@@ -192,38 +205,6 @@ func (r *eventReader) value(v reflect.Value, known members) error {
 			*field = Score{Value: int(n), Known: true}
 		}
 	}
-	return err
-}
-
-// list reads a list's objects, at most maxParts, and passes over the ones without content.
-func (r *eventReader) list(v reflect.Value, known members) error {
-	if r.PeekKind() != '[' {
-		return r.SkipValue()
-	}
-	_, _ = r.ReadToken()
-	for r.PeekKind() != ']' {
-		n := v.Len()
-		if n == maxParts {
-			if err := r.SkipValue(); err != nil {
-				return err
-			}
-			continue
-		}
-		v.Grow(1)
-		v.SetLen(n + 1)
-		v.Index(n).SetZero()
-		if err := r.object(v.Index(n), known); err != nil {
-			return err
-		}
-		if v.Index(n).IsZero() {
-			v.SetLen(n)
-		}
-	}
-	r.size += v.Cap() * int(v.Type().Elem().Size())
-	if v.Len() == 0 {
-		v.SetZero()
-	}
-	_, err := r.ReadToken()
 	return err
 }
 
