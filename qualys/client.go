@@ -235,7 +235,10 @@ func (c *Client) send(a *answer, read func(*answer) error) error {
 	defer func() { _ = resp.Body.Close() }()
 	a.status, a.body, a.limits = resp.StatusCode, resp.Body, LimitsOf(resp.Header)
 	if a.status/100 != 2 {
-		body, _ := a.short() // where it is late or cut, the status alone says what happened
+		body, err := a.short()
+		if err != nil {
+			body = nil // where it is late or cut, maybe inside of a secret, the status says what happened
+		}
 		return a.refusal("", body)
 	}
 	return read(a)

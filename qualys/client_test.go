@@ -359,7 +359,7 @@ func TestSearchErrors(t *testing.T) {
 		{"unavailable", 503, "", nil, qualys.KindUnavailable, "HTTP 503 Service Unavailable", true},
 		{"gateway timeout", 504, "", nil, qualys.KindUnexpected, "HTTP 504 Gateway Timeout", true},
 		{"not modified", 304, "", nil, qualys.KindUnexpected, "HTTP 304 Not Modified", false},
-		{"an error that is cut short", 503, "down", []string{"Content-Length", "100"}, qualys.KindUnavailable, "down", true},
+		{"an error that is cut short", 503, "down", []string{"Content-Length", "100"}, qualys.KindUnavailable, "HTTP 503 Service Unavailable", true},
 		{"a status without a name", 599, "", nil, qualys.KindUnexpected, "HTTP 599", false},
 	}
 	for _, tt := range tests {
@@ -435,7 +435,7 @@ func TestUnreadableAnswers(t *testing.T) {
 		message string
 	}{
 		{"object", qualystest.Object(), "this is not the list that was asked for"},
-		{"HTML", qualystest.HTML(), "the answer is not JSON: Maintenance The platform is down for maintenance & will be back soon."},
+		{"HTML", qualystest.HTML(), "the answer is not a list of events: Maintenance The platform is down for maintenance & will be back soon."},
 		{"truncated", qualystest.Truncated(), "the answer is cut short"},
 		{"truncated without a length", qualystest.Status(200, `[{"id":"F_1"},`), "the answer is cut short"},
 		{"huge", qualystest.Huge(1 << 30), "there are more events than the 100 that were asked for"},
@@ -611,7 +611,7 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 		"in JSON":            func(s string) string { b, _ := json.Marshal(s); return `{"message":` + string(b) + "}" },
 		"over two lines":     func(s string) string { return strings.ReplaceAll(s, " ", "\n") },
 		"at the cut":         func(s string) string { return strings.Repeat("x", 290) + s },
-		"where reading ends": func(s string) string { return strings.Repeat("\n", 32<<10-8) + s },
+		"where reading ends": func(s string) string { return strings.Repeat("\n", 64<<10-8) + s },
 		"twice":              func(s string) string { return url.QueryEscape(url.QueryEscape(s)) },
 		"in HTML in JSON":    func(s string) string { b, _ := json.Marshal(html.EscapeString(s)); return string(b) + "," },
 		"in a URL in HTML":   func(s string) string { return html.EscapeString("?a=b&p=" + url.QueryEscape(s)) },

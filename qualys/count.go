@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -50,7 +49,7 @@ func ByTime(from, to time.Time, width time.Duration) Split {
 // Count is how many events a query finds.
 type Count struct {
 	N     int64
-	Parts []Part // sorted; none where the query asks for none, and where Qualys does not divide the count
+	Parts []Part // in no order; none where the query asks for none, and where Qualys does not divide the count
 }
 
 // Part is a part of a count: the events of a type, or those in a time. Parts without events may be missing.
@@ -86,20 +85,17 @@ func (c *Client) Count(ctx context.Context, t Tenant, q CountQuery) (n Count, li
 
 // parseCount reads {"count": N}, where N may be in a string, or an object of parts.
 func parseCount(body []byte, s Split) (c Count, ok bool) {
-	var parts map[string]json.RawMessage
+	var parts map[string]json.Number
 	if json.Unmarshal(body, &parts) != nil {
 		return Count{}, false
 	}
-	number := func(value json.RawMessage) (int64, bool) {
-		n, isNumber := integer(strings.Trim(string(value), `"`))
-		return n, isNumber && n >= 0
-	}
 	if total, isTotal := parts["count"]; isTotal && s.width == 0 || s == (Split{}) {
-		c.N, ok = number(total)
-		return c, ok
+		c.N, ok = integer(total.String())
+		return c, ok && c.N >= 0
 	}
 	for name, value := range parts {
-		n, ok := number(value)
+		n, ok := integer(value.String())
+		ok = ok && n >= 0
 		part := Part{N: n}
 		if s.width == 0 {
 			part.Type = strings.ToUpper(name)
@@ -116,8 +112,5 @@ func parseCount(body []byte, s Split) (c Count, ok bool) {
 		c.N += n
 		c.Parts = append(c.Parts, part)
 	}
-	slices.SortFunc(c.Parts, func(a, b Part) int {
-		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Type, b.Type))
-	})
 	return c, true
 }

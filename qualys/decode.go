@@ -37,7 +37,7 @@ type answer struct {
 func (a *answer) Read(p []byte) (int, error) {
 	switch {
 	case a.read > maxWire:
-		return 0, tooLarge(maxWire)
+		return 0, unreadable("the answer is larger than %d bytes", maxWire)
 	case a.raw.Len() > maxElement:
 		return 0, unreadable("one event is larger than %d bytes", maxElement)
 	}
@@ -88,10 +88,12 @@ func (a *answer) events(size int) (Page, error) {
 		return r.page, nil
 	case err == nil, // there is something behind it
 		errors.As(err, new(*jsontext.SyntacticError)) && !errors.Is(err, io.ErrUnexpectedEOF):
-		return Page{}, a.refusal("the answer is not JSON", nil)
+		return Page{}, a.refusal(notEvents, nil)
 	}
 	return Page{}, err
 }
+
+const notEvents = "the answer is not a list of events"
 
 // pageReader reads a page while it arrives.
 type pageReader struct {
@@ -112,16 +114,13 @@ func (r *pageReader) read() error {
 		return r.object()
 	}
 	text, err := r.short()
-	if err != nil {
-		return err
-	}
 	switch text = bytes.TrimSpace(text); {
+	case err != nil:
+		return err
 	case len(text) == 0:
 		return r.refusal("the answer is empty", nil)
-	case jsontext.Value(text).IsValid():
-		return r.refusal("the answer is not a list of events", text)
 	}
-	return r.refusal("the answer is not JSON", text)
+	return r.refusal(notEvents, text)
 }
 
 // element reads an element of the list of events.
@@ -166,7 +165,7 @@ func (r *pageReader) object() error {
 	}
 	said := r.raw.Bytes() // whole, as there was no element
 	if !found || len(said) > maxErrorBody || parseReply(said).structured {
-		return r.refusal("the answer is not a list of events", said[:min(len(said), maxErrorBody)])
+		return r.refusal(notEvents, said[:min(len(said), maxErrorBody)])
 	}
 	return nil
 }

@@ -80,6 +80,9 @@ func (e *Error) Transient() bool {
 // refusal makes an Error of a status and of what the body says. what is the message where the body says
 // nothing.
 func (a *answer) refusal(what string, body []byte) *Error {
+	if len(body) >= maxErrorBody {
+		body = nil // it may be cut inside of a secret
+	}
 	r := parseReply(body)
 	e := &Error{Op: a.op, Status: a.status, Code: r.code, Limits: a.limits}
 	e.Kind = kindOf(e, r)

@@ -82,7 +82,7 @@ func TestRateLimitHeaders(t *testing.T) {
 			{"Retry-After in the past", []string{"Retry-After", now.Add(-time.Hour).Format(http.TimeFormat)}, RateLimits{Remaining: -1, Known: true}},
 			{"the longer wait counts", []string{"Retry-After", "2", "X-RateLimit-ToWait-Sec", "5"}, RateLimits{Remaining: -1, Wait: 5 * time.Second, Known: true}},
 			{"zero", []string{"X-RateLimit-ToWait-Sec", "0"}, RateLimits{Remaining: -1, Known: true}},
-			{"absurd", []string{"Retry-After", "1e300"}, RateLimits{Remaining: -1, Wait: 7 * 24 * time.Hour, Known: true}},
+			{"absurd", []string{"Retry-After", "999999999999"}, RateLimits{Remaining: -1, Wait: 7 * 24 * time.Hour, Known: true}},
 			{"words", []string{"Retry-After", "soon", "X-RateLimit-Limit", "many", "X-RateLimit-Remaining", "-1", "X-RateLimit-ToWait-Sec", "NaN"},
 				RateLimits{Remaining: -1}},
 		}

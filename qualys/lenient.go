@@ -70,10 +70,10 @@ func membersOf(t reflect.Type) members {
 // UnmarshalJSON reads one event. The only errors are broken JSON and a value that has nothing of an event.
 func (e *Event) UnmarshalJSON(raw []byte) error {
 	read, err := newEventReader(bytes.NewReader(raw)).event()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if read == nil {
+	case read == nil:
 		return errors.New("not an event")
 	}
 	*e = *read
@@ -261,10 +261,18 @@ func parseTime(s string) time.Time {
 	if local, isUTC := strings.CutSuffix(s, "+0000"); isUTC {
 		s = local + "Z"
 	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil { // which has a short cut
-		return writable(t)
+	t, err := time.Parse(time.RFC3339, s) // which has a short cut
+	if err != nil {
+		t = otherTime(strings.ToUpper(strings.TrimSpace(s)))
 	}
-	s = strings.ToUpper(strings.TrimSpace(s))
+	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 { // RFC 3339 cannot write it
+		return time.Time{}
+	}
+	return t
+}
+
+// otherTime reads what parseTime reads beside RFC 3339, in capitals.
+func otherTime(s string) time.Time {
 	if n, ok := integer(s); ok {
 		return epoch(n)
 	}
@@ -280,7 +288,7 @@ func parseTime(s string) time.Time {
 			" 15:04:05 -0700", " 15:04:05 GMT", " 3:04:05 PM",
 		} {
 			if t, err := time.Parse(date+clock, s); err == nil {
-				return writable(t)
+				return t
 			}
 		}
 	}
@@ -290,20 +298,10 @@ func parseTime(s string) time.Time {
 // epoch reads a number since 1970 in the unit that gives a date of an endpoint. "20260317" and
 // "20260317120000" are something else.
 func epoch(n int64) time.Time {
-	for unit := int64(time.Second); unit > 0; unit /= 1000 { // of nanoseconds, then of larger units
-		t := time.Unix(n/unit, n%unit*(int64(time.Second)/unit)).UTC()
+	for _, t := range [...]time.Time{time.Unix(n, 0), time.UnixMilli(n), time.UnixMicro(n), time.Unix(0, n)} {
 		if t.Year() >= 1973 && t.Year() <= 2200 {
 			return t
 		}
 	}
 	return time.Time{}
-}
-
-// writable is t in UTC, and zero for years that RFC 3339 cannot write.
-func writable(t time.Time) time.Time {
-	t = t.UTC()
-	if y := t.Year(); y < 1 || y > 9999 {
-		return time.Time{}
-	}
-	return t
 }

@@ -135,7 +135,7 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 			return nil
 		}
 		text = ""
-		if r := parseReply(body); !r.structured && !isWord(r.text) {
+		if r := parseReply(body); !r.structured && !r.denied {
 			body = nil // it may hold a token all the same, and is not shown
 		}
 		return a.refusal("the answer to the login is not a token", body)
@@ -143,11 +143,11 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 	return text, err
 }
 
-// isToken takes any line of printable ASCII without white space: the token is Qualys's (a JWT of three
-// parts, encrypted ones of five) and opaque. Not taken are markup, JSON, and a bare word: a message in
-// its place.
+// isToken takes any line of printable ASCII without white space that is no markup and no JSON: the token is
+// Qualys's (a JWT of three parts, encrypted ones of five) and opaque. One without a digit and a dot is a word: a
+// message in its place.
 func isToken(s string) bool {
-	return s != "" && len(s) <= maxToken && !strings.ContainsRune("<{[", rune(s[0])) && !isWord(s) &&
+	return len(s) <= maxToken && strings.ContainsAny(s, ".0123456789") && !strings.ContainsRune("<{[", rune(s[0])) &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
@@ -158,14 +158,11 @@ func life(token string) time.Duration {
 	var claims struct {
 		Exp json.Number `json:"exp"` // which may stand in quotes
 	}
-	if parts := strings.Split(token, "."); len(parts) == 3 {
-		payload, _ := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-		_ = json.Unmarshal(payload, &claims) // what cannot be read is a token that does not say
-		if exp, err := claims.Exp.Float64(); err == nil && exp > 0 {
-			seconds := exp - float64(wallClock().Unix())
-			seconds = min(max(seconds, minTokenLife.Seconds()), maxTokenLife.Seconds())
-			left = time.Duration(seconds * float64(time.Second))
-		}
+	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(token+".", ".")[1])
+	_ = json.Unmarshal(payload, &claims) // what cannot be read is a token that does not say
+	if exp, err := claims.Exp.Float64(); err == nil && exp > 0 {
+		seconds := exp - float64(wallClock().Unix())
+		left = time.Duration(min(max(seconds, minTokenLife.Seconds()), maxTokenLife.Seconds()) * float64(time.Second))
 	}
 	return left - left/10
 }

@@ -30,7 +30,7 @@ type grant struct {
 func (g *grant) take(ctx context.Context, n int64) error {
 	g.used += n
 	if g.used > maxDecoded {
-		return tooLarge(maxDecoded)
+		return unreadable("the answer is larger than %d bytes", maxDecoded)
 	}
 	for g.memory != nil && g.used > freeMemory+g.acquired {
 		waitCtx, cancel := context.WithTimeout(ctx, memoryWait)
@@ -60,5 +60,3 @@ func (g *grant) keep(n int64) {
 
 // release gives everything back.
 func (g *grant) release() { g.keep(0) }
-
-func tooLarge(limit int64) *Error { return unreadable("the answer is larger than %d bytes", limit) }

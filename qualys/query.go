@@ -109,24 +109,25 @@ func Or(fs ...Filter) Filter { return join("or", fs) }
 // And returns the query for events that all of the filters find. Empty filters are left out.
 func And(fs ...Filter) Filter { return join("and", fs) }
 
-// join puts parentheses around a part that is joined by the other word, so that nobody has to know which
-// one binds closer.
-func join(word string, fs []Filter) Filter {
-	fs = slices.DeleteFunc(slices.Clone(fs), func(f Filter) bool { return f.qql == "" })
-	switch len(fs) {
-	case 0:
-		return Filter{}
-	case 1:
-		return fs[0]
-	}
-	terms := make([]string, len(fs))
-	for i, f := range fs {
-		terms[i] = f.qql
-		if f.joined != "" && f.joined != word {
-			terms[i] = "(" + f.qql + ")"
+func join(word string, fs []Filter) (all Filter) {
+	for _, f := range fs {
+		switch {
+		case all.qql == "":
+			all = f
+		case f.qql != "":
+			all = Filter{all.within(word) + " " + word + " " + f.within(word), word}
 		}
 	}
-	return Filter{strings.Join(terms, " "+word+" "), word}
+	return all
+}
+
+// within is the filter as a part of one that the word joins: in parentheses where the other word joins its own
+// parts, so that nobody has to know which one binds closer.
+func (f Filter) within(word string) string {
+	if f.joined == "" || f.joined == word {
+		return f.qql
+	}
+	return "(" + f.qql + ")"
 }
 
 // String returns the QQL, "" for the empty filter.

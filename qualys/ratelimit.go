@@ -1,7 +1,6 @@
 package qualys
 
 import (
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -27,24 +26,22 @@ const maxLimitSeconds = 7 * 24 * 3600
 // read counts as absent.
 func LimitsOf(h http.Header) RateLimits {
 	var l RateLimits
-	number := func(name string) float64 { // -1 where absent
-		n, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)
-		if err == nil && n >= 0 { // false for NaN, too
-			l.Known = true
-			return min(n, math.MaxInt32)
+	number := func(name string) int { // -1 where absent
+		n, err := strconv.Atoi(strings.TrimSpace(h.Get(name)))
+		if err != nil || n < 0 {
+			return -1
 		}
-		return -1
+		l.Known = true
+		return n
 	}
-	seconds := func(n float64) time.Duration {
-		return time.Duration(min(max(n, 0), maxLimitSeconds) * float64(time.Second))
-	}
-	l.Limit = int(max(number("X-RateLimit-Limit"), 0))
-	l.Remaining = int(number("X-RateLimit-Remaining"))
-	l.Concurrency = int(max(number("X-ConcurrencyLimit-Limit"), number("X-Concurrency-Limit-Limit"), 0))
+	seconds := func(n int) time.Duration { return time.Duration(min(max(n, 0), maxLimitSeconds)) * time.Second }
+	l.Limit = max(number("X-RateLimit-Limit"), 0)
+	l.Remaining = number("X-RateLimit-Remaining")
+	l.Concurrency = max(number("X-ConcurrencyLimit-Limit"), number("X-Concurrency-Limit-Limit"), 0)
 	l.Window = seconds(number("X-RateLimit-Window-Sec"))
 	l.Wait = seconds(max(number("X-RateLimit-ToWait-Sec"), number("Retry-After")))
 	if at, err := http.ParseTime(h.Get("Retry-After")); err == nil {
-		l.Wait, l.Known = max(l.Wait, seconds(time.Until(at).Seconds())), true
+		l.Wait, l.Known = max(l.Wait, min(time.Until(at), seconds(maxLimitSeconds))), true
 	}
 	return l
 }

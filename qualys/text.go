@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,12 +15,8 @@ import (
 )
 
 const (
-	letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-	maxWord      = 64       // characters of a word that stands for an error
 	maxReason    = 300      // characters of Qualys's words in an error
-	maxErrorBody = 64 << 10 // bytes of an error's body that are read
-	maxErrorText = 32 << 10 // bytes of it that are quoted from: one that begins in them ends in what is read
+	maxErrorBody = 64 << 10 // bytes of an error's body that are read, and more than a body may have to be quoted
 )
 
 // reply is what an answer that is no list of events says.
@@ -67,11 +64,6 @@ func parseReply(body []byte) (r reply) {
 	return r
 }
 
-// isWord reports whether s is one word such as INVALID_CREDENTIALS, not a long text such as a token.
-func isWord(s string) bool {
-	return s != "" && len(s) <= maxWord && strings.Trim(s, letters+"_") == ""
-}
-
 // read returns the reason that a value of JSON gives, and notes the outermost code. It reads
 // {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway), what other gateways in
 // front say, and the XML of Qualys's older APIs: SIMPLE_RETURN, and ServiceResponse of QPS (both recorded by
@@ -115,13 +107,9 @@ func (r *reply) read(v any) (reason string) {
 // A text that holds one of the secrets is left out whole: plain returns "".
 func plain(s string, secrets ...string) string {
 	line := oneLine(s)
-	for _, secret := range secrets {
-		if holds(line, secret) || holds(s, secret) {
-			return ""
-		}
-	}
-	if len(s) > maxErrorText {
-		line = oneLine(s[:maxErrorText])
+	leaks := func(secret string) bool { return holds(line, secret) || holds(s, secret) }
+	if slices.ContainsFunc(secrets, leaks) {
+		return ""
 	}
 	if runes := []rune(line); len(runes) > maxReason {
 		line = string(runes[:maxReason-1]) + "…"
@@ -155,14 +143,7 @@ func oneLine(s string) string {
 	markup := regexp.MustCompile(
 		`(?is)<!--.*?(-->|$)|<(script|style)\b.*?(</(script|style)[^>]*>|$)|</?[a-z!?][^>]*(>|$)`)
 	s = markup.ReplaceAllString(html.UnescapeString(html.UnescapeString(s)), " ")
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsControl(r):
-			return ' '
-		case unicode.Is(unicode.Cf, r): // direction marks, joiners
-			return -1
-		}
-		return r
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
+	s = regexp.MustCompile(`\p{Cf}`).ReplaceAllString(s, "") // direction marks, joiners
+	separates := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	return strings.ToValidUTF8(strings.Join(strings.FieldsFunc(s, separates), " "), "\uFFFD")
 }
