@@ -3,7 +3,6 @@ package qualys
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -62,10 +61,8 @@ func NewClient(o Options) *Client {
 		transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    connectTimeout,
 			MaxResponseHeaderBytes: 64 << 10,
-			MaxIdleConns:           256,
 			MaxIdleConnsPerHost:    32, // a few tenants of one platform with four calls each
 			IdleConnTimeout:        90 * time.Second,
 			ForceAttemptHTTP2:      true,
@@ -102,14 +99,13 @@ type Page struct {
 // only the first call does anything.
 func (p *Page) Release() {
 	if p.grant != nil {
-		p.grant.release()
+		p.grant.keep(0)
 	}
 }
 
 const (
-	connectTimeout  = 5 * time.Second // for the TCP connection, and again for the TLS handshake
-	defaultPageSize = 100
-	maxPageSize     = 1000 // the largest in use by a published integration; Qualys names no limit
+	connectTimeout = 5 * time.Second // for the TCP connection, and again for the TLS handshake
+	maxPageSize    = 1000            // the largest in use by a published integration; Qualys names no limit
 )
 
 // Events searches once. It logs in where no token is at hand; when Qualys refuses the token it logs in
@@ -117,7 +113,7 @@ const (
 // tried again here. When ctx ends first, the error is the context's own. The caller releases the page;
 // after an error there is nothing to release.
 func (c *Client) Events(ctx context.Context, t Tenant, q EventQuery) (page Page, err error) {
-	size := min(max(cmp.Or(q.PageSize, defaultPageSize), 1), maxPageSize)
+	size := min(max(cmp.Or(q.PageSize, 100), 1), maxPageSize)
 	path := fmt.Sprintf("/events?pageSize=%d&pageNumber=%d&sort=%s", size, max(q.PageNumber, 0), sortNewestFirst)
 	err = c.search(ctx, t, q, OpEvents, path, func(a *answer) (err error) {
 		page, err = a.events(size)
@@ -202,7 +198,7 @@ func (c *Client) exchange(ctx context.Context, r request, read func(*answer) err
 	}
 	kind := Kind("")
 	if err != nil {
-		a.grant.release()
+		a.grant.keep(0)
 		failure := a.failure(err)
 		if kind, err = failure.Kind, failure; ctx.Err() != nil {
 			kind, err = KindCanceled, ctx.Err()

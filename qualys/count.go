@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,7 +51,7 @@ func ByTime(from, to time.Time, width time.Duration) Split {
 // Count is how many events a query finds.
 type Count struct {
 	N     int64
-	Parts []Part // in no order; none where the query asks for none, and where Qualys does not divide the count
+	Parts []Part // sorted by type or time; none where the query asks for none, and where Qualys does not divide the count
 }
 
 // Part is a part of a count: the events of a type, or those in a time. Parts without events may be missing.
@@ -93,8 +95,8 @@ func parseCount(body []byte, s Split) (c Count, ok bool) {
 		c.N, ok = integer(total.String())
 		return c, ok && c.N >= 0
 	}
-	for name, value := range parts {
-		n, ok := integer(value.String())
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		n, ok := integer(parts[name].String())
 		ok = ok && n >= 0
 		part := Part{N: n}
 		if s.width == 0 {

@@ -114,10 +114,10 @@ func (r *pageReader) read() error {
 		return r.object()
 	}
 	text, err := r.short()
-	switch text = bytes.TrimSpace(text); {
+	switch {
 	case err != nil:
 		return err
-	case len(text) == 0:
+	case len(bytes.TrimSpace(text)) == 0:
 		return r.refusal("the answer is empty", nil)
 	}
 	return r.refusal(notEvents, text)

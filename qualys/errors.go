@@ -84,42 +84,41 @@ func (a *answer) refusal(what string, body []byte) *Error {
 		body = nil // it may be cut inside of a secret
 	}
 	r := parseReply(body)
-	e := &Error{Op: a.op, Status: a.status, Code: r.code, Limits: a.limits}
-	e.Kind = kindOf(e, r)
-	if e.Kind == KindRateLimited && r.wait > 0 {
-		e.Limits.Wait, e.Limits.Known = max(e.Limits.Wait, r.wait), true
+	e := &Error{Kind: a.kindOf(r), Code: r.code, Message: plain(r.text, a.secrets...)}
+	if e.Kind == KindRateLimited && r.wait > a.limits.Wait {
+		a.limits.Wait, a.limits.Known = r.wait, true
 	}
-	text := plain(r.text, a.secrets...)
-	if e.Kind == KindUnreadable && !r.structured && text != "" {
-		text = what + ": " + text
+	if e.Kind == KindUnreadable && !r.structured && e.Message != "" {
+		e.Message = what + ": " + e.Message
 	}
-	e.Message = cmp.Or(text, what, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Status, http.StatusText(e.Status))))
+	status := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", a.status, http.StatusText(a.status)))
+	e.Message = cmp.Or(e.Message, what, status)
 	return e
 }
 
 // kindOf decides by Qualys's code before the status: 409 is both a rate limit and an account that may not
 // use the API. The codes are those of Qualys's older APIs (recorded by graph-qualys); the gateway is
 // documented to answer 429.
-func kindOf(e *Error, r reply) Kind {
-	success, isLogin := e.Status/100 == 2, e.Op == OpLogin
+func (a *answer) kindOf(r reply) Kind {
+	success, isLogin := a.status/100 == 2, a.op == OpLogin
 	switch {
-	case e.Code == 1960, e.Code == 1965, e.Status == http.StatusTooManyRequests,
-		e.Status == http.StatusConflict && e.Code == 0 && e.Limits.Known:
+	case r.code == 1960, r.code == 1965, a.status == http.StatusTooManyRequests,
+		a.status == http.StatusConflict && r.code == 0 && a.limits.Known:
 		return KindRateLimited
-	case isLogin && (success && r.structured || e.Status == http.StatusBadRequest),
-		e.Status == http.StatusUnauthorized, r.denied:
+	case isLogin && (success && r.structured || a.status == http.StatusBadRequest),
+		a.status == http.StatusUnauthorized, r.denied:
 		return KindUnauthorized
-	case 2000 <= e.Code && e.Code < 2100 && (success || e.Status == http.StatusConflict):
+	case 2000 <= r.code && r.code < 2100 && (success || a.status == http.StatusConflict):
 		return KindAccount
 	case success:
 		return KindUnreadable
-	case e.Status == http.StatusBadRequest:
+	case a.status == http.StatusBadRequest:
 		return KindBadQuery
-	case e.Status == http.StatusForbidden:
+	case a.status == http.StatusForbidden:
 		return KindForbidden
-	case e.Status == http.StatusNotFound && !isLogin:
+	case a.status == http.StatusNotFound && !isLogin:
 		return KindNotFound
-	case e.Status == http.StatusServiceUnavailable:
+	case a.status == http.StatusServiceUnavailable:
 		return KindUnavailable
 	}
 	return KindUnexpected
@@ -140,10 +139,7 @@ func (a *answer) failure(err error) *Error {
 		kind, text := networkError(err)
 		e = &Error{Kind: kind, Message: cmp.Or(plain(text, a.secrets...), "connection failed")}
 	}
-	e.Op, e.Status = a.op, a.status
-	if !e.Limits.Known { // else by the answer itself
-		e.Limits = a.limits
-	}
+	e.Op, e.Status, e.Limits = a.op, a.status, a.limits
 	return e
 }
 

@@ -65,8 +65,14 @@ type Process struct {
 	UserName  string `qualys:"userName"`
 	PID       int64  `qualys:"pid"` // 0 where absent
 	ParentPID int64  `qualys:"parentPid"`
-	SHA256    string `qualys:"processFile.sha256"`
-	MD5       string `qualys:"processFile.md5"`
+
+	ProcessFile `qualys:"processFile"`
+}
+
+// ProcessFile is the image of a process.
+type ProcessFile struct {
+	SHA256 string `qualys:"sha256"`
+	MD5    string `qualys:"md5"`
 }
 
 // Network is the connection of a NETWORK event. Only the addresses and the name are seen in published
@@ -82,11 +88,11 @@ type Network struct {
 }
 
 // Registry is the object of a REGISTRY event. No published event shows its fields: the names are those of
-// the search tokens registry.key, registry.value.name and registry.value.data, flat or nested.
+// the search tokens registry.key, registry.value.name and registry.value.data, in the style of the others.
 type Registry struct {
 	Key       string `qualys:"key"`
-	ValueName string `qualys:"valueName value.name"`
-	ValueData string `qualys:"valueData value.data"`
+	ValueName string `qualys:"valueName"`
+	ValueData string `qualys:"valueData"`
 }
 
 // Actor is the process that caused a FILE event (events of 2025 and later).

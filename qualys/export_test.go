@@ -2,6 +2,7 @@ package qualys
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net/http"
@@ -14,7 +15,9 @@ func ReadEvents(ctx context.Context, body io.Reader, size int) (Page, error) {
 }
 
 // Trust has the client trust a server's own authority.
-func (c *Client) Trust(roots *x509.CertPool) { c.transport.TLSClientConfig.RootCAs = roots }
+func (c *Client) Trust(roots *x509.CertPool) {
+	c.transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+}
 
 // Login makes sure of a token as Events does.
 func (c *Client) Login(ctx context.Context, t Tenant) error {

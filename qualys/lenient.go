@@ -3,8 +3,8 @@ package qualys
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"io"
 	"math"
@@ -24,23 +24,20 @@ const (
 	maxShared = 64 // bytes of a text that may be the same in many events
 )
 
-// members are the fields of a struct by their names in JSON. The names are in its tags: "name" or, for a
-// field that JSON has in an object of its own, "object.name", or several.
+// members are the fields of a struct by their names in JSON, which are in its tags.
 type members map[string]member
 
 type member struct {
-	field   int     // its index in the struct; itself for an object that JSON alone has
+	field   int     // its index in the struct
 	members members // where it is an object, or a list of them
-	whole   bool    // it may hold the whole event
+	whole   bool    // it is no field, but all of the struct once more
 }
-
-const itself = -1
 
 // eventMembers are those of an Event, also in the form {"sortValues":[…],"data":{event}}, in which the FIM
 // API's second version lists them. They are never changed.
 var eventMembers = func() members {
 	event := membersOf(reflect.TypeFor[Event]())
-	event["data"] = member{itself, event, true}
+	event["data"] = member{members: event, whole: true}
 	return event
 }()
 
@@ -53,15 +50,8 @@ func membersOf(t reflect.Type) members {
 	}
 	all := make(members)
 	for i := range t.NumField() {
-		m := member{field: i, members: membersOf(t.Field(i).Type)}
-		for _, name := range strings.Fields(t.Field(i).Tag.Get("qualys")) {
-			if object, inner, isNested := strings.Cut(name, "."); !isNested {
-				all[name] = m
-			} else if outer, isKnown := all[object]; isKnown {
-				outer.members[inner] = m
-			} else {
-				all[object] = member{field: itself, members: members{inner: m}}
-			}
+		if name := t.Field(i).Tag.Get("qualys"); name != "" {
+			all[name] = member{field: i, members: membersOf(t.Field(i).Type)}
 		}
 	}
 	return all
@@ -84,8 +74,7 @@ func (e *Event) UnmarshalJSON(raw []byte) error {
 // identify sets the key. raw is the event's JSON, perhaps behind a comma.
 func (e *Event) identify(raw []byte) {
 	if e.Key = e.ID; e.ID == "" {
-		sum := sha256.Sum256(bytes.TrimLeft(raw, " \t\r\n,"))
-		e.Key = "sha256:" + hex.EncodeToString(sum[:])
+		e.Key = fmt.Sprintf("sha256:%x", sha256.Sum256(bytes.TrimLeft(raw, " \t\r\n,")))
 	}
 }
 
@@ -164,12 +153,12 @@ func (r *eventReader) member(v reflect.Value, known members) error {
 	}
 	m, isKnown := known[string(name)]
 	switch {
-	case !isKnown || m.whole && !v.IsZero():
+	case !isKnown, m.whole && !v.IsZero():
 		return r.SkipValue()
-	case m.field != itself:
-		v = v.Field(m.field)
+	case m.whole:
+		return r.value(v, m.members)
 	}
-	return r.value(v, m.members)
+	return r.value(v.Field(m.field), m.members)
 }
 
 // part appends an element to a list: only one with content, and maxParts at most.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -43,9 +44,8 @@ func (c *Client) known(key TenantKey, again bool) (token, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	tok, _ := c.tokens.Get(key)
-	now := wallClock()
-	isOld := again && tok.refusal != nil && now.Sub(tok.since) >= recheckAfter
-	return tok, now.Before(tok.until) && !isOld
+	isOld := again && tok.refusal != nil && time.Since(tok.since) >= recheckAfter
+	return tok, time.Now().Before(tok.until) && !isOld
 }
 
 // renew drops a token that Qualys refused. It reports whether a new login is worth it: not where the token came a
@@ -57,7 +57,7 @@ func (c *Client) renew(key TenantKey, refused string) bool {
 	if tok.text != refused { // another search has dropped it
 		return true
 	}
-	if tok.renewed && wallClock().Sub(tok.since) < recheckAfter {
+	if tok.renewed && time.Since(tok.since) < recheckAfter {
 		return false
 	}
 	c.tokens.Add(key, token{renewed: true})
@@ -96,7 +96,7 @@ func (c *Client) token(ctx context.Context, t Tenant, key TenantKey, again bool)
 			return tok.text, tok.refusal
 		}
 		text, err := c.login(loginCtx, t)
-		now := wallClock()
+		now := time.Now().Round(0)
 		next := token{text: text, since: now, until: now.Add(life(text)), renewed: tok.renewed}
 		if err != nil {
 			e, ok := errors.AsType[*Error](err)
@@ -161,10 +161,8 @@ func life(token string) time.Duration {
 	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(token+".", ".")[1])
 	_ = json.Unmarshal(payload, &claims) // what cannot be read is a token that does not say
 	if exp, err := claims.Exp.Float64(); err == nil && exp > 0 {
-		seconds := exp - float64(wallClock().Unix())
-		left = time.Duration(min(max(seconds, minTokenLife.Seconds()), maxTokenLife.Seconds()) * float64(time.Second))
+		end := time.Unix(int64(min(exp, math.MaxInt32)), 0) // 2038
+		left = min(max(time.Until(end), minTokenLife), maxTokenLife)
 	}
 	return left - left/10
 }
-
-func wallClock() time.Time { return time.Now().Round(0) }

@@ -57,6 +57,3 @@ func (g *grant) keep(n int64) {
 		g.acquired = need
 	}
 }
-
-// release gives everything back.
-func (g *grant) release() { g.keep(0) }

@@ -37,12 +37,11 @@ func Platforms() []Platform {
 // wrong for private platforms: use it for a hint.
 func GatewayOf(host string) string {
 	label, base, _ := strings.Cut(strings.ToLower(host), ".")
-	if label != "qualysapi" && label != "qualysguard" || base == "" {
+	switch {
+	case label != "qualysapi" && label != "qualysguard" || base == "":
 		return ""
-	}
-	switch base {
-	case "qualys.com", "qualys.eu":
-		base = "qg1.apps." + base
+	case base == "qualys.com", base == "qualys.eu":
+		return "gateway.qg1.apps." + base
 	}
 	return "gateway." + base
 }

@@ -22,8 +22,8 @@ type RateLimits struct {
 const maxLimitSeconds = 7 * 24 * 3600
 
 // LimitsOf reads the headers that Qualys's gateway and its older APIs document (X-RateLimit-*, and the
-// concurrency header in both spellings), and Retry-After in seconds or as a date. A header that cannot be
-// read counts as absent.
+// concurrency header in both spellings), and Retry-After in seconds. A header that cannot be read counts as
+// absent.
 func LimitsOf(h http.Header) RateLimits {
 	var l RateLimits
 	number := func(name string) int { // -1 where absent
@@ -40,8 +40,5 @@ func LimitsOf(h http.Header) RateLimits {
 	l.Concurrency = max(number("X-ConcurrencyLimit-Limit"), number("X-Concurrency-Limit-Limit"), 0)
 	l.Window = seconds(number("X-RateLimit-Window-Sec"))
 	l.Wait = seconds(max(number("X-RateLimit-ToWait-Sec"), number("Retry-After")))
-	if at, err := http.ParseTime(h.Get("Retry-After")); err == nil {
-		l.Wait, l.Known = max(l.Wait, min(time.Until(at), seconds(maxLimitSeconds))), true
-	}
 	return l
 }

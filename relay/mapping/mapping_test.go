@@ -78,7 +78,7 @@ func processEvent() *qualys.Event {
 		"RUNNING", nil, nil
 	e.Process = &qualys.Process{
 		Name: "invoice.exe", FullPath: path, Arguments: path + " /quiet", UserName: `CORP\ana`, PID: 4242,
-		ParentPID: 2864, SHA256: sha, MD5: md5,
+		ParentPID: 2864, ProcessFile: qualys.ProcessFile{SHA256: sha, MD5: md5},
 	}
 	return e
 }
@@ -601,7 +601,7 @@ func TestTheVerdictLandsOnWhatWasJudged(t *testing.T) {
 			func(e *qualys.Event) { noHash(e); e.Type = "PROCESS" }, ip, nothing},
 		{"no hash, and the asked hash is the process's, not the file's", fileEvent(), func(e *qualys.Event) {
 			noHashAtAll(e)
-			e.Process = &qualys.Process{Name: "p.exe", SHA256: otherSHA}
+			e.Process = &qualys.Process{Name: "p.exe", ProcessFile: qualys.ProcessFile{SHA256: otherSHA}}
 		}, isOther, nothing},
 		{"no hash, and the event's file is not the asked one", fileEvent(), noHash, isOther, isSHA},
 		{"no hash, and a process event brings a file as well", processEvent(), func(e *qualys.Event) {

@@ -106,7 +106,7 @@ func TestMatch(t *testing.T) {
 		return &qualys.Event{Type: "FILE", File: &qualys.File{FullPath: path, Name: name, MD5: md5, SHA256: sha256}}
 	}
 	process := func(name, sha256 string) *qualys.Event {
-		return &qualys.Event{Type: "PROCESS", Process: &qualys.Process{Name: name, SHA256: sha256}}
+		return &qualys.Event{Type: "PROCESS", Process: &qualys.Process{Name: name, ProcessFile: qualys.ProcessFile{SHA256: sha256}}}
 	}
 	tests := map[string]struct {
 		typ   ctim.ObservableType
@@ -170,7 +170,7 @@ func TestShare(t *testing.T) {
 	t.Parallel()
 	network := &qualys.Event{
 		Type:    "NETWORK",
-		Network: &qualys.Network{LocalIP: "192.0.2.9", RemoteIP: "192.0.2.1"}, Process: &qualys.Process{Name: "a.exe", SHA256: sha(1)},
+		Network: &qualys.Network{LocalIP: "192.0.2.9", RemoteIP: "192.0.2.1"}, Process: &qualys.Process{Name: "a.exe", ProcessFile: qualys.ProcessFile{SHA256: sha(1)}},
 	}
 	file := &qualys.Event{Type: "FILE", File: &qualys.File{Name: "a.exe", SHA256: sha(1)}}
 	tests := map[string]struct {

@@ -88,7 +88,7 @@ func beliefs() []Belief {
 		{"FILE", "file.fullPath"}, {"FILE", "file.fileName"}, {"FILE", "file.sha256 file.md5"},
 		{"PROCESS", "process.processName"}, {"PROCESS", "process.fullPath"}, {"PROCESS", "process.pid"},
 		{"NETWORK", "network.remoteIP"}, {"NETWORK", "process.processName"}, {"MUTEX", "process.processName"},
-		{"REGISTRY", "registry.key"}, {"REGISTRY", "registry.valueName registry.value.name"},
+		{"REGISTRY", "registry.key"}, {"REGISTRY", "registry.valueName"},
 	} {
 		says := k.kind + " events have " + strings.ReplaceAll(k.keys, " ", " or ")
 		all = append(all, Belief{k.kind + " " + k.keys, says, "The relay shows less of these events.",
