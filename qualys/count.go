@@ -12,13 +12,6 @@ import (
 	"time"
 )
 
-// CountQuery is a search whose events are counted instead of sent.
-type CountQuery struct {
-	Filter Filter // empty: every event
-	Active bool   // as in an EventQuery
-	Split  Split
-}
-
 // Split says into which parts a count is divided; the zero value is none. Two that are equal divide alike.
 type Split struct {
 	call  string        // behind /events/count
@@ -61,23 +54,24 @@ type Part struct {
 	N        int64
 }
 
-// Count returns how many events the query finds. Its errors are those of Events.
+// Count returns how many events the query finds on all pages. Its errors are those of Events.
 //
 // GET {prefix}/events/count with the parameters of a search is what Qualys's own Splunk add-on uses; its
 // answer is {"count": N}. That it takes state=true as a search does is assumed from there: the add-on
 // sends state=false. GET {prefix}/events/count/time-buckets is documented with an answer of
 // {"start_end": N}; which form the times have is not.
-func (c *Client) Count(ctx context.Context, t Tenant, q CountQuery) (n Count, limits RateLimits, err error) {
-	query := EventQuery{Filter: q.Filter, Active: q.Active}
-	path := "/events/count" + cmp.Or(q.Split.call, plainCount)
-	err = c.search(ctx, t, query, OpCount, path, func(a *answer) error {
+func (c *Client) Count(
+	ctx context.Context, t Tenant, q EventQuery, s Split,
+) (n Count, limits RateLimits, err error) {
+	path := "/events/count" + cmp.Or(s.call, plainCount)
+	err = c.search(ctx, t, q, OpCount, path, func(a *answer) error {
 		limits = a.limits
 		body, err := a.short()
 		if err != nil || a.status == http.StatusNoContent {
 			return err
 		}
 		var ok bool
-		if n, ok = parseCount(body, q.Split); !ok {
+		if n, ok = parseCount(body, s); !ok {
 			return a.refusal("the answer is not a count", body)
 		}
 		return nil

@@ -19,17 +19,17 @@ func aWeek() (from, to time.Time) {
 
 func TestCountByType(t *testing.T) {
 	from, to := aWeek()
-	query := qualys.CountQuery{Filter: qualys.And(qualys.Between(from, to), qualys.ScoreRange(8, 10)), Split: qualys.ByType()}
+	query := qualys.EventQuery{Filter: qualys.And(qualys.Between(from, to), qualys.ScoreRange(8, 10))}
 	s := qualystest.New(t, qualystest.Config{Events: qualystest.Story()})
 	c := newClient(t, qualys.Options{})
-	n, _, err := c.Count(t.Context(), s.Tenant(), query)
+	n, _, err := c.Count(t.Context(), s.Tenant(), query, qualys.ByType())
 	require.NoError(t, err)
 	assert.Equal(t, qualys.Count{N: 8, Parts: []qualys.Part{
 		{Type: "FILE", N: 3}, {Type: "MUTEX", N: 1}, {Type: "NETWORK", N: 3}, {Type: "PROCESS", N: 1},
 	}}, n)
 
 	ungrouped := qualystest.New(t, qualystest.Config{Events: qualystest.Story(), IgnoreGroupBy: true})
-	n, _, err = c.Count(t.Context(), ungrouped.Tenant(), query)
+	n, _, err = c.Count(t.Context(), ungrouped.Tenant(), query, qualys.ByType())
 	require.NoError(t, err)
 	assert.Equal(t, qualys.Count{N: 8}, n)
 }
@@ -37,24 +37,21 @@ func TestCountByType(t *testing.T) {
 func TestCountByTime(t *testing.T) {
 	from, to := aWeek()
 	day := func(n int) time.Time { return time.Date(2026, 3, n, 0, 0, 0, 0, time.UTC) }
-	query := qualys.CountQuery{
-		Filter: qualys.And(qualys.Between(from, to), qualys.ScoreRange(2, 7)),
-		Split:  qualys.ByTime(from, to, 24*time.Hour),
-	}
+	query := qualys.EventQuery{Filter: qualys.And(qualys.Between(from, to), qualys.ScoreRange(2, 7))}
+	days := qualys.ByTime(from, to, 24*time.Hour)
 	s := qualystest.New(t, qualystest.Config{Events: qualystest.Story()})
 	c := newClient(t, qualys.Options{})
-	n, _, err := c.Count(t.Context(), s.Tenant(), query)
+	n, _, err := c.Count(t.Context(), s.Tenant(), query, days)
 	require.NoError(t, err)
 	assert.Equal(t, qualys.Count{N: 5, Parts: []qualys.Part{{From: day(17), To: day(18), N: 5}}}, n)
 
 	lax := qualystest.New(t, qualystest.Config{Events: qualystest.Story(), BucketsIgnoreFilter: true})
-	n, _, err = c.Count(t.Context(), lax.Tenant(), query)
+	n, _, err = c.Count(t.Context(), lax.Tenant(), query, days)
 	require.NoError(t, err)
 	assert.Greater(t, n.N, int64(10), "all events, as documented")
 	assert.Greater(t, len(n.Parts), 1)
 
-	query.Split = qualys.ByTime(from, to, time.Hour)
-	n, _, err = c.Count(t.Context(), s.Tenant(), query)
+	n, _, err = c.Count(t.Context(), s.Tenant(), query, qualys.ByTime(from, to, time.Hour))
 	require.NoError(t, err)
 	assert.Equal(t, []qualys.Part{
 		{From: day(17).Add(8 * time.Hour), To: day(17).Add(9 * time.Hour), N: 4},
@@ -91,7 +88,7 @@ func TestCountReadsWhatItCanBelieve(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			defer s.Inject(qualystest.Fault{On: qualystest.Count, Do: qualystest.Status(200, tt.body)})()
-			n, _, err := c.Count(t.Context(), s.Tenant(), qualys.CountQuery{Split: tt.split})
+			n, _, err := c.Count(t.Context(), s.Tenant(), qualys.EventQuery{}, tt.split)
 			if tt.want == nil {
 				assert.Equal(t, qualys.KindUnreadable, asError(t, err).Kind)
 				return

@@ -3,6 +3,7 @@ package qualys
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -67,6 +68,12 @@ func (a *answer) short() ([]byte, error) {
 
 func unreadable(format string, args ...any) *Error {
 	return &Error{Kind: KindUnreadable, Message: fmt.Sprintf(format, args...)}
+}
+
+// ReadEvents reads a list of at most size events as Events does, however odd they are.
+func ReadEvents(ctx context.Context, list io.Reader, size int) (Page, error) {
+	a := &answer{ctx: ctx, status: http.StatusOK, body: list, grant: new(grant)}
+	return a.events(size)
 }
 
 // events reads a page of at most size events. The errors are an *Error, and what reading the body
@@ -137,7 +144,10 @@ func (r *pageReader) element() error {
 		r.page.Unreadable++
 		return nil
 	}
-	e.identify(r.raw.Bytes()[:r.in.InputOffset()-start])
+	if e.Key = e.ID; e.ID == "" {
+		raw := bytes.TrimLeft(r.raw.Bytes()[:r.in.InputOffset()-start], " \t\r\n,")
+		e.Key = fmt.Sprintf("sha256:%x", sha256.Sum256(raw))
+	}
 	r.page.Events = append(r.page.Events, e)
 	r.kept += int64(e.Size)
 	return r.grant.take(r.ctx, int64(e.Size))

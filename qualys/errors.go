@@ -136,30 +136,27 @@ func (a *answer) failure(err error) *Error {
 	case a.status != 0:
 		e = &Error{Kind: KindUnreadable, Message: "the answer is cut short", cutShort: true}
 	default:
-		kind, text := networkError(err)
-		e = &Error{Kind: kind, Message: cmp.Or(plain(text, a.secrets...), "connection failed")}
+		message := cmp.Or(plain(err.Error(), a.secrets...), "connection failed")
+		e = &Error{Kind: networkKind(err), Message: message}
 	}
 	e.Op, e.Status, e.Limits = a.op, a.status, a.limits
 	return e
 }
 
-// networkError finds the kind of a failure before the header had come, and its words. The text of the
-// transport's errors names hosts and addresses, not URLs. Many of its errors are told apart by nothing else.
-func networkError(err error) (Kind, string) {
+// networkKind finds the kind of a failure before the header had come. The text of the transport's errors names
+// hosts and addresses, not URLs. Many of them are told apart by nothing else.
+func networkKind(err error) Kind {
 	text := err.Error()
-	certificate, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	netOp, isOp := errors.AsType[*net.OpError](err)
 	switch {
-	case isCertificate:
-		return KindTLS, certificate.Err.Error()
-	case errors.As(err, new(tls.RecordHeaderError)),
+	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(tls.RecordHeaderError)),
 		isOp && (netOp.Op == "remote error" || netOp.Op == "local error"): // a TLS alert, theirs or ours
-		return KindTLS, text
+		return KindTLS
 	case errors.As(err, new(*net.DNSError)), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
 		strings.Contains(text, "TLS handshake timeout"):
-		return KindConnect, text
-	case strings.Contains(text, "malformed"), strings.Contains(text, "response header"): // not HTTP, or too much of it
-		return KindUnexpected, text
+		return KindConnect
+	case strings.Contains(text, "malformed"), strings.Contains(text, "response header"): // not HTTP, or too much
+		return KindUnexpected
 	}
-	return KindReset, text
+	return KindReset
 }

@@ -38,7 +38,7 @@ func TestNetworkErrors(t *testing.T) {
 		{"proxy", &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("refused")}, KindConnect, "proxyconnect tcp: refused"},
 		{"TLS handshake timeout", errors.New("net/http: TLS handshake timeout"), KindConnect, "net/http: TLS handshake timeout"},
 		{"expired certificate", &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired, Detail: "since 2025"}}, KindTLS,
-			"x509: certificate has expired or is not yet valid: since 2025"},
+			"tls: failed to verify certificate: x509: certificate has expired or is not yet valid: since 2025"},
 		{"TLS alert", &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}, KindTLS, "remote error: tls: handshake failure"},
 		{"reset", &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, KindReset, "read tcp: read: connection reset by peer"},
 		{"broken pipe", &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}, KindReset, "write tcp: write: broken pipe"},

@@ -250,7 +250,7 @@ func TestCount(t *testing.T) {
 	for _, active := range []bool{true, false} {
 		page, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{Active: active, PageSize: 1000})
 		require.NoError(t, err)
-		n, limits, err := c.Count(t.Context(), s.Tenant(), qualys.CountQuery{Active: active})
+		n, limits, err := c.Count(t.Context(), s.Tenant(), qualys.EventQuery{Active: active}, qualys.Split{})
 		require.NoError(t, err)
 		assert.EqualValues(t, len(page.Events), n.N)
 		assert.Equal(t, 300, limits.Limit)
@@ -261,8 +261,8 @@ func TestCount(t *testing.T) {
 	file, err := qualys.EventType("file")
 	require.NoError(t, err)
 	bad := qualys.ScoreRange(8, 10)
-	n, _, err := c.Count(t.Context(), s.Tenant(), qualys.CountQuery{
-		Filter: qualys.And(qualys.Between(day, day.Add(24*time.Hour-time.Millisecond)), bad, qualys.Or(network, file))})
+	n, _, err := c.Count(t.Context(), s.Tenant(), qualys.EventQuery{
+		Filter: qualys.And(qualys.Between(day, day.Add(24*time.Hour-time.Millisecond)), bad, qualys.Or(network, file))}, qualys.Split{})
 	require.NoError(t, err)
 	assert.EqualValues(t, 6, n.N)
 	assert.Equal(t, `event.datetime: ["2026-03-17T00:00:00.000Z" .. "2026-03-17T23:59:59.999Z"] and indicator.score: [8 .. 10] and `+
@@ -272,7 +272,7 @@ func TestCount(t *testing.T) {
 
 	for body, want := range map[string]int64{`{"count":12}`: 12, `{"count":"12"}`: 12, `{"count":0,"took":3}`: 0} {
 		remove := s.Inject(qualystest.Fault{On: qualystest.Count, Do: qualystest.Status(200, body)})
-		n, _, err := c.Count(t.Context(), s.Tenant(), qualys.CountQuery{})
+		n, _, err := c.Count(t.Context(), s.Tenant(), qualys.EventQuery{}, qualys.Split{})
 		remove()
 		require.NoError(t, err)
 		assert.Equal(t, qualys.Count{N: want}, n)
@@ -282,7 +282,7 @@ func TestCount(t *testing.T) {
 		`{"message":"no module"}`: "no module", "[1]": "the answer is not a count: [1]", "<p>down": "the answer is not a count: down",
 	} {
 		remove := s.Inject(qualystest.Fault{On: qualystest.Count, Do: qualystest.Status(200, body)})
-		_, _, err := c.Count(t.Context(), s.Tenant(), qualys.CountQuery{})
+		_, _, err := c.Count(t.Context(), s.Tenant(), qualys.EventQuery{}, qualys.Split{})
 		remove()
 		e := asError(t, err)
 		assert.Equal(t, qualys.KindUnreadable, e.Kind)
@@ -290,7 +290,7 @@ func TestCount(t *testing.T) {
 		assert.Equal(t, message, e.Message)
 	}
 	s.Inject(qualystest.Fault{On: qualystest.Count, Do: qualystest.Status(404, "")})
-	_, _, err = c.Count(t.Context(), s.Tenant(), qualys.CountQuery{})
+	_, _, err = c.Count(t.Context(), s.Tenant(), qualys.EventQuery{}, qualys.Split{})
 	assert.Equal(t, qualys.KindNotFound, asError(t, err).Kind)
 }
 
@@ -302,7 +302,7 @@ func TestATruncatedAnswerIsTransient(t *testing.T) {
 		search := func() error {
 			_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
 			if op == qualystest.Count {
-				_, _, err = c.Count(t.Context(), s.Tenant(), qualys.CountQuery{})
+				_, _, err = c.Count(t.Context(), s.Tenant(), qualys.EventQuery{}, qualys.Split{})
 			}
 			return err
 		}

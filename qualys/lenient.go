@@ -2,9 +2,6 @@ package qualys
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"errors"
-	"fmt"
 	"hash/maphash"
 	"io"
 	"math"
@@ -50,32 +47,11 @@ func membersOf(t reflect.Type) members {
 	}
 	all := make(members)
 	for i := range t.NumField() {
-		if name := t.Field(i).Tag.Get("qualys"); name != "" {
+		if name := t.Field(i).Tag.Get("json"); name != "" {
 			all[name] = member{field: i, members: membersOf(t.Field(i).Type)}
 		}
 	}
 	return all
-}
-
-// UnmarshalJSON reads one event. The only errors are broken JSON and a value that has nothing of an event.
-func (e *Event) UnmarshalJSON(raw []byte) error {
-	read, err := newEventReader(bytes.NewReader(raw)).event()
-	switch {
-	case err != nil:
-		return err
-	case read == nil:
-		return errors.New("not an event")
-	}
-	*e = *read
-	e.identify(raw)
-	return nil
-}
-
-// identify sets the key. raw is the event's JSON, perhaps behind a comma.
-func (e *Event) identify(raw []byte) {
-	if e.Key = e.ID; e.ID == "" {
-		e.Key = fmt.Sprintf("sha256:%x", sha256.Sum256(bytes.TrimLeft(raw, " \t\r\n,")))
-	}
 }
 
 // eventReader reads events. Any JSON value fits any field: the answers of one gateway hold the documents of

@@ -210,8 +210,9 @@ func TestParseQuery(t *testing.T) {
 
 func decode(t *testing.T, body []byte) (events []*qualys.Event) {
 	t.Helper()
-	require.NoError(t, json.Unmarshal(body, &events))
-	return events
+	page, err := qualys.ReadEvents(t.Context(), bytes.NewReader(body), 1000)
+	require.NoError(t, err)
+	return page.Events
 }
 
 // find searches the way the relay does, but with a query as written.

@@ -1,8 +1,8 @@
 package mapping_test
 
 import (
+	"bytes"
 	_ "embed"
-	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,16 +21,9 @@ var wire2025 []byte
 // decoded is the events of a list, without those that cannot be read.
 func decoded(t *testing.T, list []byte) []*qualys.Event {
 	t.Helper()
-	var raw []json.RawMessage
-	require.NoError(t, json.Unmarshal(list, &raw))
-	var events []*qualys.Event
-	for _, one := range raw {
-		e := new(qualys.Event)
-		if e.UnmarshalJSON(one) == nil {
-			events = append(events, e)
-		}
-	}
-	return events
+	page, err := qualys.ReadEvents(t.Context(), bytes.NewReader(list), 100)
+	require.NoError(t, err)
+	return page.Events
 }
 
 // TestMapEventsOffTheWire follows events of the shapes of 2020 and 2025, from the gateway's JSON to one

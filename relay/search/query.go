@@ -273,8 +273,7 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 		}
 		switch key.what {
 		case Count:
-			query := qualys.CountQuery{Filter: events.Filter, Active: events.Active, Split: key.split}
-			count, page.Limits, err = t.client.Count(ctx, t.account, query)
+			count, page.Limits, err = t.client.Count(ctx, t.account, events, key.split)
 		case Check:
 			err = t.client.Check(ctx, t.account)
 		}

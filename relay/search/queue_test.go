@@ -348,7 +348,7 @@ func TestRateLimits(t *testing.T) {
 		}
 		_, _, err := check(withDeadline(t), r.searcher, r.fake.Tenant())
 		require.Error(t, err)
-		counts, _ := count(withDeadline(t), r.searcher, r.fake.Tenant(), []qualys.CountQuery{{}})
+		counts, _ := count(withDeadline(t), r.searcher, r.fake.Tenant(), []Question{{}})
 		require.NotEmpty(t, counts[0].Errs)
 		assert.Equal(t, calls, r.fake.Calls())
 	})

@@ -99,12 +99,11 @@ func check(ctx context.Context, s *Searcher, account qualys.Tenant) (limits qual
 	return limits, stats, err
 }
 
-func count(ctx context.Context, s *Searcher, account qualys.Tenant, queries []qualys.CountQuery) (results []Result, stats Stats) {
-	var questions []Question
-	for _, q := range queries {
-		questions = append(questions, Question{What: Count, Filter: q.Filter, Active: q.Active, Split: q.Split})
+func count(ctx context.Context, s *Searcher, account qualys.Tenant, queries []Question) (results []Result, stats Stats) {
+	for i := range queries {
+		queries[i].What = Count
 	}
-	stats = s.Ask(ctx, account, func(r Result) { results = append(results, r) }, questions...)
+	stats = s.Ask(ctx, account, func(r Result) { results = append(results, r) }, queries...)
 	return results, stats
 }
 

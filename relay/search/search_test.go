@@ -374,7 +374,7 @@ func TestCount(t *testing.T) {
 	require.NoError(t, err)
 	two, err := Filter(ctim.Observable{Type: "sha256", Value: sha(2)})
 	require.NoError(t, err)
-	queries := []qualys.CountQuery{{}, {Filter: one}, {Filter: two, Active: true}, {Filter: one, Active: true}, {Filter: one}}
+	queries := []Question{{}, {Filter: one}, {Filter: two, Active: true}, {Filter: one, Active: true}, {Filter: one}}
 	results, stats := count(withDeadline(t), r.searcher, r.fake.Tenant(), queries)
 	assert.Equal(t, []int64{3, 1, 1, 0, 1}, []int64{results[0].Count.N, results[1].Count.N, results[2].Count.N, results[3].Count.N, results[4].Count.N})
 	assert.Equal(t, 4, r.fake.Stats().Counts, "an equal query is made once")
@@ -396,10 +396,10 @@ func TestCountInParts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Options{CacheTTL: time.Minute}, qualystest.Story()...)
 	from, to := time.Date(2026, 3, 16, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 18, 0, 0, 0, 0, time.UTC)
-	malicious := qualys.CountQuery{Filter: qualys.And(qualys.Between(from, to), qualys.ScoreRange(8, 10))}
+	malicious := Question{Filter: qualys.And(qualys.Between(from, to), qualys.ScoreRange(8, 10))}
 	byType, byDay, byHour := malicious, malicious, malicious
 	byType.Split, byDay.Split, byHour.Split = qualys.ByType(), qualys.ByTime(from, to, 24*time.Hour), qualys.ByTime(from, to, time.Hour)
-	queries := []qualys.CountQuery{malicious, byType, byDay, byHour}
+	queries := []Question{malicious, byType, byDay, byHour}
 	results, _ := count(withDeadline(t), r.searcher, r.fake.Tenant(), queries)
 	for i, parts := range []int{0, 4, 1, 2} {
 		require.Empty(t, results[i].Errs)
