@@ -44,7 +44,7 @@ func ByTime(from, to time.Time, width time.Duration) Split {
 // Count is how many events a query finds.
 type Count struct {
 	N     int64
-	Parts []Part // sorted by type or time; none where the query asks for none, and where Qualys does not divide the count
+	Parts []Part // sorted; none where the query asks for none, and where Qualys does not divide the count
 }
 
 // Part is a part of a count: the events of a type, or those in a time. Parts without events may be missing.

@@ -30,7 +30,7 @@ const (
 	// A 2xx that is empty, not JSON, cut short, not a list, too large; a login without a token.
 	KindUnreadable Kind = "unreadable"
 	KindConnect    Kind = "connect"  // refused, DNS, timeout while connecting
-	KindReset      Kind = "reset"    // the connection ended before there was a status
+	KindReset      Kind = "reset"    // the connection ended, or otherwise failed, before there was a status
 	KindTLS        Kind = "tls"      // certificate or handshake
 	KindTimeout    Kind = "timeout"  // our own, Options.Timeout
 	KindMemory     Kind = "memory"   // Options.Memory had none for the answer in time
@@ -143,8 +143,8 @@ func (a *answer) failure(err error) *Error {
 	return e
 }
 
-// networkKind finds the kind of a failure before the header had come. The text of the transport's errors names
-// hosts and addresses, not URLs. Many of them are told apart by nothing else.
+// networkKind finds the kind of a failure before the header had come. Only their texts tell many of the
+// transport's errors apart; those name hosts and addresses, not URLs.
 func networkKind(err error) Kind {
 	text := err.Error()
 	netOp, isOp := errors.AsType[*net.OpError](err)
@@ -155,7 +155,7 @@ func networkKind(err error) Kind {
 	case errors.As(err, new(*net.DNSError)), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
 		strings.Contains(text, "TLS handshake timeout"):
 		return KindConnect
-	case strings.Contains(text, "malformed"), strings.Contains(text, "response header"): // not HTTP, or too much
+	case strings.Contains(text, "malformed"), strings.Contains(text, "response header"): // or too large a one
 		return KindUnexpected
 	}
 	return KindReset

@@ -48,8 +48,8 @@ func (c *Client) known(key TenantKey, again bool) (token, bool) {
 	return tok, time.Now().Before(tok.until) && !isOld
 }
 
-// renew drops a token that Qualys refused. It reports whether a new login is worth it: not where the token came a
-// moment ago in place of another one that was refused. Searches that are refused together log in once.
+// renew drops a token that Qualys refused. It reports whether a new login is worth it: not where the token
+// came a moment ago in place of another one that was refused. Searches that are refused together log in once.
 func (c *Client) renew(key TenantKey, refused string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,11 +144,12 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 }
 
 // isToken takes any line of printable ASCII without white space that is no markup and no JSON: the token is
-// Qualys's (a JWT of three parts, encrypted ones of five) and opaque. One without a digit and a dot is a word: a
-// message in its place.
+// Qualys's (a JWT of three parts, encrypted ones of five) and opaque. Without a digit or a dot it is a word,
+// which is a message in its place.
 func isToken(s string) bool {
-	return len(s) <= maxToken && strings.ContainsAny(s, ".0123456789") && !strings.ContainsRune("<{[", rune(s[0])) &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+	isForeign := func(r rune) bool { return r <= ' ' || r > '~' }
+	return len(s) <= maxToken && strings.ContainsAny(s, ".0123456789") && !strings.ContainsAny(s[:1], "<{[") &&
+		!strings.ContainsFunc(s, isForeign)
 }
 
 // life is how long from now the token is used: nine tenths of what its exp claim, read unverified, gives it

@@ -64,14 +64,13 @@ func Match(f Field, spellings ...string) (Filter, error) {
 	return Or(terms...), nil
 }
 
-// quote puts a value into the quotes that it lacks: how Qualys escapes one inside of a value is not published.
+// quote puts a value into quotes that it lacks: how Qualys escapes one inside of a value is not published.
 func quote(value string) (string, error) {
 	value = strings.TrimRight(value, `\`)
-	if strings.TrimSpace(value) != "" && utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl) {
-		for _, quote := range [...]string{`"`, "`", `'`} {
-			if !strings.Contains(value, quote) {
-				return quote + value + quote, nil
-			}
+	canStand := utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl)
+	for _, mark := range [...]string{`"`, "`", `'`} {
+		if canStand && strings.TrimSpace(value) != "" && !strings.Contains(value, mark) {
+			return mark + value + mark, nil
 		}
 	}
 	return "", ErrUnquotable
@@ -121,8 +120,8 @@ func join(word string, fs []Filter) (all Filter) {
 	return all
 }
 
-// within is the filter as a part of one that the word joins: in parentheses where the other word joins its own
-// parts, so that nobody has to know which one binds closer.
+// within is the filter as a part of one that the word joins: in parentheses where the other word joins its
+// own parts, so that nobody has to know which one binds closer.
 func (f Filter) within(word string) string {
 	if f.joined == "" || f.joined == word {
 		return f.qql
@@ -137,11 +136,10 @@ func (f Filter) String() string { return f.qql }
 func (f Filter) EncodedLen() int { return len(f.encode()) }
 
 // HuntingURL returns the link that opens the filter on the hunting page of the Qualys UI at platformURL
-// ("https://qualysguard.qualys.com"), or "" without a platform. All but RFC 3986's unreserved characters
-// are percent-encoded: the query stands behind a "#", where a "+" is not a space, and CTIM's URIs forbid
-// quotes, braces, backslashes and the like.
+// ("https://qualysguard.qualys.com", without a slash behind it), or "" without a platform. All but RFC 3986's
+// unreserved characters are percent-encoded: the query stands behind a "#", where a "+" is not a space, and
+// CTIM's URIs forbid quotes, braces, backslashes and the like.
 func HuntingURL(platformURL string, f Filter) string {
-	platformURL = strings.TrimRight(platformURL, "/")
 	if platformURL == "" {
 		return ""
 	}

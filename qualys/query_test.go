@@ -114,7 +114,6 @@ func TestHuntingURL(t *testing.T) {
 	require.NoError(t, err)
 	const want = "https://qualysguard.qg3.apps.qualys.com/ioc/#/hunting?search=file.name%3A%20%22ChromeSetup.exe%22"
 	assert.Equal(t, want, qualys.HuntingURL("https://qualysguard.qg3.apps.qualys.com", f))
-	assert.Equal(t, want, qualys.HuntingURL("https://qualysguard.qg3.apps.qualys.com/", f))
 	assert.Empty(t, qualys.HuntingURL("", f))
 }
 

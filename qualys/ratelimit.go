@@ -18,8 +18,8 @@ type RateLimits struct {
 	Known       bool
 }
 
-// maxLimitSeconds bounds what an answer can make anybody wait: an absurd number must not overflow a Duration.
-const maxLimitSeconds = 7 * 24 * 3600
+// maxWaitSeconds bounds what an answer can make anybody wait: an absurd number must not overflow a Duration.
+const maxWaitSeconds = 7 * 24 * 3600
 
 // LimitsOf reads the headers that Qualys's gateway and its older APIs document (X-RateLimit-*, and the
 // concurrency header in both spellings), and Retry-After in seconds. A header that cannot be read counts as
@@ -34,7 +34,7 @@ func LimitsOf(h http.Header) RateLimits {
 		l.Known = true
 		return n
 	}
-	seconds := func(n int) time.Duration { return time.Duration(min(max(n, 0), maxLimitSeconds)) * time.Second }
+	seconds := func(n int) time.Duration { return min(time.Duration(max(n, 0)), maxWaitSeconds) * time.Second }
 	l.Limit = max(number("X-RateLimit-Limit"), 0)
 	l.Remaining = number("X-RateLimit-Remaining")
 	l.Concurrency = max(number("X-ConcurrencyLimit-Limit"), number("X-Concurrency-Limit-Limit"), 0)

@@ -16,7 +16,7 @@ import (
 
 const (
 	maxReason    = 300      // characters of Qualys's words in an error
-	maxErrorBody = 64 << 10 // bytes of an error's body that are read, and more than a body may have to be quoted
+	maxErrorBody = 64 << 10 // bytes of an error's body that are read; one that has as many is not quoted
 )
 
 // reply is what an answer that is no list of events says.
@@ -28,20 +28,20 @@ type reply struct {
 	structured bool          // JSON or XML with a reason, not a page or a text
 }
 
-// element is one of XML.
-type element struct {
+// node is an element of XML.
+type node struct {
 	XMLName xml.Name
-	Text    string    `xml:",chardata"`
-	Inner   []element `xml:",any"`
+	Text    string `xml:",chardata"`
+	Inner   []node `xml:",any"`
 }
 
 // value is what the element would be in JSON.
-func (e element) value() any {
-	if len(e.Inner) == 0 {
-		return e.Text
+func (n node) value() any {
+	if len(n.Inner) == 0 {
+		return n.Text
 	}
 	object := make(map[string]any)
-	for _, inner := range e.Inner {
+	for _, inner := range n.Inner {
 		object[inner.XMLName.Local] = inner.value()
 	}
 	return object
@@ -50,7 +50,7 @@ func (e element) value() any {
 // parseReply reads JSON, XML, a page or a text.
 func parseReply(body []byte) (r reply) {
 	var doc any
-	var root element
+	var root node
 	if json.Unmarshal(body, &doc) != nil {
 		doc = string(body)
 		if xml.Unmarshal(body, &root) == nil {
@@ -65,9 +65,9 @@ func parseReply(body []byte) (r reply) {
 }
 
 // read returns the reason that a value of JSON gives, and notes the outermost code. It reads
-// {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway), what other gateways in
-// front say, and the XML of Qualys's older APIs: SIMPLE_RETURN, and ServiceResponse of QPS (both recorded by
-// the integration graph-qualys).
+// {"authentication_exceptions":[…]} (logins), {"message":…} and {"_error":…} (gateway), what other gateways
+// in front say, and the XML of Qualys's older APIs: SIMPLE_RETURN, and ServiceResponse of QPS (both recorded
+// by the integration graph-qualys).
 func (r *reply) read(v any) (reason string) {
 	switch v := v.(type) {
 	case string:
@@ -88,12 +88,12 @@ func (r *reply) read(v any) (reason string) {
 		}
 		r.code = cmp.Or(r.code, number("code"), number("errorCode"), number("CODE"), number("responseCode"))
 		if v["KEY"] == "SECONDS_TO_WAIT" {
-			r.wait = time.Duration(min(number("VALUE"), maxLimitSeconds)) * time.Second
+			r.wait = time.Duration(min(number("VALUE"), maxWaitSeconds)) * time.Second
 		}
 		for _, key := range [...]string{
-			"authentication_exceptions", "message", "_error", "error_description", "error", "errorMessage", "detail",
-			"errors", "title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN", "RESPONSE",
-			"ITEM_LIST", "ITEM", "responseCode",
+			"authentication_exceptions", "message", "_error", "error_description", "error", "errorMessage",
+			"detail", "errors", "title", "TEXT", "responseErrorDetails", "ServiceResponse", "SIMPLE_RETURN",
+			"RESPONSE", "ITEM_LIST", "ITEM", "responseCode",
 		} {
 			inner := r.read(v[key]) // where there is a reason already, there may be a code
 			reason = cmp.Or(reason, inner)
