@@ -70,12 +70,6 @@ func unreadable(format string, args ...any) *Error {
 	return &Error{Kind: KindUnreadable, Message: fmt.Sprintf(format, args...)}
 }
 
-// ReadEvents reads a list of at most size events as Events does, however odd they are.
-func ReadEvents(ctx context.Context, list io.Reader, size int) (Page, error) {
-	a := &answer{ctx: ctx, status: http.StatusOK, body: list, grant: new(grant)}
-	return a.events(size)
-}
-
 // events reads a page of at most size events. The errors are an *Error, and what reading the body
 // returned.
 func (a *answer) events(size int) (Page, error) {

@@ -210,7 +210,9 @@ func TestParseQuery(t *testing.T) {
 
 func decode(t *testing.T, body []byte) (events []*qualys.Event) {
 	t.Helper()
-	page, err := qualys.ReadEvents(t.Context(), bytes.NewReader(body), 1000)
+	s := qualystest.New(t, qualystest.Config{})
+	s.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(200, string(body))})
+	page, err := login(t, s).Events(t.Context(), s.Tenant(), qualys.EventQuery{PageSize: 1000})
 	require.NoError(t, err)
 	return page.Events
 }

@@ -1,7 +1,6 @@
 package mapping_test
 
 import (
-	"bytes"
 	_ "embed"
 	"testing"
 
@@ -10,6 +9,7 @@ import (
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
+	"qualysrelay.example/qualys/qualystest"
 )
 
 //go:embed testdata/events.json
@@ -18,10 +18,14 @@ var wire []byte
 //go:embed testdata/events_2025.json
 var wire2025 []byte
 
-// decoded is the events of a list, without those that cannot be read.
+// decoded is the events of a list as the client reads them, without those that it cannot read.
 func decoded(t *testing.T, list []byte) []*qualys.Event {
 	t.Helper()
-	page, err := qualys.ReadEvents(t.Context(), bytes.NewReader(list), 100)
+	s := qualystest.New(t, qualystest.Config{})
+	s.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(200, string(list))})
+	client := qualys.NewClient(qualys.Options{})
+	t.Cleanup(client.Close)
+	page, err := client.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
 	require.NoError(t, err)
 	return page.Events
 }
