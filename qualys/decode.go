@@ -157,12 +157,12 @@ func (r *pageReader) object() error {
 		if err != nil {
 			return err
 		}
-		switch key := name.String(); {
-		case (key == "data" || key == "events" || key == "items") && r.in.PeekKind() == '[':
-			found = true
-			return r.in.each(r.element)
+		key := name.String()
+		if r.in.PeekKind() != '[' || key != "data" && key != "events" && key != "items" {
+			return r.in.SkipValue()
 		}
-		return r.in.SkipValue()
+		found = true
+		return r.in.each(r.element)
 	})
 	if err != nil || r.elements() > 0 {
 		return err

@@ -167,6 +167,7 @@ func TestLoginTakesATokenInAnyForm(t *testing.T) {
 		"of five parts":   func(jwt string) string { return jwt + ".fourth.fifth" },
 		"opaque":          func(string) string { return "9b2f-77:aa|opaque~token/1" },
 		"of letters, dot": func(string) string { return "abc.def" },
+		"of letters":      func(string) string { return strings.Repeat("abcXYZ", 30) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := qualystest.New(t, qualystest.Config{Events: qualystest.Story()})
