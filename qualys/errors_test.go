@@ -79,8 +79,9 @@ func TestRateLimitHeaders(t *testing.T) {
 			{"Retry-After in seconds", []string{"Retry-After", "2"}, RateLimits{Remaining: -1, Wait: 2 * time.Second, Known: true}},
 			{"Retry-After as a date", []string{"Retry-After", now.Add(9 * time.Second).Format(http.TimeFormat)}, RateLimits{Remaining: -1}},
 			{"the longer wait counts", []string{"Retry-After", "2", "X-RateLimit-ToWait-Sec", "5"}, RateLimits{Remaining: -1, Wait: 5 * time.Second, Known: true}},
+			{"a fraction", []string{"Retry-After", "0.25"}, RateLimits{Remaining: -1, Wait: 250 * time.Millisecond, Known: true}},
 			{"zero", []string{"X-RateLimit-ToWait-Sec", "0"}, RateLimits{Remaining: -1, Known: true}},
-			{"absurd", []string{"Retry-After", "999999999999"}, RateLimits{Remaining: -1, Wait: 7 * 24 * time.Hour, Known: true}},
+			{"absurd", []string{"Retry-After", "1e300"}, RateLimits{Remaining: -1, Wait: 7 * 24 * time.Hour, Known: true}},
 			{"words", []string{"Retry-After", "soon", "X-RateLimit-Limit", "many", "X-RateLimit-Remaining", "-1", "X-RateLimit-ToWait-Sec", "NaN"},
 				RateLimits{Remaining: -1}},
 		}

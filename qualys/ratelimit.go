@@ -1,6 +1,7 @@
 package qualys
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,18 +27,20 @@ const maxWaitSeconds = 7 * 24 * 3600
 // absent.
 func LimitsOf(h http.Header) RateLimits {
 	var l RateLimits
-	number := func(name string) int { // -1 where absent
-		n, err := strconv.Atoi(strings.TrimSpace(h.Get(name)))
-		if err != nil || n < 0 {
-			return -1
+	number := func(name string) float64 { // -1 where absent
+		n, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)
+		if err == nil && n >= 0 { // false for NaN, too
+			l.Known = true
+			return min(n, math.MaxInt32)
 		}
-		l.Known = true
-		return n
+		return -1
 	}
-	seconds := func(n int) time.Duration { return min(time.Duration(max(n, 0)), maxWaitSeconds) * time.Second }
-	l.Limit = max(number("X-RateLimit-Limit"), 0)
-	l.Remaining = number("X-RateLimit-Remaining")
-	l.Concurrency = max(number("X-ConcurrencyLimit-Limit"), number("X-Concurrency-Limit-Limit"), 0)
+	seconds := func(n float64) time.Duration {
+		return time.Duration(min(max(n, 0), maxWaitSeconds) * float64(time.Second))
+	}
+	l.Limit = int(max(number("X-RateLimit-Limit"), 0))
+	l.Remaining = int(number("X-RateLimit-Remaining"))
+	l.Concurrency = int(max(number("X-ConcurrencyLimit-Limit"), number("X-Concurrency-Limit-Limit"), 0))
 	l.Window = seconds(number("X-RateLimit-Window-Sec"))
 	l.Wait = seconds(max(number("X-RateLimit-ToWait-Sec"), number("Retry-After")))
 	return l
