@@ -13,14 +13,15 @@ type Memory interface {
 }
 
 const (
-	freeMemory = 256 << 10 // bytes that each answer takes without asking: most answers stay below
-	memoryStep = 1 << 20   // bytes that are acquired at a time
-	memoryWait = 3 * time.Second
+	freeMemory = 256 << 10       // bytes that each answer takes without asking: most answers stay below
+	memoryStep = 1 << 20         // bytes that are acquired at a time
+	memoryWait = 3 * time.Second // for which an answer waits in all, holding what it has
 )
 
 // grant is the memory that one answer holds.
 type grant struct {
 	memory   Memory // nil: unbounded
+	waited   time.Duration
 	used     int64
 	acquired int64 // of memory
 }
@@ -33,9 +34,11 @@ func (g *grant) take(ctx context.Context, n int64) error {
 		return unreadable("the answer is larger than %d bytes", maxDecoded)
 	}
 	for g.memory != nil && g.used > freeMemory+g.acquired {
-		waitCtx, cancel := context.WithTimeout(ctx, memoryWait)
+		start := time.Now()
+		waitCtx, cancel := context.WithTimeout(ctx, memoryWait-g.waited)
 		err := g.memory.Acquire(waitCtx, memoryStep)
 		cancel()
+		g.waited += time.Since(start)
 		switch {
 		case err == nil:
 			g.acquired += memoryStep
