@@ -17,7 +17,11 @@ func (s *Service) deliberate(r *request) (any, error) {
 		return o.Type != ctim.ObservableMD5 && o.Type != ctim.ObservableSHA256
 	})
 	e := newEntities(r, len(hashes))
-	s.search(r, hashes, e.addVerdict)
+	for result := range s.search(r, hashes) {
+		if !e.addVerdict(result) {
+			break
+		}
+	}
 	return e.finish(), nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/relay/accesslog"
+	"qualysrelay.example/relay/search"
 	"qualysrelay.example/relay/telemetry"
 )
 
@@ -27,6 +28,7 @@ type request struct {
 	*http.Request
 	conn     *http.ResponseController
 	line     accesslog.Line
+	stats    search.Stats
 	memory   answerMemory
 	account  Account // of the token
 	failures failures
@@ -98,7 +100,7 @@ func (s *Service) finish(
 	status int, parts ...[]byte,
 ) {
 	line := &r.line
-	line.Status = status
+	line.Status, line.Upstream = status, accesslog.Upstream(r.stats)
 	for _, part := range parts {
 		line.Size += len(part)
 	}

@@ -29,13 +29,13 @@ type quotaValues struct {
 
 // health logs in to Qualys and makes the smallest search there is: what an observe needs, and nothing else.
 func (s *Service) health(r *request) (any, error) {
-	var err error
 	answer := health{Status: "ok"}
-	r.cost(s.searcher.Ask(r.Context(), r.account.Tenant, func(found search.Result) {
-		answer.Quotas, err = quotasOf(found.Limits), errors.Join(found.Errs...)
-	}, search.Question{What: search.Check, Active: true}))
-	if err != nil {
-		return nil, err
+	smallest := search.Question{What: search.Check, Active: true}
+	for found := range s.searcher.Ask(r.Context(), r.account.Tenant, &r.stats, smallest) {
+		if err := errors.Join(found.Errs...); err != nil {
+			return nil, err
+		}
+		answer.Quotas = quotasOf(found.Limits)
 	}
 	return answer, nil
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"iter"
 	"slices"
 
 	"qualysrelay.example/ctim"
@@ -17,24 +18,17 @@ func (s *Service) observe(r *request) (any, error) {
 		return nil, err
 	}
 	e := newEntities(r, len(observables))
-	s.search(r, observables, e.addResult)
+	for result := range s.search(r, observables) {
+		if !e.addResult(result) {
+			break
+		}
+	}
 	return e.finish(), nil
 }
 
-// search finds the events of each observable. Where visit returns false, the answer takes no more.
-func (s *Service) search(r *request, observables []ctim.Observable, visit func(search.Result) bool) {
-	r.cost(s.searcher.Search(r.Context(), r.account.Tenant, observables, r.account.Limit, visit))
-}
-
-// cost notes in the log line what the request cost at Qualys.
-func (r *request) cost(stats search.Stats) {
-	u := &r.line.Upstream
-	u.Calls += stats.Calls
-	u.Logins += stats.Logins
-	u.Waits += stats.Waits
-	u.CacheHits += stats.CacheHits
-	u.Time += stats.Upstream
-	u.Batches = append(u.Batches, stats.Batches...)
+// search finds the events of each observable.
+func (s *Service) search(r *request, observables []ctim.Observable) iter.Seq[search.Result] {
+	return s.searcher.Search(r.Context(), r.account.Tenant, observables, r.account.Limit, &r.stats)
 }
 
 // entities is the data of observe or deliberate while it grows.

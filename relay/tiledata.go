@@ -81,12 +81,12 @@ func (q *tileQuery) fail(severity Severity, message string) {
 // ask calls visit with the answer to each question, in their order, and reports what failed.
 func (q *tileQuery) ask(visit func(search.Result), questions ...search.Question) {
 	r := q.request
-	r.cost(q.service.searcher.Ask(r.Context(), r.account.Tenant, func(found search.Result) {
+	for found := range q.service.searcher.Ask(r.Context(), r.account.Tenant, &r.stats, questions...) {
 		for _, err := range found.Errs {
 			r.fail(err, ctim.Observable{})
 		}
 		visit(found)
-	}, questions...))
+	}
 }
 
 // count counts each class of events in the history, as the only known users of Qualys's counts do, once for

@@ -46,11 +46,12 @@ func TestNewestGivesItsMemoryBack(t *testing.T) {
 	t.Parallel()
 	pool := semaphore.NewWeighted(64 << 20)
 	r := newRig(t, Options{Memory: pool}, active(heavy(100, 5000))...)
-	r.searcher.Ask(withDeadline(t), r.fake.Tenant(), func(result Result) {
+	question := Question{What: Newest, Active: true, Limit: 100}
+	for result := range r.searcher.Ask(withDeadline(t), r.fake.Tenant(), new(Stats), question) {
 		require.Empty(t, result.Errs)
 		require.Len(t, result.Events, 100)
 		assert.False(t, pool.TryAcquire(64<<20), "it is held while it is visited")
-	}, Question{What: Newest, Active: true, Limit: 100})
+	}
 	require.Eventually(t, func() bool { return pool.TryAcquire(64 << 20) }, patience, tick)
 }
 
@@ -78,13 +79,13 @@ func TestVisitedResultsGiveTheirMemoryBack(t *testing.T) {
 		r := newRig(t, Options{Memory: pool, MaxRequestBytes: 300 << 10, CacheTTL: ttl}, events...)
 		for round := range 2 { // the answers from the cache are more than the request may hold at once
 			found := 0
-			stats := r.searcher.Search(withDeadline(t), r.fake.Tenant(), observables, 100, func(result Result) bool {
+			var stats Stats
+			for result := range r.searcher.Search(withDeadline(t), r.fake.Tenant(), observables, 100, &stats) {
 				found += len(result.Events)
 				if ttl > 0 && round > 0 {
 					assert.Len(t, result.Events, 20)
 				}
-				return true
-			})
+			}
 			assert.Positive(t, found)
 			if ttl > 0 && round > 0 {
 				assert.Positive(t, stats.CacheHits)
@@ -111,7 +112,7 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 		pool := semaphore.NewWeighted(1000)
 		require.True(t, pool.TryAcquire(500))
 		s := newSearcher(qualys.NewClient(qualys.Options{}), Options{Memory: pool})
-		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context()}
+		tenant, r := s.tenant(qualys.Tenant{Gateway: "http://gateway.example"}), &request{ctx: t.Context(), stats: new(Stats)}
 		keep := func() (*lookup, error) {
 			l := &lookup{key: lookupKey{limit: 100}, requests: []*request{r}, sent: true}
 			ctx, cancel := context.WithTimeout(t.Context(), memoryWait)
@@ -160,12 +161,14 @@ func TestAllMemoryComesBackAfterFailures(t *testing.T) {
 	require.Eventually(t, func() bool { return pool.TryAcquire(size) }, patience, tick)
 }
 
-func TestAPanicOfTheVisitorGivesAllBack(t *testing.T) {
+func TestAPanicOfTheLoopGivesAllBack(t *testing.T) {
 	t.Parallel()
 	pool := semaphore.NewWeighted(64 << 20)
 	r := newRig(t, Options{Memory: pool}, heavy(100, 5000)...)
 	assert.Panics(t, func() {
-		r.searcher.Search(withDeadline(t), r.fake.Tenant(), shas(3), 100, func(Result) bool { panic("odd event") })
+		for range r.searcher.Search(withDeadline(t), r.fake.Tenant(), shas(3), 100, new(Stats)) {
+			panic("odd event")
+		}
 	})
 	require.Eventually(t, func() bool { return pool.TryAcquire(64 << 20) }, patience, tick)
 	assert.Zero(t, waiters(r))

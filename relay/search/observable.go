@@ -23,24 +23,24 @@ const maxFilter = 6 << 10
 // kind is where values of a type are searched: in the fields of events of some types.
 type kind struct {
 	events string
-	fields [2]qualys.Field // the second may be empty
+	fields []qualys.Field // one, or two
 }
 
 var kinds = map[ctim.ObservableType]kind{
-	ctim.ObservableIP:          {"NETWORK", [2]qualys.Field{qualys.FieldLocalIP, qualys.FieldRemoteIP}},
-	ctim.ObservableIPv6:        {"NETWORK", [2]qualys.Field{qualys.FieldLocalIP, qualys.FieldRemoteIP}},
-	ctim.ObservableDomain:      {"NETWORK", [2]qualys.Field{qualys.FieldRemoteFQDN}},
-	ctim.ObservableHostname:    {"NETWORK", [2]qualys.Field{qualys.FieldRemoteFQDN}},
-	ctim.ObservableFileName:    {"FILE", [2]qualys.Field{qualys.FieldFileName}},
-	ctim.ObservableFilePath:    {"FILE", [2]qualys.Field{qualys.FieldFilePath}},
-	ctim.ObservableMutex:       {"MUTEX", [2]qualys.Field{qualys.FieldMutex}},
-	ctim.ObservableMD5:         {"FILE PROCESS", [2]qualys.Field{qualys.FieldMD5}},
-	ctim.ObservableSHA256:      {"FILE PROCESS", [2]qualys.Field{qualys.FieldSHA256}},
-	ctim.ObservableProcessName: {"PROCESS NETWORK MUTEX REGISTRY", [2]qualys.Field{qualys.FieldProcessName}},
+	ctim.ObservableIP:          {"NETWORK", []qualys.Field{qualys.FieldLocalIP, qualys.FieldRemoteIP}},
+	ctim.ObservableIPv6:        {"NETWORK", []qualys.Field{qualys.FieldLocalIP, qualys.FieldRemoteIP}},
+	ctim.ObservableDomain:      {"NETWORK", []qualys.Field{qualys.FieldRemoteFQDN}},
+	ctim.ObservableHostname:    {"NETWORK", []qualys.Field{qualys.FieldRemoteFQDN}},
+	ctim.ObservableFileName:    {"FILE", []qualys.Field{qualys.FieldFileName}},
+	ctim.ObservableFilePath:    {"FILE", []qualys.Field{qualys.FieldFilePath}},
+	ctim.ObservableMutex:       {"MUTEX", []qualys.Field{qualys.FieldMutex}},
+	ctim.ObservableMD5:         {"FILE PROCESS", []qualys.Field{qualys.FieldMD5}},
+	ctim.ObservableSHA256:      {"FILE PROCESS", []qualys.Field{qualys.FieldSHA256}},
+	ctim.ObservableProcessName: {"PROCESS NETWORK MUTEX REGISTRY", []qualys.Field{qualys.FieldProcessName}},
 }
 
 // Supported tells whether Qualys can be searched for observables of the type.
-func Supported(t ctim.ObservableType) bool { return kinds[t] != kind{} }
+func Supported(t ctim.ObservableType) bool { return kinds[t].fields != nil }
 
 // Filter is the query that finds the observable, which must be of a supported type. Its errors are
 // qualys.ErrUnquotable and ErrTooLong.
@@ -51,7 +51,7 @@ func Filter(o ctim.Observable) (qualys.Filter, error) {
 
 // target is what is searched for, and what events are compared with.
 type target struct {
-	kind   // none: every event that is found is wanted
+	kind   // without fields: every event that is found is wanted
 	typ    ctim.ObservableType
 	value  string // normalised
 	key    string // equal for all spellings of the value
@@ -65,9 +65,6 @@ func newTarget(o ctim.Observable) (target, error) {
 	}
 	t := target{kind: kinds[o.Type], typ: o.Type, value: normal(o)}
 	for _, field := range t.fields {
-		if field == "" {
-			continue
-		}
 		term, err := qualys.Match(field, t.value, spelledOut(o.Type, t.value))
 		if err != nil {
 			return target{}, err
@@ -120,7 +117,7 @@ func spelledOut(t ctim.ObservableType, value string) string {
 func (t *target) shown(e *qualys.Event) (values [2]string) {
 	file, process := cmp.Or(e.File, &qualys.File{}), cmp.Or(e.Process, &qualys.Process{})
 	network := cmp.Or(e.Network, &qualys.Network{})
-	switch t.fields[0] { // no published event shows where it holds the name of a mutex
+	switch cmp.Or(t.fields...) { // no published event shows where it holds the name of a mutex
 	case qualys.FieldLocalIP:
 		values = [2]string{network.LocalIP, network.RemoteIP}
 	case qualys.FieldRemoteFQDN:
@@ -154,7 +151,7 @@ const (
 // match compares the target with what an event shows. It must be done for every event, since the double
 // quotes of QQL match tokens: 10.1.1.1 finds 10.1.1.10, update.example finds cdn7-update.example.
 func (t *target) match(shown [2]string) match {
-	if t.kind == (kind{}) {
+	if t.fields == nil {
 		return yes
 	}
 	for _, value := range shown {
@@ -169,7 +166,7 @@ func (t *target) match(shown [2]string) match {
 	// Where one end of a connection is hidden, the address may be there, unless the other end was the reason
 	// for the hit since it begins with the address.
 	other := cmp.Or(shown[:]...)
-	hidden := t.fields[1] != "" && slices.Contains(shown[:], "") && !strings.HasPrefix(other, t.value)
+	hidden := len(t.fields) == 2 && slices.Contains(shown[:], "") && !strings.HasPrefix(other, t.value)
 	if other == "" || hidden {
 		return unknown
 	}
@@ -197,7 +194,9 @@ func share(lookups []*lookup, events []*qualys.Event) (shares [][]*qualys.Event,
 	matches, shown := make([]match, len(lookups)), make([][2]string, len(lookups))
 	like := make([]int, len(lookups)) // the first of the same kind
 	for i, l := range lookups {
-		like[i] = slices.IndexFunc(lookups, func(other *lookup) bool { return other.target.kind == l.target.kind })
+		like[i] = slices.IndexFunc(lookups, func(other *lookup) bool {
+			return slices.Equal(other.target.fields, l.target.fields)
+		})
 	}
 	alone, oneKind := len(lookups) == 1, slices.Max(like) == 0
 	for _, e := range events {

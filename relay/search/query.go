@@ -290,7 +290,7 @@ func (t *tenant) call(q *query, events qualys.EventQuery) (page qualys.Page, cou
 				t.allowed = min(n, t.options.Concurrency)
 			}
 			for r := range q.requests {
-				r.stats.Upstream += time.Since(started)
+				r.stats.Time += time.Since(started)
 			}
 		})
 		if err != nil && (!failed || !e.Transient()) {

@@ -270,7 +270,7 @@ func TestARequestThatJoinsAQueryAsItIsGivenUpIsAnswered(t *testing.T) {
 	<-first
 	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 && s.Searches == 4 }))
 
-	tenant, third := r.searcher.tenant(r.fake.Tenant()), &request{ctx: withDeadline(t)}
+	tenant, third := r.searcher.tenant(r.fake.Tenant()), &request{ctx: withDeadline(t), stats: new(Stats)}
 	defer context.AfterFunc(third.ctx, func() { tenant.note(tenant.changed.Broadcast) })()
 	var joined []*lookup
 	tenant.note(func() {
@@ -281,7 +281,7 @@ func TestARequestThatJoinsAQueryAsItIsGivenUpIsAnswered(t *testing.T) {
 			}
 		}
 		for _, l := range tenant.lookups {
-			joined = append(joined, tenant.join(third, &lookup{key: l.key, target: l.target, size: l.size}))
+			joined = append(joined, tenant.join(third, lookup{key: l.key, target: l.target, size: l.size}))
 		}
 	})
 	close(hold)

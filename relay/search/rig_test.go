@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,11 +62,8 @@ func (r *rig) search(t *testing.T, limit int, observables ...ctim.Observable) ([
 func searchAs(
 	ctx context.Context, s *Searcher, account qualys.Tenant, limit int, observables ...ctim.Observable,
 ) ([]Result, Stats) {
-	var results []Result
-	stats := s.Search(ctx, account, observables, limit, func(r Result) bool {
-		results = append(results, r)
-		return true
-	})
+	var stats Stats
+	results := slices.Collect(s.Search(ctx, account, observables, limit, &stats))
 	return results, stats
 }
 
@@ -91,11 +89,11 @@ func (r *rig) queued() int {
 
 // check, count and newest ask one kind of question.
 func check(ctx context.Context, s *Searcher, account qualys.Tenant) (limits qualys.RateLimits, stats Stats, err error) {
-	stats = s.Ask(ctx, account, func(r Result) {
+	for r := range s.Ask(ctx, account, &stats, Question{What: Check, Active: true}) {
 		if limits = r.Limits; len(r.Errs) > 0 {
 			err = r.Errs[0]
 		}
-	}, Question{What: Check, Active: true})
+	}
 	return limits, stats, err
 }
 
@@ -103,7 +101,7 @@ func count(ctx context.Context, s *Searcher, account qualys.Tenant, queries []Qu
 	for i := range queries {
 		queries[i].What = Count
 	}
-	stats = s.Ask(ctx, account, func(r Result) { results = append(results, r) }, queries...)
+	results = slices.Collect(s.Ask(ctx, account, &stats, queries...))
 	return results, stats
 }
 

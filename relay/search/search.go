@@ -3,6 +3,8 @@ package search
 import (
 	"context"
 	"errors"
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/jellydator/ttlcache/v3"
@@ -82,20 +84,20 @@ type Result struct {
 type Stats struct {
 	Calls     int           // HTTP exchanges with Qualys, logins among them
 	Logins    int           // logins among the calls
-	Upstream  time.Duration // the time of all calls added up
 	Waits     int           // rate limits that were waited for
 	CacheHits int           // answers from the cache
+	Time      time.Duration // of all calls added up
 	Batches   []int         // for each search, how many lookups it was for
 }
 
-// Search finds the events about each supported observable and calls visit with each result, in the order in
-// which they were asked, as soon as it and those before it are there. Exact duplicates are left out;
-// spellings of one value are searched once and have a result each. visit must not keep the events; it
-// returns false to end the search. limit is the most events of each result, 1 to 1000. When ctx ends, the
-// results that are left hold what was found until then and the context's error.
+// Search finds the events about each supported observable. The results come in the order in which they were
+// asked, each as soon as it and those before it are there. Exact duplicates are left out; spellings of one
+// value are searched once and have a result each. The events must not be kept beyond the loop's turn. limit is
+// the most events of each result, 1 to 1000. When ctx ends, the results that are left hold what was found until
+// then and the context's error. What the search cost is added to stats, which is not to be read before the end.
 func (s *Searcher) Search(
-	ctx context.Context, account qualys.Tenant, asked []ctim.Observable, limit int, visit func(Result) bool,
-) Stats {
+	ctx context.Context, account qualys.Tenant, asked []ctim.Observable, limit int, stats *Stats,
+) iter.Seq[Result] {
 	var results []pending
 	seen := make(map[ctim.Observable]bool, len(asked))
 	for _, o := range asked {
@@ -111,12 +113,12 @@ func (s *Searcher) Search(
 			key := lookupKey{what: string(target.fields[0]), value: target.key, limit: limit}
 			for key.state = range states {
 				size := min(max(limit+1, minPage), maxPage) // one more tells whether there are more
-				p.lookups = append(p.lookups, &lookup{key: key, target: target, size: size})
+				p.lookups = append(p.lookups, lookup{key: key, target: target, size: size})
 			}
 		}
 		results = append(results, p)
 	}
-	return s.do(ctx, account, results, limit, visit)
+	return s.do(ctx, account, results, limit, stats)
 }
 
 // What a Question asks.
@@ -135,10 +137,10 @@ type Question struct {
 	Split  qualys.Split // of a count
 }
 
-// Ask calls visit with the answer to each question, in their order. visit must not keep the events.
+// Ask answers the questions, in their order, with what is said of Search.
 func (s *Searcher) Ask(
-	ctx context.Context, account qualys.Tenant, visit func(Result), questions ...Question,
-) Stats {
+	ctx context.Context, account qualys.Tenant, stats *Stats, questions ...Question,
+) iter.Seq[Result] {
 	results := make([]pending, len(questions))
 	for i, q := range questions {
 		key := lookupKey{what: q.What, value: q.Filter.String(), limit: q.Limit, split: q.Split}
@@ -146,60 +148,59 @@ func (s *Searcher) Ask(
 			key.state = history
 		}
 		alone := target{filter: q.Filter, alone: true}
-		l := &lookup{key: key, target: alone, size: min(q.Limit+1, maxPage)}
-		results[i] = pending{Result{Filter: q.Filter}, []*lookup{l}}
+		l := lookup{key: key, target: alone, size: min(q.Limit+1, maxPage)}
+		results[i] = pending{Result{Filter: q.Filter}, []lookup{l}}
 	}
-	return s.do(ctx, account, results, maxPage, func(r Result) bool {
-		visit(r)
-		return true
-	})
+	return s.do(ctx, account, results, maxPage, stats)
 }
 
 // pending is a Result to come, and the lookups that it needs.
 type pending struct {
 	Result
-	lookups []*lookup
+	lookups []lookup
 }
 
-// do makes the lookups that each result needs and calls visit with it when they are answered, in order,
-// until it returns false. The events are charged for until then. Every request is one call of do.
+// do makes the lookups that each result needs and yields it when they are answered, in order. The events are
+// charged for until the loop's turn ends. Every request is one call of do.
 func (s *Searcher) do(
-	ctx context.Context, account qualys.Tenant, results []pending, limit int, visit func(Result) bool,
-) (stats Stats) {
-	ctx, cancel := context.WithTimeout(ctx, time.Hour) // every request has a deadline
-	defer cancel()
-	t, r, all := s.tenant(account), &request{ctx: ctx}, []*lookup(nil)
-	t.note(func() {
-		for _, p := range results {
-			for i, l := range p.lookups {
-				p.lookups[i] = t.join(r, l)
-			}
-			all = append(all, p.lookups...)
-		}
-		t.dispatch()
-	})
-	defer context.AfterFunc(ctx, func() {
+	ctx context.Context, account qualys.Tenant, results []pending, limit int, stats *Stats,
+) iter.Seq[Result] {
+	return func(yield func(Result) bool) {
+		ctx, cancel := context.WithTimeout(ctx, time.Hour) // every request has a deadline
+		defer cancel()
+		t, r := s.tenant(account), &request{ctx: ctx, stats: stats}
+		lookups := make([][]*lookup, len(results))
 		t.note(func() {
-			t.drop(all...)
-			t.changed.Broadcast()
+			for i, p := range results {
+				for _, l := range p.lookups {
+					lookups[i] = append(lookups[i], t.join(r, l))
+				}
+			}
+			t.dispatch()
 		})
-	})()
-	defer t.note(func() { // where visit panics, too
-		t.leave(r, all...)
-		stats = r.stats
-	})
-	for _, p := range results {
-		var answers []Result
-		for _, l := range p.lookups {
-			answers = append(answers, t.wait(r, l))
-		}
-		more := visit(p.with(answers, limit))
-		t.note(func() { t.leave(r, p.lookups...) })
-		if !more {
-			break
+		all := slices.Concat(lookups...)
+		defer context.AfterFunc(ctx, func() {
+			t.note(func() {
+				t.drop(all...)
+				t.changed.Broadcast()
+			})
+		})()
+		defer t.note(func() { // where the loop panics, too
+			t.leave(r, all...)
+			r.stats = new(Stats) // calls that go on for others are not counted any more
+		})
+		for i, p := range results {
+			var answers []Result
+			for _, l := range lookups[i] {
+				answers = append(answers, t.wait(r, l))
+			}
+			more := yield(p.with(answers, limit))
+			t.note(func() { t.leave(r, lookups[i]...) })
+			if !more {
+				return
+			}
 		}
 	}
-	return stats
 }
 
 // tenant returns the account's tenant.

@@ -26,7 +26,7 @@ func TestOneObservableIsTwoSearches(t *testing.T) {
 	assert.False(t, results[0].Truncated)
 	require.Len(t, results[0].Events, 1, "the occurrence in history is the one of the current state")
 	assert.True(t, results[0].Events[0].Active)
-	assert.Equal(t, Stats{Calls: 3, Logins: 1, Upstream: stats.Upstream, Batches: []int{1, 1}}, stats)
+	assert.Equal(t, Stats{Calls: 3, Logins: 1, Time: stats.Time, Batches: []int{1, 1}}, stats)
 	assert.Equal(t, 2, r.fake.Searches())
 	assert.Equal(t, 1, r.fake.Logins())
 }
@@ -184,17 +184,18 @@ func TestUnreadableElementsAreCounted(t *testing.T) {
 	}
 }
 
-func TestVisitMayEndTheSearch(t *testing.T) {
+func TestTheLoopMayEndTheSearch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Options{Concurrency: 2}, file(1))
 	r.warm(t)
 	release := make(chan struct{})
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Nth: 3, Do: qualystest.Hold(release)})
 	visits := 0
-	r.searcher.Search(withDeadline(t), r.fake.Tenant(), shas(200), 100, func(Result) bool {
-		visits++
-		return visits < 2
-	})
+	for range r.searcher.Search(withDeadline(t), r.fake.Tenant(), shas(200), 100, new(Stats)) {
+		if visits++; visits == 2 {
+			break
+		}
+	}
 	assert.Equal(t, 2, visits)
 	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.Open == 0 }))
 	assert.Zero(t, r.queued())
@@ -208,13 +209,12 @@ func TestResultsComeInOrderAsSoonAsTheyAreThere(t *testing.T) {
 	release := make(chan struct{})
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Contains: sha(60), Do: qualystest.Hold(release)})
 	visited := 0
-	r.searcher.Search(withDeadline(t), r.fake.Tenant(), shas(70), 100, func(result Result) bool {
+	for result := range r.searcher.Search(withDeadline(t), r.fake.Tenant(), shas(70), 100, new(Stats)) {
 		assert.Equal(t, sha(visited), result.Observable.Value)
 		if visited++; visited == 50 { // the second query of each state is held
 			close(release)
 		}
-		return true
-	})
+	}
 	assert.Equal(t, 70, visited)
 }
 
@@ -416,12 +416,12 @@ func TestNewest(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Options{CacheTTL: time.Minute}, qualystest.Story()...)
 	newest := func(limit int) (times []string, result Result, stats Stats) {
-		stats = r.searcher.Ask(withDeadline(t), r.fake.Tenant(), func(found Result) {
-			result = found
-			for _, e := range found.Events {
+		question := Question{What: Newest, Filter: qualys.ScoreRange(8, 10), Active: true, Limit: limit}
+		for result = range r.searcher.Ask(withDeadline(t), r.fake.Tenant(), &stats, question) {
+			for _, e := range result.Events {
 				times = append(times, e.Time.Format(time.TimeOnly))
 			}
-		}, Question{What: Newest, Filter: qualys.ScoreRange(8, 10), Active: true, Limit: limit})
+		}
 		return times, result, stats
 	}
 	times, result, stats := newest(3)

@@ -85,7 +85,7 @@ func TestStress(t *testing.T) {
 				patience := time.Duration(1+rng.IntN(1+rng.IntN(3000))) * time.Millisecond
 				request, cancel := context.WithTimeout(ctx, patience)
 				most := rng.IntN(2 * len(asked))
-				s.Search(request, accounts[tenant], asked, limit, func(r Result) bool {
+				for r := range s.Search(request, accounts[tenant], asked, limit, new(Stats)) {
 					key := fmt.Sprint(r.Observable)
 					if len(r.Errs) == 0 {
 						answered.Add(1)
@@ -99,9 +99,10 @@ func TestStress(t *testing.T) {
 					for _, e := range r.Events {
 						assert.True(t, oracles[tenant].about[key][e.ID], "%s was given %s of another", key, e.ID)
 					}
-					most--
-					return most != 0 && !t.Failed()
-				})
+					if most--; most == 0 || t.Failed() {
+						break
+					}
+				}
 				cancel()
 			}
 		})

@@ -56,7 +56,7 @@ type request struct {
 	ctx    context.Context   //nolint:containedctx // a request is one call of Searcher.do
 	queues [states][]*lookup // that were not sent when it joined them
 	held   int64             // bytes of the answers of Qualys that it has not visited
-	stats  Stats
+	stats  *Stats
 }
 
 // tenant is the queue of one Qualys account, and what is known about its limits. Its methods are called with
@@ -87,14 +87,15 @@ func (t *tenant) note(work func()) {
 	work()
 }
 
-// join makes a request wait for a lookup, and returns it: its own, or the one that others
+// join makes a request wait for a lookup, and returns the one that it waits for: a new one, or one that others
 // wait for already.
-func (t *tenant) join(r *request, l *lookup) *lookup {
-	l.key.tenant = t.key
-	if open := t.lookups[l.key]; open != nil {
-		l = open
-	} else if !t.takeCached(r, l) {
-		t.lookups[l.key] = l
+func (t *tenant) join(r *request, wanted lookup) *lookup {
+	wanted.key.tenant = t.key
+	l := t.lookups[wanted.key]
+	if l == nil {
+		if l = &wanted; !t.takeCached(r, l) {
+			t.lookups[l.key] = l
+		}
 	}
 	l.requests = append(l.requests, r)
 	if l.sent || l.answered {
