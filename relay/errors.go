@@ -63,7 +63,7 @@ const (
 	noMemory   = "The relay had no memory left for the whole answer. " + sendFewer
 	sendFewer  = "Send fewer observables, or lower CTR_ENTITIES_LIMIT."
 	unexpected = "Unexpected response from Qualys IOC: "
-	checkHint  = " Check that the account may use the API, that its subscription has the EDR module, and that " +
+	checkHint  = ". Check that the account may use the API, that its subscription has the EDR module, and that " +
 		"Qualys accepts the relay's address."
 	rateLimited = "Too many requests to Qualys IOC have been made. Please try again later."
 
@@ -84,8 +84,7 @@ type failures struct {
 func (r *request) fail(err error, about ctim.Observable) {
 	f := &r.failures
 	e := translate(err, about, r.line.Gateway)
-	key := *e
-	key.cause = nil
+	key := Error{e.Severity, e.Code, e.Message, nil}
 	if f.size > maxErrorBytes || f.seen[key] {
 		return
 	}
@@ -97,6 +96,7 @@ func (r *request) fail(err error, about ctim.Observable) {
 	}
 	f.seen[key] = true
 	f.list = append(f.list, e)
+	r.log(e)
 }
 
 // translate is the error table: from a cause to what the analyst reads.
@@ -117,7 +117,7 @@ func translate(err error, observable ctim.Observable, gateway string) *Error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return warning(CodeTimeout, err, lateAnswer)
-	case errors.Is(err, errNoMemory), errors.Is(err, search.ErrMemory):
+	case errors.Is(err, search.ErrMemory):
 		return warning(CodeTimeout, err, noMemory)
 	case errors.Is(err, qualys.ErrUnquotable):
 		return warning(CodeInvalidArgument, err, "The "+about+" cannot be searched: it is blank, or holds a "+
@@ -133,9 +133,9 @@ func translateQualys(e *qualys.Error, about, gateway string) *Error {
 	case qualys.KindUnauthorized:
 		return fatal(CodeAuthorization, e, auth.Prefix+e.Message)
 	case qualys.KindAccount:
-		return fatal(CodeAuthorization, e, auth.Prefix+sentence(e.Message)+checkHint)
+		return fatal(CodeAuthorization, e, auth.Prefix+strings.TrimSuffix(e.Message, ".")+checkHint)
 	case qualys.KindForbidden:
-		return fatal(CodePermission, e, unexpected+sentence(e.Message)+checkHint)
+		return fatal(CodePermission, e, unexpected+strings.TrimSuffix(e.Message, ".")+checkHint)
 	case qualys.KindRateLimited:
 		return warning(CodeTooManyRequests, e, rateLimited+nextTry(e.Limits.Wait))
 	case qualys.KindUnavailable:
@@ -146,7 +146,7 @@ func translateQualys(e *qualys.Error, about, gateway string) *Error {
 		}
 		return warning(CodeInvalidArgument, e, "Qualys IOC refused to search for the "+about+": "+e.Message)
 	case qualys.KindNotFound:
-		return fatal(CodeUnknown, e, unexpected+sentence(e.Message)+" The events API was not found: "+
+		return fatal(CodeUnknown, e, unexpected+strings.TrimSuffix(e.Message, ".")+". The events API was not found: "+
 			"check API_PATH, and that the subscription has the EDR module.")
 	case qualys.KindConnect, qualys.KindReset:
 		return failure(CodeConnection, e, "Unable to connect to Qualys IOC, validate the configured API URL: "+gateway)
@@ -167,14 +167,6 @@ func failure(code Code, cause error, message string) *Error {
 }
 func warning(code Code, cause error, message string) *Error {
 	return &Error{Warning, code, message, cause}
-}
-
-// sentence ends a text with a full stop, so that another sentence can follow.
-func sentence(text string) string {
-	if strings.HasSuffix(text, ".") {
-		return text
-	}
-	return text + "."
 }
 
 // nextTry says when Qualys takes requests again, rounded up.
@@ -222,18 +214,6 @@ func fullAnswer(o ctim.Observable, shown int) error {
 		"the observables after it. %s", shown, named(o), sendFewer))
 }
 
-// unreadableEvents says that Qualys sent events that the relay cannot read.
-func unreadableEvents(o ctim.Observable, n int) error {
-	return failure(CodeUnknown, nil, fmt.Sprintf("%s%d of the events that it sent for the %s could not be read.",
-		unexpected, n, named(o)))
-}
-
-// undatedEvents says that events are there without a sighting, which needs a time.
-func undatedEvents(o ctim.Observable, n int) error {
-	return warning(CodeUnknown, nil, fmt.Sprintf("%s%d events about the %s have no time that could be read. "+
-		"They have no sighting in the answer.", unexpected, n, named(o)))
-}
-
 // named is an observable as a message names it: SHA256 "0123…".
 func named(o ctim.Observable) string { return o.Type.Name() + " " + quoted(o.Value) }
 
@@ -251,20 +231,18 @@ func quoted(value string) string {
 	return `"` + value + `"`
 }
 
-// log puts the errors of the answer into the log line: no word of Qualys, no value of an observable, and a
-// stack where a failure is the relay's own.
-func (r *request) log(list []*Error) {
-	for _, e := range list {
-		line := accesslog.Error{Code: string(e.Code), Cause: string(e.Code), Level: slog.LevelInfo}
-		if e.cause != nil {
-			line.Cause = e.cause.Error()
-		}
-		if e.Severity != Warning || e.Code != CodeTruncated && e.Code != CodeInvalidArgument {
-			line.Level = slog.LevelWarn // a result that is cut, or one bad value, is nobody's fault
-		}
-		r.line.Errors = append(r.line.Errors, line)
-		if e.Message == ownFault && r.line.Stack == "" {
-			r.line.Stack = line.Cause + "\n\n" + string(debug.Stack())
-		}
+// log puts an error of the answer into the log line: no word of Qualys, no value of an observable, and a stack
+// where the failure is the relay's own.
+func (r *request) log(e *Error) {
+	line := accesslog.Error{Code: string(e.Code), Cause: string(e.Code), Level: slog.LevelInfo}
+	if e.cause != nil {
+		line.Cause = e.cause.Error()
+	}
+	if e.Severity != Warning || e.Code != CodeTruncated && e.Code != CodeInvalidArgument {
+		line.Level = slog.LevelWarn // a result that is cut, or one bad value, is nobody's fault
+	}
+	r.line.Errors = append(r.line.Errors, line)
+	if e.Message == ownFault && r.line.Stack == "" {
+		r.line.Stack = line.Cause + "\n\n" + string(debug.Stack())
 	}
 }

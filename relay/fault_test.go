@@ -200,7 +200,7 @@ func TestTheErrorTable(t *testing.T) {
 		},
 		"403": {
 			qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(403, `{"message":"EDR is not in your subscription"}`)},
-			Error{Severity: Fatal, Code: CodePermission, Message: unexpected + "EDR is not in your subscription." + checkHint},
+			Error{Severity: Fatal, Code: CodePermission, Message: unexpected + "EDR is not in your subscription" + checkHint},
 		},
 		"429": {
 			qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(429, "", "Retry-After", "900")},

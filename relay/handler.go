@@ -205,7 +205,6 @@ func envelope(r *request, data any, err error) (status int, parts [][]byte) {
 		parts = append(parts, []byte(`"data":`), encode(data))
 	}
 	if len(failed) > 0 {
-		r.log(failed)
 		if len(parts) > 1 {
 			parts = append(parts, []byte(","))
 		}

@@ -78,15 +78,15 @@ func TestShortValuesChangeNoText(t *testing.T) {
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(http.StatusForbidden, `{"message":"User has no access"}`)})
 	a := r.query("/observe/observables", "file_name", "s")
 	require.Len(t, a.Errors, 1)
-	assert.Equal(t, "Unexpected response from Qualys IOC: User has no access."+checkHint, a.Errors[0].Message)
+	assert.Equal(t, "Unexpected response from Qualys IOC: User has no access"+checkHint, a.Errors[0].Message)
 	var fifty []string
 	for letter := range 50 {
 		fifty = append(fifty, []string{"file_name", "process_name"}[letter/25], string(rune('a'+letter%25)))
 	}
 	a = r.query("/observe/observables", fifty...)
 	for _, e := range a.Errors { // of joined queries, which name no value, and of single ones
-		assert.Contains(t, []string{"Unexpected response from Qualys IOC: HTTP 403 Forbidden." + checkHint,
-			"Unexpected response from Qualys IOC: User has no access." + checkHint}, e.Message)
+		assert.Contains(t, []string{"Unexpected response from Qualys IOC: HTTP 403 Forbidden" + checkHint,
+			"Unexpected response from Qualys IOC: User has no access" + checkHint}, e.Message)
 	}
 }
 

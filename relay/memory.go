@@ -2,9 +2,9 @@ package relay
 
 import (
 	"context"
-	"errors"
 
 	"golang.org/x/sync/semaphore"
+	"qualysrelay.example/relay/search"
 )
 
 // The memory of the process is divided by what it is for, in shares of the limit (GOMEMLIMIT). What is
@@ -44,9 +44,6 @@ func newBudget(limit int64) budget {
 	}
 }
 
-// errNoMemory says that an answer waited for its memory until its request's time was over.
-var errNoMemory = errors.New("no memory for the answer")
-
 // answerMemory is what one answer holds of the budget. It belongs to one request.
 type answerMemory struct {
 	pool *semaphore.Weighted
@@ -62,7 +59,7 @@ func (m *answerMemory) expect(events int) {
 // reserve is called before an answer of size bytes grows. The first time, it waits for memory until ctx
 // ends; what is free it takes after that, too, for what was found by then. An answer that turns out larger
 // than expected takes more where there is some, and does not wait for it. Otherwise reserve returns
-// errNoMemory.
+// search.ErrMemory.
 func (m *answerMemory) reserve(ctx context.Context, size int) error {
 	switch {
 	case size < max(freeAnswer, int(m.held)):
@@ -71,7 +68,7 @@ func (m *answerMemory) reserve(ctx context.Context, size int) error {
 		m.held += m.need
 		return nil
 	}
-	return errNoMemory
+	return search.ErrMemory
 }
 
 // release gives the memory back, when the answer is written.

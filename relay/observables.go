@@ -39,7 +39,7 @@ func (s *Service) observables(r *request, maxBytes int64, most int) ([]ctim.Obse
 	if size > freeBody {
 		need := size * decodingFactor
 		if s.events.Acquire(r.Context(), need) != nil {
-			return nil, errNoMemory
+			return nil, search.ErrMemory
 		}
 		defer s.events.Release(need)
 	}

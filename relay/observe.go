@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 
@@ -49,7 +50,9 @@ func (e *entities) addErrors(result search.Result) {
 		e.request.fail(err, result.Observable)
 	}
 	if result.Unreadable > 0 {
-		e.request.fail(unreadableEvents(result.Observable, result.Unreadable), result.Observable)
+		e.request.fail(failure(CodeUnknown, nil, fmt.Sprintf(
+			"%s%d of the events that it sent for the %s could not be read.",
+			unexpected, result.Unreadable, named(result.Observable))), result.Observable)
 	}
 }
 
@@ -82,7 +85,8 @@ func (e *entities) addResult(result search.Result) bool {
 		shown++
 	}
 	if undated > 0 {
-		e.request.fail(undatedEvents(result.Observable, undated), result.Observable)
+		e.request.fail(warning(CodeUnknown, nil, fmt.Sprintf("%s%d events about the %s have no time that could be "+
+			"read. They have no sighting in the answer.", unexpected, undated, named(result.Observable))), result.Observable)
 	}
 	if truncated && (shown > 0 || len(result.Errs) == 0) { // otherwise the error says it
 		e.request.fail(truncatedResult(result, shown), result.Observable)

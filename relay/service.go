@@ -25,8 +25,7 @@ type Service struct {
 	client    *qualys.Client
 	searcher  *search.Searcher
 	telemetry *telemetry.Telemetry
-	events    *semaphore.Weighted // the memory of events and of large bodies, in bytes
-	answers   *semaphore.Weighted // the memory of large answers, in bytes
+	budget
 	requests  *requests
 	strangers *semaphore.Weighted // requests without a token that read a body
 }
@@ -96,8 +95,7 @@ func New(c Config, log *slog.Logger) (*Service, error) {
 			Span:            tel.Span,
 		}),
 		telemetry: tel,
-		events:    budget.events,
-		answers:   budget.answers,
+		budget:    budget,
 		requests:  newRequests(),
 		strangers: semaphore.NewWeighted(maxStrangers),
 	}, nil
