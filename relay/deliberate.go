@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"qualysrelay.example/ctim"
+	"qualysrelay.example/relay/mapping"
 	"qualysrelay.example/relay/search"
 )
 
@@ -16,20 +17,12 @@ func (s *Service) deliberate(r *request) (any, error) {
 	hashes := slices.DeleteFunc(observables, func(o ctim.Observable) bool {
 		return o.Type != ctim.ObservableMD5 && o.Type != ctim.ObservableSHA256
 	})
-	e := newEntities(r, len(hashes))
-	for result := range s.search(r, hashes) {
-		if !e.addVerdict(result) {
-			break
-		}
-	}
-	return e.finish(), nil
+	return s.search(r, hashes, (*entities).addVerdict), nil
 }
 
 // addVerdict adds the verdict on one hash, and the judgement that it comes from. It returns false where
 // the answer takes no more.
-func (e *entities) addVerdict(result search.Result) bool {
-	e.addErrors(result)
-	mapper := e.mapper(result)
+func (e *entities) addVerdict(result search.Result, mapper *mapping.Mapper) bool {
 	var judgements []*ctim.Judgement
 	for _, event := range result.Events {
 		judgements = append(judgements, mapper.Map(event).Judgements...)

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 
 	"qualysrelay.example/ctim"
@@ -18,18 +17,7 @@ func (s *Service) observe(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := newEntities(r, len(observables))
-	for result := range s.search(r, observables) {
-		if !e.addResult(result) {
-			break
-		}
-	}
-	return e.finish(), nil
-}
-
-// search finds the events of each observable.
-func (s *Service) search(r *request, observables []ctim.Observable) iter.Seq[search.Result] {
-	return s.searcher.Search(r.Context(), r.account.Tenant, observables, r.account.Limit, &r.stats)
+	return s.search(r, observables, (*entities).addResult), nil
 }
 
 // entities is the data of observe or deliberate while it grows.
@@ -38,9 +26,24 @@ type entities struct {
 	bundle  *ctim.Bundle
 }
 
-func newEntities(r *request, observables int) *entities {
-	r.memory.expect(observables * r.account.Limit)
-	return &entities{request: r, bundle: ctim.NewBundle(maxAnswer)}
+// search searches for observables, and adds to the data what the result of each one says, until add returns
+// false: the answer takes no more.
+func (s *Service) search(
+	r *request, observables []ctim.Observable, add func(*entities, search.Result, *mapping.Mapper) bool,
+) *ctim.Bundle {
+	r.memory.expect(len(observables) * r.account.Limit)
+	e := &entities{request: r, bundle: ctim.NewBundle(maxAnswer)}
+	limit := r.account.Limit
+	for result := range s.searcher.Search(r.Context(), r.account.Tenant, observables, limit, &r.stats) {
+		e.addErrors(result)
+		// What is found links to the page of the Qualys console that shows the search, where it is known.
+		page := qualys.HuntingURL(r.account.PlatformURL, result.Filter)
+		if !add(e, result, mapping.New(result.Observable, page)) {
+			break
+		}
+	}
+	e.count()
+	return e.bundle
 }
 
 // addErrors takes what failed in the search of one observable.
@@ -56,17 +59,9 @@ func (e *entities) addErrors(result search.Result) {
 	}
 }
 
-// mapper maps the events of one observable. They link to the page of the Qualys console that shows its
-// search, where the console is known.
-func (e *entities) mapper(result search.Result) *mapping.Mapper {
-	return mapping.New(result.Observable, qualys.HuntingURL(e.request.account.PlatformURL, result.Filter))
-}
-
 // addResult maps the events of one observable into the answer. It returns false where the answer takes
 // no more.
-func (e *entities) addResult(result search.Result) bool {
-	e.addErrors(result)
-	mapper := e.mapper(result)
+func (e *entities) addResult(result search.Result, mapper *mapping.Mapper) bool {
 	shown, judgements, undated := 0, 0, 0
 	truncated := result.Truncated
 	for _, event := range result.Events {
@@ -107,8 +102,8 @@ func (e *entities) add(o ctim.Observable, shown int, found ctim.Entities) bool {
 	return err == nil
 }
 
-// finish notes in the log line what the answer holds.
-func (e *entities) finish() *ctim.Bundle {
+// count notes in the log line what the answer holds.
+func (e *entities) count() {
 	line := &e.request.line
 	line.Entities = make(map[string]int)
 	for _, kind := range ctim.Kinds() {
@@ -116,7 +111,6 @@ func (e *entities) finish() *ctim.Bundle {
 			line.Entities[string(kind)] = n
 		}
 	}
-	return e.bundle
 }
 
 // keepJudgements leaves the first n judgements, and no relationship to another.

@@ -15,6 +15,7 @@ import (
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
 	"qualysrelay.example/qualys/qualystest"
+	"qualysrelay.example/relay/mapping"
 	"qualysrelay.example/relay/search"
 )
 
@@ -249,7 +250,8 @@ func TestAnAnswerThatIsFullSaysWhatItLeavesOut(t *testing.T) {
 	const small = 10_000 // bytes, in place of maxAnswer
 	r := &request{Request: httptest.NewRequestWithContext(t.Context(), "POST", "/", nil), account: Account{Limit: 100}}
 	e := &entities{request: r, bundle: ctim.NewBundle(small)}
-	assert.False(t, e.addResult(search.Result{Observable: observableNumber(1), Events: events}), "it takes no more")
+	result := search.Result{Observable: observableNumber(1), Events: events}
+	assert.False(t, e.addResult(result, mapping.New(result.Observable, "")), "it takes no more")
 	shown := e.bundle.Count(ctim.KindSighting)
 	assert.Positive(t, shown)
 	assert.Less(t, shown, len(events))
