@@ -12,10 +12,10 @@
 //	Config.Account          makes an account of the token's claims: gateway, console, limit (account.go)
 //	Service.observe         is the endpoint (observe.go)
 //	decodeObservables       reads the body (observables.go)
-//	search.Searcher.Search  finds the events of each observable, and gives them, one observable after the
-//	                        other, to
-//	entities.addResult      which maps them into the answer with mapping.Mapper.Map and ctim.Bundle.Add;
-//	                        what failed goes to
+//	Service.search          goes through the observables, of which
+//	search.Searcher.Search  finds the events, and
+//	entities.addResult      maps them into the answer with mapping.Mapper.Map and ctim.Bundle.Add; what failed
+//	                        goes to
 //	request.fail            which translates it into errors for the analyst (errors.go)
 //	envelope                puts the data and the errors together
 //	Service.finish          writes the answer, once, and with
