@@ -151,6 +151,7 @@ func TestURI(t *testing.T) {
 		{"brackets around no address", "https://[x]/", false},
 		{"a user and a password", "https://user:pass@q.example/", false},
 		{"brackets in the path", "https://q.example/[a]", false},
+		{"brackets behind an escaped host", "https://%C3%A9.example/[a]", false},
 		{"a second fragment", "https://q.example/#a#b", false},
 		{"a port that is none", "https://q.example:x/", false},
 		{"no host", "https:///x", false},
