@@ -32,7 +32,8 @@ const (
 	freeAnswer = 256 << 10
 	// likelyEntities is about the size of one event's entities.
 	likelyEntities = 6 << 10
-	// maxUnread is the most that one request holds of events that are not yet in its answer.
+	// maxUnread is the most that one request holds of events that are not yet in its answer, besides those of
+	// the cache.
 	maxUnread = 16 << 20
 )
 

@@ -19,7 +19,7 @@ type Options struct {
 	CacheTTL        time.Duration // for which an answer is given again; 0 disables the cache
 	CacheBytes      int64         // of events in the cache at most
 	Memory          Memory        // for the events of all requests, as in the client
-	MaxRequestBytes int64         // of events that one request holds before it visits them
+	MaxRequestBytes int64         // of events from Qualys that one request holds before it visits them
 	// Span is told of each search: it returns the context to work in and what to call at the end.
 	Span func(ctx context.Context, name string) (context.Context, func(error))
 }

@@ -98,7 +98,7 @@ func (t *tenant) join(r *request, wanted lookup) *lookup {
 		}
 	}
 	l.requests = append(l.requests, r)
-	if l.sent || l.answered {
+	if l.sent || l.answered || t.refusal(r.ctx) != nil { // who has no time for a pause is not queued during it
 		return l
 	}
 	s := l.key.state
