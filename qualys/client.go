@@ -166,6 +166,7 @@ func (c *Client) search(
 		}, read)
 		e, ok := errors.AsType[*Error](err)
 		if !ok || e.Kind != KindUnauthorized {
+			c.accept(key, bearer)
 			return err
 		}
 		if !c.renew(key, bearer) || !first {

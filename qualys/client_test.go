@@ -293,16 +293,18 @@ func TestTenantsAreApart(t *testing.T) {
 	assert.Equal(t, qualys.KindUnauthorized, asError(t, err).Kind, "ana's token is not for whoever knows her name")
 }
 
-func TestARefusedTokenIsReplacedOnce(t *testing.T) {
+func TestATokenThatIsNoLongerAcceptedIsReplaced(t *testing.T) {
 	s := qualystest.New(t, qualystest.Config{Events: qualystest.Story()})
 	c := newClient(t, qualys.Options{})
 	require.NoError(t, c.Login(t.Context(), s.Tenant()))
-	s.RevokeTokens()
-	page, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
-	require.NoError(t, err)
-	assert.NotEmpty(t, page.Events)
-	assert.Equal(t, 2, s.Logins())
-	assert.Equal(t, 2, s.Searches())
+	for range 2 { // another instance of the relay may log in, too
+		s.RevokeTokens()
+		page, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
+		require.NoError(t, err)
+		assert.NotEmpty(t, page.Events)
+	}
+	assert.Equal(t, 3, s.Logins())
+	assert.Equal(t, 4, s.Searches())
 }
 
 func TestSearchesThatAreRefusedTogetherLogInOnce(t *testing.T) {

@@ -35,7 +35,7 @@ type token struct {
 	refusal error     // text is empty
 	since   time.Time // wall clock, as until: the monotonic one stands still while an instance is frozen
 	until   time.Time
-	renewed bool // it replaces one that Qualys refused
+	renewed bool // it replaces one that Qualys refused, and was not accepted yet
 }
 
 // known returns what the last login gave, and whether that still holds: with again, a refusal does so for
@@ -62,6 +62,16 @@ func (c *Client) renew(key TenantKey, refused string) bool {
 	}
 	c.tokens.Add(key, token{renewed: true})
 	return true
+}
+
+// accept notes that Qualys did not refuse a token: where it does later, a new login is worth it at once.
+func (c *Client) accept(key TenantKey, accepted string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if tok, _ := c.tokens.Get(key); tok.renewed && tok.text == accepted {
+		tok.renewed = false
+		c.tokens.Add(key, tok)
+	}
 }
 
 // LoggedIn reports whether a token that is still good is at hand, so that Events will not log in first.

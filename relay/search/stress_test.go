@@ -109,7 +109,7 @@ func TestStress(t *testing.T) {
 	}
 	group.Wait()
 	t.Logf("%v\n%d results without an error, %d with one, %d calls", kinds, answered.Load(), failed.Load(), fake.Calls())
-	assert.Positive(t, answered.Load())
+	assert.Greater(t, answered.Load(), failed.Load()/10, "else it compares nothing with the oracle")
 	assert.Positive(t, failed.Load())
 	require.Eventually(t, func() bool { return memory.TryAcquire(256 << 20) }, patience, tick, "all memory comes back")
 	for _, account := range accounts {
