@@ -142,6 +142,18 @@ func TestWhatFindsNoMemoryIsAnErrorOfItsObservable(t *testing.T) {
 	})
 }
 
+// A query may be given up and joined again after its answer came.
+func TestWhatIsGivenUpTakesMemoryThatIsFree(t *testing.T) {
+	t.Parallel()
+	tenant := newSearcher(qualys.NewClient(qualys.Options{}), Options{}).tenant(qualys.Tenant{})
+	l := &lookup{key: lookupKey{limit: 100}, requests: []*request{{ctx: t.Context()}}}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	kept, _, err := tenant.keep(ended, l, []*qualys.Event{{Size: 300}})
+	require.NoError(t, err)
+	assert.Len(t, kept, 1)
+}
+
 func TestAllMemoryComesBackAfterFailures(t *testing.T) {
 	t.Parallel()
 	const size = 256 << 20

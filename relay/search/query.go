@@ -242,7 +242,8 @@ func (t *tenant) keep(
 			kept, l.seen[e.Key], size = append(kept, e), true, size+int64(e.Size)
 		}
 	})
-	if size > 0 && t.options.Memory.Acquire(ctx, size) != nil {
+	memory := t.options.Memory // even of a context that has ended, since somebody may join meanwhile
+	if size > 0 && !memory.TryAcquire(size) && memory.Acquire(ctx, size) != nil {
 		return nil, 0, ErrMemory
 	}
 	return kept, size, err
