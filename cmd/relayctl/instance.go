@@ -42,7 +42,10 @@ func (c *instanceAddCommand) Run(ctx context.Context, p *program, client *xdr.Cl
 	if err != nil {
 		return err
 	}
-	request := t.AddInstance(name, settings)
+	request, err := t.AddInstance(name, settings)
+	if err != nil {
+		return err
+	}
 	change := changeFlags{DryRun: c.DryRun, Yes: true}
 	var added xdr.Instance
 	if sent, err := change.send(ctx, p, client, request, &added); !sent {

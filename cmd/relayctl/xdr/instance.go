@@ -2,6 +2,8 @@ package xdr
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,15 +27,26 @@ func (c *Client) Instances(ctx context.Context, t ModuleType) ([]Instance, error
 }
 
 // AddInstance is the request that adds an integration of the module type. Settings have the names of the
-// form's keys, and those that are secrets the type secret.Value.
-func (t ModuleType) AddInstance(name string, settings map[string]any) Request {
+// form's keys, and those that are secrets the type secret.Value. A setting that the form does not have is an
+// error: the module type may be another product's, which would be given the credentials.
+func (t ModuleType) AddInstance(name string, settings map[string]any) (Request, error) {
+	form, _ := t["configuration_spec"].([]any)
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		if !slices.ContainsFunc(form, func(field any) bool {
+			of, _ := field.(map[string]any)
+			return of["key"] == key
+		}) {
+			return Request{}, fmt.Errorf(`the form of the module type %q has no %s; "relayctl module push" `+
+				"updates it, if it is the relay's", t.Text("title"), key)
+		}
+	}
 	return Request{
 		Purpose: "add the integration", Method: http.MethodPost, Path: instancePath,
 		Body: map[string]any{
 			"name": name, "module_type_id": t.Text("id"), "visibility": "org", "enabled": true,
 			"settings": settings,
 		},
-	}
+	}, nil
 }
 
 // HealthError is an error or a warning of the relay, or of XDR about it.

@@ -387,10 +387,13 @@ func TestNoSecretIsShown(t *testing.T) {
 			return true
 		}})
 		password := secret.Value(xdrtest.Password)
-		add := xdr.ModuleType{"id": "x"}.AddInstance("x", map[string]any{"custom_pass": password})
+		form := []any{map[string]any{"key": "custom_pass"}}
+		add, err := xdr.ModuleType{"id": "x", "configuration_spec": form}.
+			AddInstance("x", map[string]any{"custom_pass": password})
+		require.NoError(t, err)
 
 		var said bytes.Buffer
-		_, err := client.ModuleTypes(t.Context())
+		_, err = client.ModuleTypes(t.Context())
 		fmt.Fprintln(&said, err)
 		fmt.Fprintln(&said, client.Send(t.Context(), add, nil))
 		found, _, err := client.Health(t.Context(), xdr.Instance{ID: "x"}, password)
@@ -430,7 +433,8 @@ func TestHealthIsWellOnlyWhereXDRSaysSo(t *testing.T) {
 	}
 }
 
-// TestAnIntegration adds one that works. Its module type cannot be deleted then.
+// TestAnIntegration adds one that works, after the form has refused a setting that it does not have. The
+// module type cannot be deleted then.
 func TestAnIntegration(t *testing.T) {
 	t.Parallel()
 	_, client := start(t, xdrtest.Config{})
@@ -440,8 +444,13 @@ func TestAnIntegration(t *testing.T) {
 	settings := map[string]any{
 		"custom_user": xdrtest.User, "custom_pass": secret.Value(xdrtest.Password), "custom_API_URL": "https://x",
 	}
+	_, err = xdr.ModuleType{"title": "Other", "configuration_spec": []any{"odd", map[string]any{"key": "url"}}}.
+		AddInstance("Mine", settings)
+	require.ErrorContains(t, err, `the form of the module type "Other" has no custom_API_URL`)
 	var added xdr.Instance
-	require.NoError(t, client.Send(t.Context(), stored.AddInstance("Mine", settings), &added))
+	request, err := stored.AddInstance("Mine", settings)
+	require.NoError(t, err)
+	require.NoError(t, client.Send(t.Context(), request, &added))
 	uses, err := client.Instances(t.Context(), stored)
 	require.NoError(t, err)
 	assert.Equal(t, []xdr.Instance{{ID: added.ID, Name: "Mine", ModuleTypeID: stored.Text("id")}}, uses)
