@@ -40,9 +40,12 @@ func (f moduleFlags) options(title, region string) (moduletype.Options, error) {
 		return moduletype.Options{}, err
 	}
 	_, noName := netip.ParseAddr(u.Hostname())
-	if u.Scheme != "https" || noName == nil || !strings.Contains(u.Hostname(), ".") {
+	switch {
+	case u.Scheme != "https" || noName == nil || !strings.Contains(u.Hostname(), "."):
 		err = fmt.Errorf("--url %q must be https and have a public host name: "+
 			"XDR calls it over the internet", f.URL)
+	case strings.TrimSpace(title) == "":
+		err = errors.New("--title must not be empty")
 	}
 	return moduletype.Options{
 		Title: title, URL: strings.TrimRight(f.URL, "/"), Audience: "https://" + u.Host,

@@ -76,7 +76,7 @@ func (f *changeFlags) send(
 		if err != nil {
 			return false, err
 		}
-		if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
+		if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
 			return false, &answerNo{"Nothing was changed."}
 		}
 	}
