@@ -32,8 +32,11 @@ func Decode(token secret.Value) (doc []byte, times []string, err error) {
 		if err == nil {
 			err = json.Unmarshal(part, into)
 		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("not a JWT: part %d is not a JSON object in base64url: %w", i+1, err)
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return nil, nil, fmt.Errorf("not a JWT: part %d: %w", i+1, err)
+		}
+		if err != nil { // it may quote a part of a secret
+			return nil, nil, fmt.Errorf("not a JWT: part %d is not a JSON object in base64url", i+1)
 		}
 		mask(*into)
 	}

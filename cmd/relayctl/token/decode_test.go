@@ -51,3 +51,11 @@ func TestTimesAreInWords(t *testing.T) {
 		assert.Equal(t, want, times, payload)
 	}
 }
+
+func TestAnErrorQuotesNothing(t *testing.T) {
+	t.Parallel()
+	for _, payload := range []string{`{"pass":"\ud800canary"}`, `{"pass":"\ucanary"}`, `{"pass":canary}`, `"canary"`} {
+		_, _, err := Decode(secret.Value("e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "."))
+		require.EqualError(t, err, "not a JWT: part 2 is not a JSON object in base64url", payload)
+	}
+}
