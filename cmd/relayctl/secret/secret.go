@@ -32,9 +32,18 @@ func NewKey() Value {
 	return Value(fmt.Sprintf("%x", key))
 }
 
-// ReadFile reads a file as it is.
+// ReadFile reads a file as it is. One that is too large for a secret is an error.
 func ReadFile(path string) (Value, error) {
-	content, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	const most = 2*MaxSize + 2 // UTF-16 takes two bytes for each character
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if len(content) > most {
+		return "", fmt.Errorf("%s is too large for a secret", path)
+	}
 	return Value(content), err
 }
 

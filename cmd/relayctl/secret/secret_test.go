@@ -63,6 +63,8 @@ func TestASecretFile(t *testing.T) {
 	}
 	_, err := ReadFile(t.TempDir())
 	require.Error(t, err)
+	_, err = ReadFile(write(strings.Repeat("x", 1<<20)))
+	require.ErrorContains(t, err, "is too large for a secret")
 }
 
 func TestASecretDoesNotShow(t *testing.T) {
