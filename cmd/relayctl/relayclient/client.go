@@ -180,7 +180,7 @@ func (c *Client) Send(ctx context.Context, r Request) (Response, error) {
 		return Response{}, fmt.Errorf("no answer from %s in time; --timeout waits longer: %w", c.Base.Host, err)
 	}
 	if err != nil {
-		return Response{}, fmt.Errorf("cannot reach the relay at %s: %w", c.Base.Host, err)
+		return Response{}, fmt.Errorf("cannot reach %s: %w", c.Base.Host, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
