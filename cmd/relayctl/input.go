@@ -121,7 +121,7 @@ func (p *program) credentials(ctx context.Context, user string) (string, secret.
 		user, err = p.Ask(ctx, "Qualys user: ")
 	}
 	password := secret.Value(p.getenv("QUALYS_PASSWORD"))
-	if err == nil && password == "" {
+	if err == nil && user != "" && password == "" {
 		password, err = p.AskSecret(ctx, "Qualys password: ")
 	}
 	if user = strings.TrimSpace(user); err == nil && (user == "" || password == "") {

@@ -49,7 +49,9 @@ func (c *probeCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(p.Out, result.Table(cmp.Or(min(p.Width(), 140), 108)))
+	if _, err := fmt.Fprintln(p.Out, result.Table(cmp.Or(min(p.Width(), 140), 108))); err != nil {
+		return err
+	}
 	if c.Report != "" {
 		if err := secret.WriteFile(c.Report, result.Report(relay.Version), c.Force); err != nil {
 			return err
