@@ -47,7 +47,7 @@ func (c *instanceAddCommand) Run(ctx context.Context, p *program, client *xdr.Cl
 		return err
 	}
 	change := changeFlags{DryRun: c.DryRun, Yes: true}
-	var added xdr.Instance
+	added := xdr.Instance{Name: name}
 	if sent, err := change.send(ctx, p, client, request, &added); !sent {
 		return err
 	}
