@@ -74,13 +74,7 @@ func (t *tenant) start(b *batch) {
 			return
 		}
 		q, b.parts = b.parts[0], b.parts[1:]
-		q.lookups = slices.DeleteFunc(q.lookups, func(l *lookup) bool {
-			unwanted := !l.wanted()
-			if unwanted { // since a moment ago, perhaps
-				t.drop(l)
-			}
-			return unwanted
-		})
+		q.lookups = t.drop(q.lookups...)
 	}
 	q.ctx, q.cancel = context.WithCancel(b.trace)
 	q.requests = make(map[*request]bool)

@@ -160,10 +160,12 @@ func (t *tenant) leave(r *request, lookups ...*lookup) {
 	t.drop(lookups...)
 }
 
-// drop gives lookups up that nobody waits for any more, and gives back the memory of those that nobody wants.
-func (t *tenant) drop(lookups ...*lookup) {
+// drop gives lookups up that nobody waits for any more, and gives back the memory of those that nobody wants. It
+// returns the others.
+func (t *tenant) drop(lookups ...*lookup) (wanted []*lookup) {
 	for _, l := range lookups {
 		if l.wanted() {
+			wanted = append(wanted, l)
 			continue
 		}
 		if t.lookups[l.key] == l {
@@ -177,6 +179,7 @@ func (t *tenant) drop(lookups ...*lookup) {
 			l.bytes, l.found = 0, Result{}
 		}
 	}
+	return wanted
 }
 
 // deliver ends lookups, perhaps with an error beside what they found: it is given to all who wait for it, and
