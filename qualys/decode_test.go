@@ -176,9 +176,9 @@ func TestOddFieldsLeaveTheOthers(t *testing.T) {
 
 func TestWhatIsNoEventIsCounted(t *testing.T) {
 	page := read(t, `null`, `7`, `"text"`, `true`, `[]`, `[{"id":"in a list"}]`, `{}`, `{"foo":1}`, `{"data":{}}`, `{"data":null}`,
-		`{"id":"F_1"}`, `{"asset":{"hostName":"no id"}}`, `{"sortValues":[1],"data":{"id":"F_2"}}`)
+		`{"data":{"data":{"id":"too deep"}}}`, `{"id":"F_1"}`, `{"asset":{"hostName":"no id"}}`, `{"sortValues":[1],"data":{"id":"F_2"}}`)
 	assert.Equal(t, []string{"F_1", "", "F_2"}, ids(page))
-	assert.Equal(t, 10, page.Unreadable)
+	assert.Equal(t, 11, page.Unreadable)
 	assert.False(t, page.Full)
 	full, err := qualys.ReadEvents(t.Context(), strings.NewReader(`[null,{"id":"F_1"}]`), 2)
 	require.NoError(t, err)

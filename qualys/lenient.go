@@ -31,10 +31,11 @@ type member struct {
 }
 
 // eventMembers are those of an Event, also in the form {"sortValues":[…],"data":{event}}, in which the FIM
-// API's second version lists them. They are never changed.
+// API's second version lists them: one level deep, so that no answer decides how deep the reader recurses.
+// They are never changed.
 var eventMembers = func() members {
-	event := membersOf(reflect.TypeFor[Event]())
-	event["data"] = member{members: event, whole: true}
+	event, wrapped := membersOf(reflect.TypeFor[Event]()), membersOf(reflect.TypeFor[Event]())
+	event["data"] = member{members: wrapped, whole: true}
 	return event
 }()
 
