@@ -3,7 +3,6 @@ package qualys
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -149,14 +148,15 @@ func networkKind(err error) Kind {
 	text := err.Error()
 	netOp, isOp := errors.AsType[*net.OpError](err)
 	switch {
-	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(tls.RecordHeaderError)),
-		isOp && (netOp.Op == "remote error" || netOp.Op == "local error"): // a TLS alert, theirs or ours
+	// The transport says that the connection is broken of one that was lost, too.
+	case strings.Contains(text, "connection broken") && !isOp && !strings.HasSuffix(text, "EOF"),
+		strings.Contains(text, "malformed"), strings.Contains(text, "response header"): // or too large a one
+		return KindUnexpected
+	case strings.Contains(text, "tls: "): // a certificate, the handshake, an alert of theirs or ours
 		return KindTLS
 	case errors.As(err, new(*net.DNSError)), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
 		strings.Contains(text, "TLS handshake timeout"):
 		return KindConnect
-	case strings.Contains(text, "malformed"), strings.Contains(text, "response header"): // or too large a one
-		return KindUnexpected
 	}
 	return KindReset
 }

@@ -23,6 +23,7 @@ import (
 )
 
 func TestNetworkErrors(t *testing.T) {
+	const broken = "net/http: HTTP/1.x transport connection broken: "
 	tests := []struct {
 		name    string
 		err     error
@@ -49,6 +50,12 @@ func TestNetworkErrors(t *testing.T) {
 		{"anything else", errors.New(`malformed HTTP response "220 <b>mail</b>"`), KindUnexpected, `malformed HTTP response "220 mail "`},
 		{"too large a header", errors.New("net/http: server response headers exceeded 65536 bytes; aborted"), KindUnexpected,
 			"net/http: server response headers exceeded 65536 bytes; aborted"},
+		{"no valid HTTP", errors.New(broken + `bad Content-Length "abc"`), KindUnexpected, broken + `bad Content-Length "abc"`},
+		{"cut in the header", fmt.Errorf(broken+"%w", io.ErrUnexpectedEOF), KindReset, broken + "unexpected EOF"},
+		{"reset in the header", fmt.Errorf(broken+"%w", &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}), KindReset,
+			broken + "read tcp: connection reset by peer"},
+		{"a version of TLS", errors.New("tls: server selected unsupported protocol version 301"), KindTLS,
+			"tls: server selected unsupported protocol version 301"},
 		{"nothing to say", errors.New(""), KindReset, "connection failed"},
 	}
 	for _, tt := range tests {
