@@ -36,6 +36,9 @@ func TestRecordedErrorBodies(t *testing.T) {
 			"This API cannot be run again for another 86274 seconds.", 86274 * time.Second},
 		{"rate limit at the login", qualystest.Login, qualystest.LimitReached(7), qualys.KindRateLimited, 1965,
 			"This API cannot be run again for another 7 seconds.", 7 * time.Second},
+		{"several items", qualystest.Search, qualystest.Status(409, "<SIMPLE_RETURN><RESPONSE><CODE>1965</CODE><TEXT>later</TEXT><ITEM_LIST>"+
+			"<ITEM><KEY>SECONDS_TO_WAIT</KEY><VALUE>11</VALUE></ITEM><ITEM><KEY>CALLS_TO_FINISH</KEY><VALUE>1</VALUE></ITEM>"+
+			"</ITEM_LIST></RESPONSE></SIMPLE_RETURN>"), qualys.KindRateLimited, 1965, "later", 11 * time.Second},
 		{"absurd wait", qualystest.Search, qualystest.LimitReached(1 << 30), qualys.KindRateLimited, 1965,
 			"This API cannot be run again for another 1073741824 seconds.", 7 * 24 * time.Hour},
 		{"the longer wait", qualystest.Search, qualystest.Status(409, `{"code":1965,"message":"later"}`, "X-RateLimit-ToWait-Sec", "9"),
@@ -62,12 +65,16 @@ func TestRecordedErrorBodies(t *testing.T) {
 			qualys.KindUnauthorized, 0, "INVALID_CREDENTIALS", 0},
 		{"invalid credentials as a word", qualystest.Login, qualystest.Status(200, "INVALID_CREDENTIALS\n"), qualys.KindUnauthorized, 0,
 			"INVALID_CREDENTIALS", 0},
+		{"invalid credentials as a code", qualystest.Login, qualystest.Status(500, `{"code":"INVALID_CREDENTIALS","message":"no"}`),
+			qualys.KindUnauthorized, 0, "no", 0},
 		{"a 200 with exceptions", qualystest.Login, qualystest.Status(200, `{"authentication_exceptions":["AccountLockedException"]}`),
 			qualys.KindUnauthorized, 0, "AccountLockedException", 0},
 		{"bad parameter", qualystest.Search, qualystest.Status(400, "<SIMPLE_RETURN><RESPONSE><CODE>1905</CODE><TEXT>parameter has invalid value</TEXT></RESPONSE></SIMPLE_RETURN>"),
 			qualys.KindBadQuery, 1905, "parameter has invalid value", 0},
 		{"bad parameter at the login", qualystest.Login, qualystest.Status(400, "EmptyCredentials"), qualys.KindUnauthorized, 0, "EmptyCredentials", 0},
 		{"a maintenance page at the login", qualystest.Login, qualystest.HTML(), qualys.KindUnreadable, 0, "the answer to the login is not a token", 0},
+		{"a page that begins with its title", qualystest.Login, qualystest.Status(200, "<!doctype html><title>Sorry</title><p>Back soon"),
+			qualys.KindUnreadable, 0, "the answer to the login is not a token", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

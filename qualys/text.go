@@ -17,6 +17,8 @@ import (
 const (
 	maxReason    = 300      // characters of Qualys's words in an error
 	maxErrorBody = 64 << 10 // bytes of an error's body that are read; one that has as many is not quoted
+
+	invalidCredentials = "INVALID_CREDENTIALS"
 )
 
 // reply is what an answer that is no list of events says.
@@ -42,19 +44,24 @@ func (n node) value() any {
 	}
 	object := make(map[string]any)
 	for _, inner := range n.Inner {
-		object[inner.XMLName.Local] = inner.value()
+		value := inner.value()
+		if before, again := object[inner.XMLName.Local]; again {
+			value = []any{before, value}
+		}
+		object[inner.XMLName.Local] = value
 	}
 	return object
 }
 
-// parseReply reads JSON, XML, a page or a text.
+// parseReply reads JSON, Qualys's XML, a page or a text.
 func parseReply(body []byte) (r reply) {
 	var doc any
 	var root node
 	if json.Unmarshal(body, &doc) != nil {
 		doc = string(body)
-		if xml.Unmarshal(body, &root) == nil {
-			doc = map[string]any{root.XMLName.Local: root.value()}
+		err := xml.Unmarshal(body, &root)
+		if name := root.XMLName.Local; err == nil && (name == "SIMPLE_RETURN" || name == "ServiceResponse") {
+			doc = map[string]any{name: root.value()}
 		}
 	}
 	r.text = r.read(doc)
@@ -72,7 +79,7 @@ func (r *reply) read(v any) (reason string) {
 	switch v := v.(type) {
 	case string:
 		reason = strings.TrimSpace(v)
-		r.denied = r.denied || reason == "INVALID_CREDENTIALS"
+		r.denied = r.denied || reason == invalidCredentials
 	case []any:
 		var reasons []string
 		for _, e := range v {
@@ -83,7 +90,12 @@ func (r *reply) read(v any) (reason string) {
 		return strings.Join(reasons, ", ")
 	case map[string]any:
 		number := func(key string) int {
-			n, _ := strconv.Atoi(strings.TrimSpace(fmt.Sprint(v[key])))
+			text, _ := v[key].(string) // an object could be as large as the answer
+			if n, isNumber := v[key].(float64); isNumber {
+				text = fmt.Sprint(n)
+			}
+			r.denied = r.denied || text == invalidCredentials
+			n, _ := strconv.Atoi(strings.TrimSpace(text))
 			return n
 		}
 		r.code = cmp.Or(r.code, number("code"), number("errorCode"), number("CODE"), number("responseCode"))
