@@ -15,8 +15,8 @@
 //
 // Keys are read inside requests and never by a background goroutine, because a Cloud Run instance has no
 // CPU between requests. While their source is down the last good ones serve, for a day at most. A signature
-// that no key verifies may cause one early read a minute: so the first token of a new key is accepted, while
-// forged tokens can neither make the relay call somebody more often, nor wait. A leaked HS256 key is out of
-// use ten minutes after another took its place at the latest (five until it is read, five for the overlap),
-// or at once with a new revision.
+// that no key verifies may cause one early read a minute, and waits for it: so the first token of a new key
+// is accepted, while forged tokens cannot make the relay call anybody more often. A leaked HS256 key is out
+// of use five minutes after the relay has read another in its place, which the first request does that finds
+// its keys five minutes old, or at once with a new revision.
 package auth

@@ -58,14 +58,15 @@ type source struct {
 	flight   chan struct{} // closed when the read under way ends; nil: none is
 }
 
-// get returns the keys, or why there are none. It waits for a read when there are no keys yet, and when
-// this request is the one that finds them due. A caller whom the keys did not help asks for an early read:
-// get then waits for the one under way, or begins one, which it may do once in each earlyGap. When ctx ends,
-// it returns what there is.
+// get returns the keys, or why there are none. It waits for a read when there are no keys yet, when this
+// request is the one that finds them due, and when nobody did so for another ttl: what has happened to them
+// since is not known. A caller whom the keys did not help asks for an early read: get then waits for the one
+// under way, or begins one, which it may do once in each earlyGap. When ctx ends, it returns what there is.
 func (s *source) get(ctx context.Context, early bool) ([]key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	wait := early || s.keys == nil || now.Sub(s.due) > s.ttl
 	early = early && s.keys != nil
 	begin := s.flight == nil && (!now.Before(s.due) || early && !now.Before(s.earlyAt))
 	if begin {
@@ -75,7 +76,7 @@ func (s *source) get(ctx context.Context, early bool) ([]key, error) {
 		s.flight = make(chan struct{})
 		go s.refresh(ctx, s.flight)
 	}
-	if flight := s.flight; flight != nil && (begin || early || s.keys == nil) {
+	if flight := s.flight; flight != nil && (begin || wait) {
 		s.mu.Unlock()
 		select {
 		case <-flight:

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -273,7 +275,7 @@ func TestPausesGrowWhileTheSourceFails(t *testing.T) {
 		require.ErrorIs(t, err, ErrKeyUnavailable)
 		w.clock.advance(time.Second)
 	}
-	// 1+2+4+8+16+32 seconds, then one a minute, each halved at worst.
+	// 1+2+4+8+16+32 seconds, then one a minute.
 	assert.Less(t, w.secrets.calls.Load(), int64(30))
 	assert.Greater(t, w.secrets.calls.Load(), int64(8))
 }
@@ -750,4 +752,54 @@ func TestStaticKeyComesFirst(t *testing.T) {
 func TestAKeyFileIsReadUpToItsLimit(t *testing.T) {
 	_, err := readFile("/dev/zero")(t.Context())
 	require.EqualError(t, err, "the file is longer than 65536 bytes")
+}
+
+// A burst of requests after a quiet time does not use what may have been revoked meanwhile.
+func TestKeysThatNobodyLookedAtForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads := 0
+		s := &source{ttl: 5 * time.Minute, timeout: 5 * time.Second, now: time.Now, log: slog.New(slog.DiscardHandler)}
+		s.read = func(context.Context) ([]key, error) {
+			time.Sleep(time.Second)
+			if reads++; reads > 1 {
+				return nil, errGone
+			}
+			return []key{{value: []byte(canaryKey)}}, nil
+		}
+		_, err := s.get(t.Context(), false)
+		require.NoError(t, err)
+		time.Sleep(11 * time.Minute)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				_, err := s.get(t.Context(), false)
+				assert.ErrorIs(t, err, errGone)
+			})
+		}
+		all.Wait()
+		assert.Equal(t, 2, reads)
+	})
+}
+
+func TestSourcesWithoutKeysAreReadOnceForEachRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, err := New(Config{SecretKeySecrets: []string{"projects/p/secrets/a", "projects/p/secrets/b"}})
+		require.NoError(t, err)
+		for _, s := range v.secrets {
+			s.read = func(ctx context.Context) ([]key, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		}
+		began := time.Now()
+		_, err = v.Verify(t.Context(), hsToken(canaryKey))
+		require.ErrorIs(t, err, ErrKeyUnavailable)
+		assert.Equal(t, 10*time.Second, time.Since(began))
+	})
+}
+
+func TestMonotonicTimeDoesNotCount(t *testing.T) {
+	v, err := New(Config{})
+	require.NoError(t, err)
+	assert.NotContains(t, v.now().String(), "m=")
 }

@@ -36,7 +36,7 @@ type Verifier struct {
 func New(c Config) (*Verifier, error) {
 	v := &Verifier{hosts: map[string]*source{}, now: c.Now}
 	if v.now == nil {
-		v.now = time.Now
+		v.now = func() time.Time { return time.Now().Round(0) } // monotonic time stops in a frozen instance
 	}
 	log := cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	newSource := func(name string, ttl time.Duration, read readKeys) *source {
@@ -206,8 +206,8 @@ func urlsOf(host string) []string {
 	return urls
 }
 
-// checkSignature looks for the key that made the signature. Where none did, it looks again among newer
-// ones: the token may be the first that is signed with them.
+// checkSignature looks for the key that made the signature. Where none of those at hand did, it looks again
+// among newer ones: the token may be the first that is signed with them.
 func (v *Verifier) checkSignature(ctx context.Context, t *token, sources []*source) error {
 	var failed error            // of the last round
 	read, named := false, false // some source gave keys; one of them has the token's kid
@@ -226,6 +226,9 @@ func (v *Verifier) checkSignature(ctx context.Context, t *token, sources []*sour
 					return nil
 				}
 			}
+		}
+		if !read {
+			break
 		}
 	}
 	switch {
