@@ -137,6 +137,8 @@ func TestOddFieldsLeaveTheOthers(t *testing.T) {
 		{"text has half a surrogate", `"action":"\ud83dx\ude00"`, qualys.Event{Action: "\ufffdx\ufffd"}},
 		{"text is not UTF-8", "\"action\":\"a\xff\xfeb\"", qualys.Event{Action: "a\ufffd\ufffdb"}},
 		{"a name twice", `"action":"a","action":"b"`, qualys.Event{Action: "b"}},
+		{"an object twice", `"asset":{"hostName":"a"},"asset":{"netBiosName":"b"}`, qualys.Event{Asset: qualys.Asset{NetBIOSName: "b"}}},
+		{"an object and null", `"file":{"fileName":"a"},"indicator2":[{"verdict":"KNOWN"}],"file":null,"indicator2":null`, qualys.Event{}},
 		{"pid is a string", `"process":{"pid":"12"}`, process(12)},
 		{"pid is a list", `"process":{"pid":[12]}`, process(0)},
 		{"pid overflows", `"process":{"pid":99999999999999999999}`, process(0)},

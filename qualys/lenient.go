@@ -104,7 +104,6 @@ func (r *eventReader) value(v reflect.Value, known members) error {
 	}
 	switch kind, isList := r.PeekKind(), v.Kind() == reflect.Slice; {
 	case isList && kind == '[':
-		v.SetZero()
 		err := r.each(func() error { return r.part(v, known) })
 		r.size += v.Cap() * int(v.Type().Elem().Size())
 		if v.Len() == 0 {
@@ -135,7 +134,9 @@ func (r *eventReader) member(v reflect.Value, known members) error {
 	case m.whole:
 		return r.value(v, m.members)
 	}
-	return r.value(v.Field(m.field), m.members)
+	field := v.Field(m.field)
+	field.SetZero() // of a name that is there twice, the last one counts
+	return r.value(field, m.members)
 }
 
 // part appends an element to a list: only one with content, and maxParts at most.
