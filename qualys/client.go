@@ -164,9 +164,11 @@ func (c *Client) search(
 			op: op, url: url, secrets: []string{t.Password, bearer},
 			header: http.Header{"Authorization": {"Bearer " + bearer}, "Accept": {"application/json"}},
 		}, read)
+		if err == nil {
+			c.accept(key, bearer)
+		}
 		e, ok := errors.AsType[*Error](err)
 		if !ok || e.Kind != KindUnauthorized {
-			c.accept(key, bearer)
 			return err
 		}
 		if !c.renew(key, bearer) || !first {

@@ -331,11 +331,19 @@ func TestSearchesThatAreRefusedTogetherLogInOnce(t *testing.T) {
 
 func TestATokenThatStaysRefusedIsReported(t *testing.T) {
 	s := qualystest.New(t, qualystest.Config{})
-	s.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(401, `{"message":"no EDR module in the subscription"}`)})
-	_, err := newClient(t, qualys.Options{}).Events(t.Context(), s.Tenant(), qualys.EventQuery{})
-	require.EqualError(t, err, "qualys: events: account (status 401)")
+	refusal := qualystest.Status(401, `{"message":"no EDR module in the subscription"}`)
+	c := newClient(t, qualys.Options{})
+	for range 3 {
+		remove := s.Inject(qualystest.Fault{On: qualystest.Search, Do: refusal})
+		_, err := c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
+		require.EqualError(t, err, "qualys: events: account (status 401)")
+		remove()
+		remove = s.Inject(qualystest.Fault{On: qualystest.Search, Do: qualystest.Status(503, "")})
+		_, err = c.Events(t.Context(), s.Tenant(), qualys.EventQuery{})
+		require.EqualError(t, err, "qualys: events: unavailable (status 503)", "which tells nothing about the token")
+		remove()
+	}
 	assert.Equal(t, 2, s.Logins())
-	assert.Equal(t, 2, s.Searches())
 }
 
 func TestSearchErrors(t *testing.T) {

@@ -64,7 +64,7 @@ func (c *Client) renew(key TenantKey, refused string) bool {
 	return true
 }
 
-// accept notes that Qualys did not refuse a token: where it does later, a new login is worth it at once.
+// accept notes that Qualys accepted a token: where it refuses it later, a new login is worth it at once.
 func (c *Client) accept(key TenantKey, accepted string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
