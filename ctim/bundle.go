@@ -25,9 +25,6 @@ type Bundle struct {
 // kinds is the order of a bundle's members.
 var kinds = [...]Kind{KindSighting, KindIndicator, KindJudgement, KindRelationship, KindVerdict}
 
-// Kinds are the kinds of entity that a bundle holds, in the order of its members.
-func Kinds() []Kind { return slices.Clone(kinds[:]) }
-
 // docs is the documents of one kind, JSON values with a comma behind each, in chunks. Growing one buffer
 // would copy the answer again and again. A copy of the struct is a mark to which the list can be taken
 // back.
@@ -106,8 +103,16 @@ func (l *docs) Write(p []byte) (int, error) {
 // Empty says that nothing was added yet.
 func (b *Bundle) Empty() bool { return len(b.seen) == 0 }
 
-// Count is the number of documents of a kind.
-func (b *Bundle) Count(k Kind) int { return b.lists[slices.Index(kinds[:], k)].count }
+// Counts is the number of documents of each kind that there are any of.
+func (b *Bundle) Counts() map[string]int {
+	counts := make(map[string]int)
+	for i := range b.lists {
+		if n := b.lists[i].count; n > 0 {
+			counts[string(kinds[i])] = n
+		}
+	}
+	return counts
+}
 
 // Len is the number of bytes of all [Bundle.Parts].
 func (b *Bundle) Len() int {

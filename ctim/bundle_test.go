@@ -145,8 +145,8 @@ func TestBundleTakesAnIDOnce(t *testing.T) {
 	require.True(t, b.Add(ctim.Entities{Verdict: v, Judgements: e.Judgements}))
 	v.Disposition = 1
 	require.True(t, b.Add(ctim.Entities{Verdict: v}))
-	assert.Equal(t, 1, b.Count(ctim.KindVerdict), "one verdict for an observable")
-	assert.Equal(t, 1, b.Count(ctim.KindJudgement))
+	assert.Equal(t, 1, b.Counts()["verdict"], "one verdict for an observable")
+	assert.Equal(t, 1, b.Counts()["judgement"])
 }
 
 func TestBundleCountsWhatItHolds(t *testing.T) {
@@ -161,10 +161,10 @@ func TestBundleCountsWhatItHolds(t *testing.T) {
 		}))
 		assert.Len(t, text(b), b.Len(), "with %d", i+1)
 	}
-	assert.Equal(t, 12, b.Count(ctim.KindSighting))
-	assert.Equal(t, 24, b.Count(ctim.KindJudgement))
-	assert.Equal(t, 12, b.Count(ctim.KindRelationship))
-	assert.Zero(t, b.Count(ctim.KindIndicator))
+	assert.Equal(t, 12, b.Counts()["sighting"])
+	assert.Equal(t, 24, b.Counts()["judgement"])
+	assert.Equal(t, 12, b.Counts()["relationship"])
+	assert.Zero(t, b.Counts()["indicator"])
 	var got map[string]struct {
 		Count int   `json:"count"`
 		Docs  []any `json:"docs"`
@@ -189,7 +189,7 @@ func TestBundleAddsAllOrNothing(t *testing.T) {
 	require.False(t, b.Add(more))
 	require.False(t, b.Add(ctim.Entities{Verdict: fullVerdict()}))
 	assert.Equal(t, before, text(b))
-	assert.Equal(t, 1, b.Count(ctim.KindSighting))
+	assert.Equal(t, 1, b.Counts()["sighting"])
 
 	b = ctim.NewBundle(exact - 1)
 	require.False(t, b.Add(fullEntities()), "one byte too many")
@@ -197,7 +197,7 @@ func TestBundleAddsAllOrNothing(t *testing.T) {
 	assert.Equal(t, "{}", text(b))
 	e := fullEntities()
 	require.True(t, b.Add(ctim.Entities{Indicator: e.Indicator}), "what was refused is not taken for known")
-	assert.Equal(t, 1, b.Count(ctim.KindIndicator))
+	assert.Equal(t, 1, b.Counts()["indicator"])
 }
 
 // TestBundleTakesBackWhatDoesNotFit refuses entities at every fill of the chunks in which documents lie,

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -71,31 +70,23 @@ const (
 	maxQuoted     = 100       // characters of an observable's value in a message
 )
 
-// failures are the errors of one answer.
-type failures struct {
-	list []*Error
-	seen map[Error]bool // without their causes
-	size int            // bytes of messages
-}
-
 // fail adds an error to the answer. about is the observable that it concerns; where it concerns all of the
 // request, about is empty. Duplicates are reported once. Behind maxErrorBytes, one error says that there are
 // more.
 func (r *request) fail(err error, about ctim.Observable) {
-	f := &r.failures
 	e := translate(err, about, r.line.Gateway)
 	key := Error{e.Severity, e.Code, e.Message, nil}
-	if f.size > maxErrorBytes || f.seen[key] {
+	if r.errorBytes > maxErrorBytes || r.reported[key] {
 		return
 	}
-	if f.size += len(e.Message); f.size > maxErrorBytes {
+	if r.errorBytes += len(e.Message); r.errorBytes > maxErrorBytes {
 		e = warning(CodeTruncated, nil, "There are more errors than are shown. Send fewer observables.")
 	}
-	if f.seen == nil {
-		f.seen = make(map[Error]bool)
+	if r.reported == nil {
+		r.reported = make(map[Error]bool)
 	}
-	f.seen[key] = true
-	f.list = append(f.list, e)
+	r.reported[key] = true
+	r.errors = append(r.errors, e)
 	r.log(e)
 }
 
@@ -188,13 +179,9 @@ func nextTry(wait time.Duration) string {
 	return in(math.Ceil(wait.Hours()), "hour")
 }
 
-// invalidBody is the failure of a request body. problems is anything that JSON can hold.
+// invalidBody is the failure of a request body. problems are maps of strings.
 func invalidBody(problems any) error {
-	text, err := json.Marshal(problems)
-	if err != nil {
-		return err
-	}
-	return fatal(CodeInvalidArgument, nil, "Invalid JSON payload received. "+string(text))
+	return fatal(CodeInvalidArgument, nil, "Invalid JSON payload received. "+string(encode(problems)))
 }
 
 // truncatedResult says that an observable has more events than the answer shows, or may have.

@@ -306,11 +306,11 @@ func TestDuplicateErrorsAreReportedOnceAndTheListIsBounded(t *testing.T) {
 		r.fail(context.DeadlineExceeded, observableNumber(i))
 	}
 	r.fail(fullAnswer(observableNumber(1), 100), observableNumber(1))
-	assert.Len(t, r.failures.list, 2, "duplicates take no space")
+	assert.Len(t, r.errors, 2, "duplicates take no space")
 	for i := range 20_000 {
 		r.fail(fullAnswer(observableNumber(i), 100), observableNumber(i))
 	}
-	list := r.failures.list
+	list := r.errors
 	assert.Contains(t, list[len(list)-1].Message, "more errors than are shown")
 	size := 0
 	for _, e := range list {

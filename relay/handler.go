@@ -26,12 +26,15 @@ const (
 // request is one HTTP request in its handler, and what its log line will tell.
 type request struct {
 	*http.Request
-	conn     *http.ResponseController
-	line     accesslog.Line
-	stats    search.Stats
-	memory   answerMemory
-	account  Account // of the token
-	failures failures
+	conn    *http.ResponseController
+	line    accesslog.Line
+	stats   search.Stats
+	memory  answerMemory
+	account Account // of the token
+
+	errors     []*Error       // of the answer
+	reported   map[Error]bool // those errors, without their causes
+	errorBytes int            // of their messages
 }
 
 // bareJSON is an answer without an envelope.
@@ -194,7 +197,7 @@ func envelope(r *request, data any, err error) (status int, parts [][]byte) {
 	if err != nil {
 		r.fail(err, ctim.Observable{})
 	}
-	failed := r.failures.list
+	failed := r.errors
 	bundle, isBundle := data.(*ctim.Bundle)
 	parts = [][]byte{[]byte("{")}
 	switch {

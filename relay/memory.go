@@ -27,14 +27,10 @@ type budget struct {
 const (
 	// maxAnswer is the most bytes of entities in one answer: Cloud Run sends no more than 32 MB, and the
 	// errors need room.
-	maxAnswer = 29 << 20
-	// freeAnswer is how large an answer may be without a share of the budget.
-	freeAnswer = 256 << 10
-	// likelyEntities is about the size of one event's entities.
-	likelyEntities = 6 << 10
-	// maxUnread is the most that one request holds of events that are not yet in its answer, besides those of
-	// the cache.
-	maxUnread = 16 << 20
+	maxAnswer      = 29 << 20
+	freeAnswer     = 256 << 10 // bytes of an answer that need no share of the budget
+	likelyEntities = 6 << 10   // bytes of one event's entities, about
+	maxUnread      = 16 << 20  // bytes of events from Qualys that one request holds beside its answer
 )
 
 func newBudget(limit int64) budget {

@@ -42,7 +42,7 @@ func (s *Service) search(
 			break
 		}
 	}
-	e.count()
+	r.line.Entities = e.bundle.Counts()
 	return e.bundle
 }
 
@@ -100,17 +100,6 @@ func (e *entities) add(o ctim.Observable, shown int, found ctim.Entities) bool {
 		e.request.fail(err, o)
 	}
 	return err == nil
-}
-
-// count notes in the log line what the answer holds.
-func (e *entities) count() {
-	line := &e.request.line
-	line.Entities = make(map[string]int)
-	for _, kind := range ctim.Kinds() {
-		if n := e.bundle.Count(kind); n > 0 {
-			line.Entities[string(kind)] = n
-		}
-	}
 }
 
 // keepJudgements leaves the first n judgements, and no relationship to another.

@@ -252,10 +252,10 @@ func TestAnAnswerThatIsFullSaysWhatItLeavesOut(t *testing.T) {
 	e := &entities{request: r, bundle: ctim.NewBundle(small)}
 	result := search.Result{Observable: observableNumber(1), Events: events}
 	assert.False(t, e.addResult(result, mapping.New(result.Observable, "")), "it takes no more")
-	shown := e.bundle.Count(ctim.KindSighting)
+	shown := e.bundle.Counts()["sighting"]
 	assert.Positive(t, shown)
 	assert.Less(t, shown, len(events))
 	assert.LessOrEqual(t, e.bundle.Len(), small)
-	require.Len(t, r.failures.list, 1)
-	assert.Contains(t, r.failures.list[0].Error(), fmt.Sprintf("it holds %d results for the SHA256", shown))
+	require.Len(t, r.errors, 1)
+	assert.Contains(t, r.errors[0].Error(), fmt.Sprintf("it holds %d results for the SHA256", shown))
 }

@@ -10,19 +10,15 @@ import (
 	"time"
 )
 
-// After SIGTERM, requests in flight have finishTime to finish. Then their contexts end, and they have
-// until exitTime to write what they have: Cloud Run kills an instance ten seconds after the signal.
 const (
+	// After SIGTERM, requests in flight have finishTime to finish. Then their contexts end, and they have until
+	// exitTime to write what they have: Cloud Run kills an instance ten seconds after the signal.
 	finishTime = 6 * time.Second
 	exitTime   = 9 * time.Second
-)
 
-// maxRequests is how many requests one process serves at once. Cloud Run's own limit (the service's
-// concurrency) is meant to be lower.
-const maxRequests = 256
+	maxRequests = 256 // that one process serves at once; Cloud Run's own limit is meant to be lower
 
-// A request that reads a body without a token is one of maxStrangers, and has strangersTime for it.
-const (
+	// A request that reads a body without a token is one of maxStrangers, and has strangersTime for it.
 	maxStrangers  = 64
 	strangersTime = 5 * time.Second
 )

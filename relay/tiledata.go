@@ -280,7 +280,7 @@ func (q *tileQuery) newest() *tileData {
 		}
 	}, search.Question{What: search.Newest, Filter: q.filter(malicious), Active: true, Limit: 10})
 	if len(lines) == 2 {
-		if len(q.request.failures.list) > 0 {
+		if len(q.request.errors) > 0 {
 			return nil
 		}
 		lines = []string{"No malicious event in the current state of the endpoints."}

@@ -1,8 +1,6 @@
 package relay
 
-import (
-	"runtime/debug"
-)
+import "runtime/debug"
 
 // Version is the relay's own.
 const Version = "1.0.0"

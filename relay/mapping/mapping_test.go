@@ -854,7 +854,7 @@ func TestAnAnswerOfAHundredEventsIsSmall(t *testing.T) {
 	for _, e := range hundred() {
 		require.True(t, b.Add(mapping.New(observable(ctim.ObservableSHA256, sha), link).Map(e)))
 	}
-	require.Equal(t, 100, b.Count(ctim.KindSighting))
-	require.Equal(t, 100, b.Count(ctim.KindJudgement))
+	require.Equal(t, 100, b.Counts()["sighting"])
+	require.Equal(t, 100, b.Counts()["judgement"])
 	assert.LessOrEqual(t, b.Len()/100, 5500)
 }
