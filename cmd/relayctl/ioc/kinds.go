@@ -46,7 +46,8 @@ var kinds = []kind{
 		`(?:(?:,|;| and| or| to| through|-|–){0,3} ?v?` + quad + `){0,30}`), nil,
 		skipAs("reads as a version number")},
 	{begins(`[\pL\pN][\pL\pN\pM_.-]{31,}`), nil, (*scan).hashes},
-	{begins(quad + `/(?:[12]?\d|3[01])\b|(?i)[0-9a-f]{3,4}:[0-9a-f:]*:/\d{1,3}\b|` +
+	{begins(quad + `/(?:[12]?\d|3[01])\b|` +
+		`(?i)[0-9a-f]{3,4}:[0-9a-f:]*:[0-9a-f:]*/(?:1[01]\d|12[0-8]|\d\d?)\b|` +
 		`\d{1,3}(?:\.\d{1,3}){0,2}\.(?:[*xX]|\[[\d-]+\]|\{[\d,.-]+\})(?:\.(?:\d{1,3}|[*xX]))*`), nil,
 		skipAs("networks cannot be searched, only addresses")},
 	{begins(quad + `(?:[-–]|\.{2,3})(?:` + quad + `|\d{1,3}\b)`), nil,
@@ -55,7 +56,7 @@ var kinds = []kind{
 		partOfWord, (*scan).address},
 	{begins(quad), nil, (*scan).address},
 	{begins("\"" + fileWithSpaces + "\"|'" + fileWithSpaces + "'|`" + fileWithSpaces + "`"),
-		partOfWord, (*scan).quotedName},
+		regexp.MustCompile(`[\pL\pN\pM_]$`), (*scan).quotedName},
 	{begins(`[\pL\pN_-]+(?: \x{2024} [\pL\pN_-]+)+`), nil, skipAs("has spaces around its dots")},
 	{namePattern, nil, (*scan).name},
 	{begins(`((?:` + nameStart + inName + `*)?[\\/])`), regexp.MustCompile("[^\\s\"'`(=,;:|]$"),
@@ -211,11 +212,11 @@ func (s *scan) address(m []int) int {
 	if colon := strings.IndexByte(text, ':'); err != nil || colon == 1 || colon == 2 {
 		return from + strings.LastIndexByte(text, ':') + 1 // no part of 12:30:45 or a::b is one either
 	}
-	end := s.afterHost(to)
-	switch {
-	case otherAddress.MatchString(s.text[to:]):
-		end = to + 1
-	case end == to && !s.endsWord(to):
+	end := to + 1
+	if !otherAddress.MatchString(s.text[to:]) {
+		end = s.afterHost(to)
+	}
+	if end == to && !s.endsWord(to) {
 		return from
 	}
 	s.addAddress(from, to, a)
