@@ -67,12 +67,14 @@ func (s *scan) readName(from, to int, inURL bool) bool {
 	isFile := !inURL && s.isFile(from, to)
 	value, note, isDomain := s.domain(from, to, inURL)
 	next := s.text[to:min(to+1, len(s.text))]
+	pair := before[max(0, len(before)-1):] + next // brackets around all of the name: C2(evil.example)
 	switch {
 	case !isFile && !isDomain, next == "@", listed["products"][strings.ToLower(name)],
 		isFile && separators.MatchString(next):
 		return false
-	case !inURL && restOfName.MatchString(before), moreOfName.MatchString(s.text[to:]),
-		isFile && strings.HasSuffix(before, "@"), name[0] == '(': // "invoice (1).exe"
+	case !inURL && restOfName.MatchString(before) && (next == "" || !strings.Contains("() [] {} <>", pair)),
+		moreOfName.MatchString(s.text[to:]), isFile && strings.HasSuffix(before, "@"),
+		name[0] == '(': // "invoice (1).exe"
 		s.skip(from, to, reasonCut)
 	case !inURL && restOfPath.MatchString(before):
 		s.skip(from, to, reasonRelative)

@@ -15,19 +15,23 @@ var (
 	pathWord    = "(?:<[^/<>][^<>\r\n]{0,61}>|[^\\s\"|<>:&,;`•‣▪●—→\ufffd])"
 	windowsPath = regexp.MustCompile(`^` + pathWord + `*(?: ` + pathWord + `+){0,12} ?:?`)
 	unixPath    = regexp.MustCompile(`^(?:/Application Support/|` + pathWord + `)*`)
+	// remark is one in brackets, directly behind the name of a file.
+	remark     = `\([^()\\/]*(?:\)?[.!?]*(?: |$))`
+	unixRemark = regexp.MustCompile(fileEnding + `(` + remark + `)$`)
 	// pathStop matches what ends a path: the ending of a file, in group 1, with what cannot go on with its
 	// name; a word of prose, in group 2; an option or another path; the end of a sentence.
-	pathStop = regexp.MustCompile(`(` + fileEnding + `)(?:[–')\]}:]|\*\*|[.!?]*(?: |$))| (` + prose + `)|` +
-		` (?:[/%$~\\]|-[^ ]|[A-Za-z]:)|(?:[.!?)\]}\\/]|'s) `)
-	joins     = regexp.MustCompile(` (?:` + oneOf("joining") + `)(?: |$)`)
-	joinsLast = regexp.MustCompile(` (?:` + oneOf("joining") + `)? ?$`)
-	deeper    = regexp.MustCompile(`^[\\/]?[^\\/]*[^\\/ ][\\/]`) // there is more of a path behind the prose
-	firstTwo  = regexp.MustCompile(`^[^ ]* [^ ]*`)
+	pathStop = regexp.MustCompile(`(` + fileEnding + `)(?:[–')\]}:]|\*\*|` + remark + `|[.!?]*(?: |$))|` +
+		` (` + prose + `)| (?:[/%$~\\]|-[^ ]|[A-Za-z]:)|(?:[.!?)\]}\\/]|'s) `)
+	joins      = regexp.MustCompile(` (?:` + oneOf("joining") + `)(?: |$)`)
+	joinsLast  = regexp.MustCompile(` (?:` + oneOf("joining") + `)? ?$`)
+	deeper     = regexp.MustCompile(`^[\\/]?[^\\/]*[^\\/ ][\\/]`)               // there is more of a path behind the prose
+	wordsBelow = regexp.MustCompile(`^(?: [\pL\pN(][^\s/\\"':,;]{0,63}){2,4}/`) // more of a folder's name
+	firstTwo   = regexp.MustCompile(`^[^ ]* [^ ]*`)
 	// goesOn matches what may be more of a path, though it cannot be read: a placeholder that is not closed,
-	// an ampersand, a comma, or a word that ends like a path.
+	// an ampersand, a comma, a colon or a dash, or a word that ends like a path.
 	goesOn = regexp.MustCompile(`^(?:'s|[.!?)\]}])*(?:<[^/]|\{| ?&(?:[^&]|$)|` +
 		`[,;](?:[^\s/\\"'%A-Za-z]|[A-Za-z][^:]|\\[^\\])|` +
-		`,? [^\s/\\"':,]{1,255}(?:[\\/]|` + fileEnding + `\b))`)
+		`(?:[,;]?| [—→•]) [^\s/\\"':,]{1,255}(?:[\\/]|` + fileEnding + `\b)|:[^\s/\\"':,]{1,255}/)`)
 	// moreThanPath matches what a path in quotation marks has only if it stands there with something else.
 	moreThanPath = regexp.MustCompile(`["|<>:\r\n•‣▪●—→\x{fffd}]|&&|` + fileEnding + `[,;–]|` +
 		` [/%$~\\]| -[^ ]`)
@@ -103,7 +107,13 @@ func (s *scan) pathEnd(from, start int) (end int, certain bool) {
 // belong to it up to the ending of a file or to prose, but one such as "and" may join two names.
 func pathLength(line string, unix bool) (length int, certain bool) {
 	if unix {
-		return len(unixPath.FindString(line)), true
+		path := unixPath.FindString(line)
+		words := wordsBelow.FindString(line[len(path):])
+		certain = words == "" || hasFileEnding(path) || aSentence.MatchString(words) || joins.MatchString(words)
+		if m := unixRemark.FindStringSubmatchIndex(path); m != nil {
+			path = path[:m[2]]
+		}
+		return len(path), certain
 	}
 	path := windowsPath.FindString(line)
 	var isFile, isProse bool

@@ -27,6 +27,7 @@ var fangs = []fang{
 	{regexp.MustCompile(`[“”„‟«»″]`), toText(`"`)},
 	{regexp.MustCompile(`[‘’‚‛‹›′]`), toText("'")},
 	{regexp.MustCompile(`…`), toText("...")},
+	{regexp.MustCompile(`(?:--?|==?)>`), toText("|")}, // arrows
 	// Markdown's marks for bold and italic text.
 	{regexp.MustCompile(`\*\*[^\s*\\/]+\*\*|\b_[^\s_\\/]+_\b`),
 		strings.NewReplacer("*", "\x00", "_", "\x00").Replace},
