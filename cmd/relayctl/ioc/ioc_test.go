@@ -106,6 +106,7 @@ func TestWhatWouldAskForMoreThanTheTextNames(t *testing.T) {
 		"/Applications/A B C.app/c/run":  "  skipped /Applications/A" + unclear,
 		"/opt/a is not evil/x":           "  file_path:/opt/a\n",
 		"2001:db8::1/64":                 "  skipped 2001:db8::1/64" + network,
+		"2001:db8::1-2001:db8::9.":       "  skipped 2001:db8::1-2001:db8::9   (ranges cannot be searched, only addresses)\n",
 		`"C:\My \Tools\run me.exe" /q`:   `  skipped C:\My` + unclear + `  skipped \Tools\run me.exe` + relative,
 		"%203.0.113.7 and *203.0.113.8":  "  ip:203.0.113.7\n  ip:203.0.113.8\n",
 		"1:2:3:2001:db8::1 a::dead:beef": "",

@@ -50,7 +50,8 @@ var kinds = []kind{
 		`(?i)[0-9a-f]{3,4}:[0-9a-f:]*:[0-9a-f:]*/(?:1[01]\d|12[0-8]|\d\d?)\b|` +
 		`\d{1,3}(?:\.\d{1,3}){0,2}\.(?:[*xX]|\[[\d-]+\]|\{[\d,.-]+\})(?:\.(?:\d{1,3}|[*xX]))*`), nil,
 		skipAs("networks cannot be searched, only addresses")},
-	{begins(quad + `(?:[-–]|\.{2,3})(?:` + quad + `|\d{1,3}\b)`), nil,
+	{begins(quad + `(?:[-–]|\.{2,3})(?:` + quad + `|\d{1,3}\b)|` +
+		`(?i)[0-9a-f]{3,4}:[0-9a-f:]*(?:[-–]|\.{2,3})[0-9a-f]{3,4}:[0-9a-f:]+`), nil,
 		skipAs("ranges cannot be searched, only addresses")},
 	{begins(`(?i)[0-9a-f]{1,4}:[0-9a-f:]*(?:[0-9a-f]|::)(?:(?:\.\d{1,3}){3})?|::(?:1|ffff:` + quad + `)`),
 		partOfWord, (*scan).address},
