@@ -539,8 +539,10 @@ func TestModel(t *testing.T) {
 				.judgements.map((j) => j.disposition)`, `["Malicious","Suspicious","Unknown","Clean"]`,
 		},
 		"what was truncated is not missing, what failed is": {
-			`['too-many-messages-warning', 'too many requests', ''].map((code) => m.buildModel(observe({}, [
-				{ endpoints: ['observe'], type: 'warning', code }]), []).missing.events)`, `[false,true,true]`,
+			`[['too-many-messages-warning', 'There are more results for the IP "a"'], ['too-many-messages-warning',
+				'The answer is full'], ['too many requests'], ['']].map(([code, message]) => m.buildModel(observe({}, [
+				{ endpoints: ['observe'], type: 'warning', code, message }]), []).missing.events)`,
+			`[false,true,true,true]`,
 		},
 		"a file is asked for by its hash, a host by its addresses": {
 			`[{ kind: 'file', values: [name, md5, sha] }, { kind: 'file', values: [name] }, { kind: 'host', values: [

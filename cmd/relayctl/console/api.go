@@ -153,14 +153,17 @@ func (c *console) ask(ctx context.Context, path string, payload any) (out reply)
 	elapsed, timing := time.Since(started), got.Timing()
 	out.Cost = part{path, got.Status, float64(elapsed.Microseconds()) / 1000, timing.Total, timing.Qualys,
 		timing.Calls, len(got.Body)}
-	var envelope *struct{ Errors []report.Error }
+	var envelope struct {
+		Data   *json.RawMessage
+		Errors []report.Error
+	}
 	switch {
 	case err != nil:
 		out.fail("The request to the relay failed: " + plain.OneLine(err.Error(), 301))
 	case got.Status != http.StatusOK:
 		out.fail(fmt.Sprintf("The relay answered with HTTP %d: %s", got.Status,
 			plain.OneLine(string(got.Body), 301)))
-	case json.Unmarshal(got.Body, &envelope) != nil || envelope == nil:
+	case json.Unmarshal(got.Body, &envelope) != nil, envelope.Data == nil && len(envelope.Errors) == 0:
 		out.fail("The answer is not a relay's: " + plain.OneLine(string(got.Body), 301))
 	default:
 		out.Answer = got.Body

@@ -421,6 +421,7 @@ func TestAFailedQuestionLeavesTheOthersStanding(t *testing.T) {
 		"the answer is not JSON":  {observe, 200, "Sign in", "The answer is not a relay's: Sign in"},
 		"the answer is a list":    {observe, 200, "[]", "The answer is not a relay's: []"},
 		"the answer is null":      {observe, 200, "null", "The answer is not a relay's: null"},
+		"the answer says nothing": {observe, 200, "{}", "The answer is not a relay's: {}"},
 		"the answer is cut short": {observe, 200, `{"data":`, `The answer is not a relay's: {"data":`},
 		"a long failure is cut": {observe, 500, strings.Repeat("ä", 5000),
 			"The relay answered with HTTP 500: " + strings.Repeat("ä", 300) + "…"},

@@ -57,11 +57,11 @@ func OneLine(s string, n int) string {
 }
 
 // JSON makes a JSON document safe for a terminal without changing what it means: the hidden characters are
-// all inside of strings, where \u escapes stand for them.
+// all inside of strings, where \u escapes stand for them. Only carriage returns, which go, are between them.
 func JSON(doc []byte) []byte {
 	out := make([]byte, 0, len(doc))
-	for _, r := range string(doc) {
-		if r == '\n' || r == '\t' || r == '\r' || !hidden(r) {
+	for _, r := range strings.ReplaceAll(string(doc), "\r", "") {
+		if r == '\n' || r == '\t' || !hidden(r) {
 			out = utf8.AppendRune(out, r)
 			continue
 		}

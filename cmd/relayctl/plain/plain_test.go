@@ -125,6 +125,6 @@ func TestCount(t *testing.T) {
 
 func TestJSONKeepsItsCharacters(t *testing.T) {
 	t.Parallel()
-	in, want := "{\n\t\"größe\": \"\x1b\u202e\U000e0041\"\r}", "{\n\t\"größe\": \"\\u001b\\u202e\\udb40\\udc41\"\r}"
+	in, want := "{\n\t\"größe\": \"\x1b\u202e\U000e0041\"\r}", "{\n\t\"größe\": \"\\u001b\\u202e\\udb40\\udc41\"}"
 	assert.Equal(t, []byte(want), JSON([]byte(in)))
 }

@@ -5,6 +5,7 @@ package report
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,31 +90,37 @@ type docs[T any] struct{ Docs []T }
 // Read reads an answer about the observables that were asked for. What is no envelope of a relay is an
 // error.
 func Read(asked []ctim.Observable, body []byte) (*Report, error) {
+	type data struct {
+		Sightings     docs[ctim.Sighting]
+		Judgements    docs[ctim.Judgement]
+		Relationships docs[ctim.Relationship]
+	}
 	var answer struct {
-		Data struct {
-			Sightings     docs[ctim.Sighting]
-			Judgements    docs[ctim.Judgement]
-			Relationships docs[ctim.Relationship]
-		}
+		Data   *data
 		Errors []Error
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
+	err := json.Unmarshal(body, &answer)
+	if err == nil && answer.Data == nil && len(answer.Errors) == 0 {
+		err = errors.New("it has neither data nor errors")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the answer is not a relay's: %w", err)
 	}
+	found := cmp.Or(answer.Data, &data{})
 	var judgements []*ctim.Judgement
 	byID := make(map[string]*ctim.Judgement)
-	for _, j := range answer.Data.Judgements.Docs {
+	for _, j := range found.Judgements.Docs {
 		judgements = append(judgements, &j)
 		byID[j.ID] = &j
 	}
 	judged := make(map[string][]*ctim.Judgement) // by the sighting that is based on them
-	for _, r := range answer.Data.Relationships.Docs {
+	for _, r := range found.Relationships.Docs {
 		if j := byID[r.TargetRef]; j != nil {
 			judged[r.SourceRef] = append(judged[r.SourceRef], j)
 		}
 	}
 	var sightings []*Sighting
-	for _, s := range answer.Data.Sightings.Docs {
+	for _, s := range found.Sightings.Docs {
 		event := append(s.ExternalIDs, s.ID)[0]
 		sightings = append(sightings, &Sighting{s, event, state(&s), hosts(&s), ctim.Deciding(judged[s.ID])})
 	}
@@ -162,16 +169,17 @@ func hosts(s *ctim.Sighting) (names []string) {
 	return names
 }
 
-// markIncomplete finds the observables about which the answer may not say all: those that an error names as
-// the relay does, SHA256 "0123…", else all.
+// markIncomplete finds the observables about which the answer may not say all: the one that an error names as
+// the relay does, SHA256 "0123…"; those after it where the error says so; all where none is named.
 func (r *Report) markIncomplete() {
 	for _, e := range r.Errors {
 		named := func(f Finding) bool {
 			return strings.Contains(e.Message, f.Observable.Type.Name()+` "`+f.Observable.Value+`"`)
 		}
-		all := !slices.ContainsFunc(r.Findings, named)
+		first := slices.IndexFunc(r.Findings, named)
+		others := first < 0 || strings.Contains(e.Message, "the observables after it")
 		for i, f := range r.Findings {
-			r.Findings[i].Incomplete = f.Incomplete || all || named(f)
+			r.Findings[i].Incomplete = f.Incomplete || others && i > first || named(f)
 		}
 	}
 }

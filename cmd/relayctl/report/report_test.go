@@ -117,6 +117,7 @@ func TestAFailureIsNotZero(t *testing.T) {
 		"something failed for all": {down, []string{"2 or more (1 active)", "1 or more",
 			"1 or more (1 active)", "not known"}},
 		"it is about one of them": {`{"type": "warning", "code": "invalid argument", "message": "The hostname \"a\" cannot be searched"}`, []string{"2 (1 active)", "1", "1 (1 active)", "not known"}},
+		"the answer is full":      {`{"type": "warning", "code": "too-many-messages-warning", "message": "The answer is full: it holds 1 results for the IP \"203.0.113.7\", and none for the observables after it."}`, []string{"2 or more (1 active)", "1 or more", "1 or more (1 active)", "not known"}},
 		"one is truncated":        {`{"type": "warning", "code": "too-many-messages-warning", "message": "There are more results for the IP \"203.0.113.7\" than the 2"}`, []string{"2 or more (1 active)", "1", "1 (1 active)", "0"}},
 		"a name that only begins " +
 			"like": {`{"type": "warning", "code": "x", "message": "The hostname \"ab\" cannot be searched"}`, []string{"2 or more (1 active)", "1 or more", "1 or more (1 active)", "not known"}},
@@ -148,7 +149,7 @@ func TestAFailureIsNotZero(t *testing.T) {
 
 func TestOddAnswersAreReadAsFarAsTheyGo(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`{}`, `{"data":null}`, `{"data":{}}`, `{"errors":[]}`,
+	for _, body := range []string{`{"data":{}}`, `{"data":{},"errors":[]}`, `{"data":{},"errors":null}`,
 		`{"data":{"sightings":null}}`, `{"data":{"sightings":{"docs":null}}}`,
 		`{"data":{"sightings":{"docs":[null, {}]},"judgements":{"docs":[null]}}}`,
 		`{"data":{"sightings":{"docs":[{"data":{"columns":[{"name":"Active"}],"rows":[[]]}}]}}}`} {
@@ -156,7 +157,7 @@ func TestOddAnswersAreReadAsFarAsTheyGo(t *testing.T) {
 		require.NoError(t, err, body)
 		assert.Equal(t, []Finding{{Observable: asked()[0]}}, r.Findings, body)
 	}
-	for _, body := range []string{``, `null,`, `[]`, `"text"`, `<html>`, `{"data":[]}`,
+	for _, body := range []string{``, `null`, `{}`, `{"message":"Forbidden"}`, `{"data":null,"errors":[]}`, `null,`, `[]`, `"text"`, `<html>`, `{"data":[]}`,
 		`{"data":{"sightings":{"docs":"x"}}}`} {
 		_, err := Read(nil, []byte(body))
 		require.ErrorContains(t, err, "the answer is not a relay's", body)

@@ -98,7 +98,9 @@ export function buildModel(answer, asked) {
     for (const e of events) if (x.events.includes(e.id)) e[`${x.kind}s`].push(x.id);
   }
   const problems = objects(answer.problems);
-  const truncated = (p) => p.code === 'too-many-messages-warning';
+  // Of the events that were found only the newest are shown. Other warnings are about what was not looked at.
+  const truncated = (p) =>
+    p.code === 'too-many-messages-warning' && p.message?.startsWith('There are more results');
   const lost = (endpoint) =>
     problems.some((p) => p.endpoints?.includes(endpoint) && p.type !== 'note' && !truncated(p));
   // a part at least
