@@ -2,6 +2,7 @@ package ioc
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -36,6 +37,7 @@ var (
 	gluedSentences = regexp.MustCompile(`\.\p{Lu}\p{Ll}[^.]*$`)
 	// Before the rest of a name: "report–final.exe", "O'Brien.exe", "R&D.exe"; and before that of a path.
 	restOfName = regexp.MustCompile(`[\pL\pN\pM_][–'&!<>(){}\[\]][-+#~]*$`)
+	brackets   = strings.Fields("() [] {} <>") // around all of a name: C2(evil.example)
 	moreOfName = regexp.MustCompile(`^[&!][\pL\pN]`)
 	restOfPath = regexp.MustCompile(`(?:[^\s"'=(.]|\.\.)[\\/]$`)
 )
@@ -67,12 +69,12 @@ func (s *scan) readName(from, to int, inURL bool) bool {
 	isFile := !inURL && s.isFile(from, to)
 	value, note, isDomain := s.domain(from, to, inURL)
 	next := s.text[to:min(to+1, len(s.text))]
-	pair := before[max(0, len(before)-1):] + next // brackets around all of the name: C2(evil.example)
+	pair := before[max(0, len(before)-1):] + next
 	switch {
 	case !isFile && !isDomain, next == "@", listed["products"][strings.ToLower(name)],
 		isFile && separators.MatchString(next):
 		return false
-	case !inURL && restOfName.MatchString(before) && (next == "" || !strings.Contains("() [] {} <>", pair)),
+	case !inURL && restOfName.MatchString(before) && !slices.Contains(brackets, pair),
 		moreOfName.MatchString(s.text[to:]), isFile && strings.HasSuffix(before, "@"),
 		name[0] == '(': // "invoice (1).exe"
 		s.skip(from, to, reasonCut)

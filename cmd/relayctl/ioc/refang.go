@@ -29,7 +29,8 @@ var fangs = []fang{
 	{regexp.MustCompile(`…`), toText("...")},
 	{regexp.MustCompile(`(?:--?|==?)>`), toText("|")}, // arrows
 	// Markdown's marks for bold and italic text.
-	{regexp.MustCompile(`\*\*[^\s*\\/]+\*\*|\b_[^\s_\\/]+_\b`),
+	{regexp.MustCompile(`\*\*[^\s*\\/]+\*\*|` +
+		`(?:^|[\s("'|])(?:_[^\s_\\/]+_[,.;:!?)"'|]*(?:\s+|$))+`),
 		strings.NewReplacer("*", "\x00", "_", "\x00").Replace},
 	// An ideographic full stop is the dot of a name between letters of one kind. Between Latin and other
 	// letters it rather ends a sentence.
