@@ -75,6 +75,7 @@ type scan struct {
 	found    []Finding
 	skipped  []Skipped
 	seen     map[any]bool // each ctim.Observable found and each Skipped
+	noFile   int          // no relative path before this place in text ends like a file
 }
 
 // next reads the observable at a position, or else steps over what is none, and returns where to go on.

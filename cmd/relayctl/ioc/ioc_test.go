@@ -242,6 +242,8 @@ func BenchmarkExtract(b *testing.B) {
 		"versions":    "v 1.1.1.1, ",
 		"addresses":   "1.1.1.1-",
 		"lists":       "1.1.1.1/",
+		"wildcards":   "#*",
+		"open":        "://<",
 		"mail":        "a@a.",
 		"cyrillic":    "аa.рф ",
 	} {

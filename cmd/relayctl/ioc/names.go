@@ -56,7 +56,10 @@ func (s *scan) quotedName(m []int) int {
 // name finds file names and domains, and goes on behind the path of a URL.
 func (s *scan) name(m []int) int {
 	to := m[2] + len(trimEnd(s.text[m[2]:m[3]]))
-	if to-m[2] > maxLength || !s.readName(m[2], to, false) {
+	switch {
+	case to-m[2] > maxLength:
+		return m[3]
+	case !s.readName(m[2], to, false):
 		return m[0]
 	}
 	return s.afterHost(to)

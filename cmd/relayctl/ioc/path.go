@@ -55,11 +55,15 @@ func path(reason string) func(*scan, []int) int {
 			s.host(m[4], m[5])
 		}
 		from := m[2]
+		if reason == reasonRelative && from < s.noFile {
+			return m[0]
+		}
 		end, certain := s.pathEnd(from, m[3])
 		value := s.text[from:from+1] + doubled.ReplaceAllLiteralString(s.text[from+1:end], `\`)
 		value = strings.TrimRight(value, `\/`)
 		switch {
 		case reason == reasonRelative && !hasFileEnding(value): // CORP\jdoe
+			s.noFile = end
 			return m[0]
 		case reason != "":
 			s.skip(m[0], end, reason)
