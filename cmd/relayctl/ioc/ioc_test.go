@@ -243,6 +243,7 @@ func BenchmarkExtract(b *testing.B) {
 		"addresses":   "1.1.1.1-",
 		"lists":       "1.1.1.1/",
 		"wildcards":   "#*",
+		"hyphens":     "-",
 		"open":        "://<",
 		"mail":        "a@a.",
 		"cyrillic":    "аa.рф ",

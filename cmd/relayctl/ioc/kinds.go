@@ -58,7 +58,7 @@ var kinds = []kind{
 	{begins(quad), nil, (*scan).address},
 	{begins("\"" + fileWithSpaces + "\"|'" + fileWithSpaces + "'|`" + fileWithSpaces + "`"),
 		regexp.MustCompile(`[\pL\pN\pM_]$`), (*scan).quotedName},
-	{begins(`[\pL\pN_-]+(?: \x{2024} [\pL\pN_-]+)+`), nil, skipAs("has spaces around its dots")},
+	{begins(`[\pL\pN_][\pL\pN_-]*(?: \x{2024} [\pL\pN_-]+)+`), nil, skipAs("has spaces around its dots")},
 	{namePattern, nil, (*scan).name},
 	{begins(`((?:` + nameStart + inName + `*)?[\\/])`), regexp.MustCompile("[^\\s\"'`(=,;:|]$"),
 		path(reasonRelative)},
