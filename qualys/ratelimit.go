@@ -28,20 +28,22 @@ const maxWaitSeconds = 7 * 24 * 3600
 func LimitsOf(h http.Header) RateLimits {
 	var l RateLimits
 	number := func(name string) float64 { // -1 where absent
-		n, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)
-		if err == nil && n >= 0 { // false for NaN, too
-			l.Known = true
-			return min(n, math.MaxInt32)
+		if text := strings.TrimSpace(h.Get(name)); text != "" {
+			if n, err := strconv.ParseFloat(text, 64); err == nil && n >= 0 { // false for NaN, too
+				l.Known = true
+				return min(n, math.MaxInt32)
+			}
 		}
 		return -1
 	}
 	seconds := func(n float64) time.Duration {
 		return time.Duration(min(max(n, 0), maxWaitSeconds) * float64(time.Second))
 	}
-	l.Limit = int(max(number("X-RateLimit-Limit"), 0))
-	l.Remaining = int(number("X-RateLimit-Remaining"))
-	l.Concurrency = int(max(number("X-ConcurrencyLimit-Limit"), number("X-Concurrency-Limit-Limit"), 0))
-	l.Window = seconds(number("X-RateLimit-Window-Sec"))
-	l.Wait = seconds(max(number("X-RateLimit-ToWait-Sec"), number("Retry-After")))
+	// The names as net/http has them: others would have to be made so each time.
+	l.Limit = int(max(number("X-Ratelimit-Limit"), 0))
+	l.Remaining = int(number("X-Ratelimit-Remaining"))
+	l.Concurrency = int(max(number("X-Concurrencylimit-Limit"), number("X-Concurrency-Limit-Limit"), 0))
+	l.Window = seconds(number("X-Ratelimit-Window-Sec"))
+	l.Wait = seconds(max(number("X-Ratelimit-Towait-Sec"), number("Retry-After")))
 	return l
 }
