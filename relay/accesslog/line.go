@@ -95,10 +95,16 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 		labels["module_instance"] = shortened(instance)
 	}
 	// No group of attributes: slog would leave out all that follows a group that ReplaceAttr has emptied.
-	request := map[string]any{
-		"requestMethod": shortened(l.Request.Method), "requestUrl": shortened(l.Request.URL.Path),
-		"userAgent": shortened(l.Request.UserAgent()), "status": l.Status,
-		"responseSize": fmt.Sprint(l.Size), "latency": fmt.Sprintf("%.6fs", l.Took.Seconds()),
+	request := struct {
+		Latency string `json:"latency"`
+		Method  string `json:"requestMethod"`
+		Path    string `json:"requestUrl"`
+		Size    string `json:"responseSize"`
+		Status  int    `json:"status"`
+		Agent   string `json:"userAgent"`
+	}{
+		fmt.Sprintf("%.6fs", l.Took.Seconds()), shortened(l.Request.Method), shortened(l.Request.URL.Path),
+		fmt.Sprint(l.Size), l.Status, shortened(l.Request.UserAgent()),
 	}
 	attrs := []slog.Attr{slog.Any(requestKey, request), slog.Any(labelsKey, labels)}
 	add := func(known bool, more ...slog.Attr) {
