@@ -31,6 +31,9 @@ type rig struct {
 
 func newRig(t *testing.T, o Options, events ...qualystest.Event) *rig {
 	t.Helper()
+	if o.Memory == nil {
+		o.Memory = semaphore.NewWeighted(1 << 40)
+	}
 	fake := qualystest.New(t, qualystest.Config{Events: events})
 	client := qualys.NewClient(qualys.Options{Memory: o.Memory})
 	t.Cleanup(client.Close)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jellydator/ttlcache/v3"
+	"golang.org/x/sync/semaphore"
 
 	"qualysrelay.example/ctim"
 	"qualysrelay.example/qualys"
@@ -15,19 +16,13 @@ import (
 
 // Options configure a Searcher. All but CacheTTL have to be set.
 type Options struct {
-	Concurrency     int           // calls in flight for one tenant at most; Qualys may allow fewer
-	CacheTTL        time.Duration // for which an answer is given again; 0 disables the cache
-	CacheBytes      int64         // of events in the cache at most
-	Memory          Memory        // for the events of all requests, as in the client
-	MaxRequestBytes int64         // of events from Qualys that one request holds before it visits them
+	Concurrency     int                 // calls in flight for one tenant at most; Qualys may allow fewer
+	CacheTTL        time.Duration       // for which an answer is given again; 0 disables the cache
+	CacheBytes      int64               // of events in the cache at most
+	Memory          *semaphore.Weighted // bytes for the events of all requests, as in the client
+	MaxRequestBytes int64               // of events from Qualys that one request holds before it visits them
 	// Span is told of each search: it returns the context to work in and what to call at the end.
 	Span func(ctx context.Context, name string) (context.Context, func(error))
-}
-
-// Memory is qualys.Memory that can also be asked for what is free now.
-type Memory interface {
-	qualys.Memory
-	TryAcquire(n int64) bool
 }
 
 // ErrMemory says that there was no memory for some of the events that were found.
