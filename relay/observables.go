@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"qualysrelay.example/ctim"
-	"qualysrelay.example/relay/accesslog"
 	"qualysrelay.example/relay/search"
 )
 
@@ -54,7 +53,7 @@ func (s *Service) observables(r *request, maxBytes int64, most int) ([]ctim.Obse
 			name = string(o.Type)
 		}
 		r.line.Observables[name]++
-		if len(r.line.Values) < accesslog.MaxValues && s.log.Enabled(r.Context(), slog.LevelDebug) {
+		if s.log.Enabled(r.Context(), slog.LevelDebug) {
 			r.line.Values = append(r.line.Values, string(o.Type)+":"+o.Value)
 		}
 	}

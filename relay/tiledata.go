@@ -74,10 +74,6 @@ func (q *tileQuery) link(f qualys.Filter) string {
 	return qualys.HuntingURL(q.request.account.PlatformURL, f)
 }
 
-func (q *tileQuery) fail(severity Severity, message string) {
-	q.request.fail(&Error{Severity: severity, Code: CodeUnknown, Message: message}, ctim.Observable{})
-}
-
 // ask calls visit with the answer to each question, in their order, and reports what failed.
 func (q *tileQuery) ask(visit func(search.Result), questions ...search.Question) {
 	r := q.request
@@ -167,12 +163,12 @@ func (q *tileQuery) chart() *tileData {
 			return all.Errs == nil && agree(c.sum, all.Count.N)
 		})
 		if i < 0 {
-			q.fail(Failure, unexpected+"its numbers over time do not add up to its numbers of events, so "+
-				"that the chart is not shown.")
+			q.request.fail(failure(CodeUnknown, nil, unexpected+"its numbers over time do not add up to its "+
+				"numbers of events, so that the chart is not shown."), ctim.Observable{})
 			return nil
 		}
-		q.fail(Warning, "Qualys IOC ignores scores when it counts over time, as its documentation "+
-			"says. The chart shows all events, not detections.")
+		q.request.fail(warning(CodeUnknown, nil, "Qualys IOC ignores scores when it counts over time, as its "+
+			"documentation says. The chart shows all events, not detections."), ctim.Observable{})
 		known = []dividedClass{{class: allEvents(), parts: known[i].parts}}
 	}
 	if len(known) == 0 {
@@ -224,8 +220,8 @@ func (q *tileQuery) donut() *tileData {
 	}
 	if slices.ContainsFunc(known, disagrees) {
 		if !slices.ContainsFunc(known, failed) {
-			q.fail(Warning, "Qualys IOC does not divide its numbers by the type of the event. The tile "+
-				"shows the verdicts alone.")
+			q.request.fail(warning(CodeUnknown, nil, "Qualys IOC does not divide its numbers by the type of the "+
+				"event. The tile shows the verdicts alone."), ctim.Observable{})
 		}
 		return &tileData{Labels: [][]string{verdicts}, Data: plain}
 	}
@@ -261,8 +257,8 @@ func (q *tileQuery) newest() *tileData {
 	lines := []string{"| Time (UTC) | Host | Event | Console |", "| --- | --- | --- | --- |"}
 	q.ask(func(found search.Result) {
 		if found.Unreadable > 0 {
-			q.fail(Failure, fmt.Sprintf("%s%d of the newest events could not be read.", unexpected,
-				found.Unreadable))
+			q.request.fail(failure(CodeUnknown, nil, fmt.Sprintf("%s%d of the newest events could not be read.",
+				unexpected, found.Unreadable)), ctim.Observable{})
 		}
 		q.request.line.Events += len(found.Events)
 		for _, e := range found.Events {

@@ -24,7 +24,7 @@ type Line struct {
 
 	Gateway     string
 	Observables map[string]int // number of those asked, by type; nil where none was read
-	Values      []string       // "type:value", written at debug level only
+	Values      []string       // "type:value", written at debug level only, the first hundred
 	Events      int            // of Qualys
 	Entities    map[string]int // in the answer, by kind; nil where nothing was searched
 	Upstream    Upstream
@@ -52,10 +52,8 @@ type Error struct {
 	Level slog.Level // of the line, where no other error is worse
 }
 
-// MaxValues is how many observables a line has at most.
-const MaxValues = 100
-
 const (
+	maxValues  = 100 // observables of a line
 	maxText    = 300 // bytes of a text from outside
 	maxCauses  = 10
 	requestKey = "httpRequest"
@@ -135,7 +133,7 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 		add(true, slog.String("stack_trace", l.Stack))
 	}
 	debug := log.Enabled(ctx, slog.LevelDebug)
-	add(debug && len(l.Values) > 0, slog.Any("values", firsts(l.Values, MaxValues)))
+	add(debug && len(l.Values) > 0, slog.Any("values", firsts(l.Values, maxValues)))
 	log.LogAttrs(ctx, level, l.message(), attrs...)
 }
 
