@@ -148,15 +148,15 @@ func networkKind(err error) Kind {
 	text := err.Error()
 	netOp, isOp := errors.AsType[*net.OpError](err)
 	switch {
+	case errors.As(err, new(*net.DNSError)), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
+		strings.HasPrefix(text, "net/http: TLS handshake timeout"): // first, since a name can be like any text
+		return KindConnect
 	// The transport says that the connection is broken of one that was lost, too.
 	case strings.Contains(text, "connection broken") && !isOp && !strings.HasSuffix(text, "EOF"),
 		strings.Contains(text, "malformed"), strings.Contains(text, "response header"): // or too large a one
 		return KindUnexpected
 	case strings.Contains(text, "tls: "): // a certificate, the handshake, an alert of theirs or ours
 		return KindTLS
-	case errors.As(err, new(*net.DNSError)), isOp && (netOp.Op == "dial" || netOp.Op == "proxyconnect"),
-		strings.Contains(text, "TLS handshake timeout"):
-		return KindConnect
 	}
 	return KindReset
 }

@@ -35,6 +35,8 @@ func TestNetworkErrors(t *testing.T) {
 		{"connect timeout", &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}, KindConnect, "dial tcp: i/o timeout"},
 		{"unknown host", &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "gateway.example", IsNotFound: true}}, KindConnect,
 			"dial tcp: lookup gateway.example: no such host"},
+		{"a host whose name is like another failure", &net.DNSError{Err: "no such host", Name: "malformed.example"}, KindConnect,
+			"lookup malformed.example: no such host"},
 		{"DNS timeout", &net.DNSError{Err: "i/o timeout", Name: "gateway.example", IsTimeout: true}, KindConnect, "lookup gateway.example: i/o timeout"},
 		{"proxy", &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("refused")}, KindConnect, "proxyconnect tcp: refused"},
 		{"TLS handshake timeout", errors.New("net/http: TLS handshake timeout"), KindConnect, "net/http: TLS handshake timeout"},
