@@ -167,10 +167,7 @@ func TestARequestThatGivesUpLeavesTheOthersUntouched(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, Options{Concurrency: 2, CacheTTL: time.Minute}, a, b)
 			r.warm(t)
-			release := make(chan struct{})
-			r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: qualystest.Hold(release)})
-			first := search(t, r, shas(1)...)
-			require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 }))
+			release := r.occupy(t)
 			joined := make(chan struct{})
 			for _, state := range []qualystest.State{qualystest.CurrentState, qualystest.HistoryState} {
 				r.fake.Inject(qualystest.Fault{
@@ -183,8 +180,7 @@ func TestARequestThatGivesUpLeavesTheOthersUntouched(t *testing.T) {
 			require.Eventually(t, func() bool { return r.queued() == 2 }, patience, tick)
 			stays := search(t, r, obs("domain", "b.example", "a.example.net")...)
 			require.Eventually(t, func() bool { return r.queued() == 6 }, patience, tick)
-			close(release)
-			<-first
+			release()
 			require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 && s.Searches == 4 }))
 			giveUp()
 			require.ErrorIs(t, (<-gone)[0].Errs[0], context.Canceled)
@@ -210,10 +206,7 @@ func TestALookupThatNobodyWaitsForIsNotSent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Options{Concurrency: 2})
 	r.warm(t)
-	release := make(chan struct{})
-	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: qualystest.Hold(release)})
-	first := search(t, r, shas(1)...)
-	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 }))
+	release := r.occupy(t)
 	ctx, giveUp := context.WithCancel(t.Context())
 	gone := searchIn(ctx, r, obs("md5", md5(7))...)
 	shared := searchIn(ctx, r, obs("md5", md5(8))...)
@@ -223,8 +216,7 @@ func TestALookupThatNobodyWaitsForIsNotSent(t *testing.T) {
 	giveUp()
 	<-gone
 	<-shared
-	close(release)
-	<-first
+	release()
 	assert.Empty(t, (<-stays)[0].Errs)
 	assert.Equal(t, 4, r.fake.Searches())
 	for _, filter := range r.fake.Filters() {
@@ -257,17 +249,13 @@ func TestARequestThatJoinsAQueryAsItIsGivenUpIsAnswered(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Options{Concurrency: 2}, file(1))
 	r.warm(t)
-	release := make(chan struct{})
-	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: qualystest.Hold(release)})
-	first := search(t, r, shas(1)...)
-	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 }))
+	release := r.occupy(t)
 	ctx, giveUp := context.WithCancel(t.Context())
 	gone := []<-chan []Result{searchIn(ctx, r, obs("sha256", sha(1))...), searchIn(ctx, r, obs("sha256", sha(2))...)}
 	require.Eventually(t, func() bool { return r.queued() == 4 }, patience, tick)
 	hold := make(chan struct{})
 	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: qualystest.Hold(hold)})
-	close(release)
-	<-first
+	release()
 	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 && s.Searches == 4 }))
 
 	tenant, third := r.searcher.tenant(r.fake.Tenant()), &request{ctx: withDeadline(t), stats: new(Stats)}

@@ -77,6 +77,19 @@ func (r *rig) warm(t *testing.T) {
 	r.fake.ResetStats()
 }
 
+// occupy keeps a tenant of two calls from making others, until the function that it returns is called.
+func (r *rig) occupy(t *testing.T) (release func()) {
+	t.Helper()
+	held := make(chan struct{})
+	r.fake.Inject(qualystest.Fault{On: qualystest.Search, Times: 2, Do: qualystest.Hold(held)})
+	first := search(t, r, shas(1)...)
+	require.NoError(t, r.fake.Wait(withDeadline(t), func(s qualystest.Stats) bool { return s.InFlight == 2 }))
+	return func() {
+		close(held)
+		<-first
+	}
+}
+
 // queued counts the lookups that have not left.
 func (r *rig) queued() int {
 	tenant, n := r.searcher.tenant(r.fake.Tenant()), 0
