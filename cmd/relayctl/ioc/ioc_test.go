@@ -144,6 +144,7 @@ func FuzzExtract(f *testing.F) {
 		"$env:X\\y.exe /dev/tcp/203.0.113.5/4")
 	f.Add("\xff\"'`:[.](.)\u202e.exe *.bücher.example 203.0.113.5-9 C:\\a\\… " +
 		"d41d8cd98f00b204e9800998ecf8427e.exe Mutex: \"x y\"")
+	f.Add("e\u034fvil.example") // a character that IDNA passes over
 	f.Fuzz(func(t *testing.T, text string) {
 		found, skipped := ioc.Extract(text)
 		refanged := strings.ToLower(ioc.Refang(text))
@@ -165,6 +166,16 @@ func FuzzExtract(f *testing.F) {
 	})
 }
 
+// shown is a text without the characters that IDNA passes over, such as U+034F.
+func shown(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
 // stands reports whether a finding's value is in the text that it was found in.
 func stands(text string, f ioc.Finding) bool {
 	value := strings.ToLower(f.Value)
@@ -174,7 +185,7 @@ func stands(text string, f ioc.Finding) bool {
 		return err == nil
 	case ctim.ObservableDomain, ctim.ObservableHostname:
 		name, err := idna.Punycode.ToUnicode(value)
-		mapped := strings.ToLower(norm.NFKC.String(text)) // also how IDNA reads "ǌ" and full-width letters
+		mapped := strings.ToLower(norm.NFKC.String(shown(text))) // also how IDNA reads "ǌ" and full-width letters
 		return strings.Contains(mapped, value) || err == nil && name != value
 	case ctim.ObservableFilePath:
 		holds := func(text string) bool { return strings.Contains(text, singly(f)) }
