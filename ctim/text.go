@@ -41,8 +41,8 @@ func URI(s string) string {
 		u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" {
 		return ""
 	}
-	_, behind, plain := strings.Cut(s, u.Host)
-	if !plain || strings.ContainsAny(behind, "[]") || strings.ContainsAny(u.Host, `%<>"`) { // net/url lets them through
+	_, behind, found := strings.Cut(s, u.Host) // net/url lets odd characters through in both
+	if !found || strings.ContainsAny(behind, "[]") || strings.ContainsAny(u.Host, `%<>"`) {
 		return ""
 	}
 	return s

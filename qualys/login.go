@@ -154,12 +154,13 @@ func (c *Client) login(ctx context.Context, t Tenant) (text string, err error) {
 }
 
 // isToken takes any line of printable ASCII without white space that is no markup and no JSON: the token is
-// Qualys's (a JWT of three parts, encrypted ones of five) and opaque. A short one without a digit or a dot is a
-// word, which is a message in its place.
+// Qualys's (a JWT of three parts, encrypted ones of five) and opaque. A short one without a digit or a dot is
+// a word, which is a message in its place.
 func isToken(s string) bool {
 	isWord := len(s) <= 64 && !strings.ContainsAny(s, ".0123456789")
 	isForeign := func(r rune) bool { return r <= ' ' || r > '~' }
-	return !isWord && len(s) <= maxToken && !strings.ContainsAny(s[:1], "<{[") && !strings.ContainsFunc(s, isForeign)
+	return !isWord && len(s) <= maxToken && !strings.ContainsAny(s[:1], "<{[") &&
+		!strings.ContainsFunc(s, isForeign)
 }
 
 // life is how long from now the token is used: nine tenths of what its exp claim, read unverified, gives it

@@ -21,7 +21,8 @@
 //	Service.finish          writes the answer, once, and with
 //	accesslog.Line.Write    logs one line
 //
-// deliberate, refer, health and the tiles of XDR's dashboard (tiles.go, tiledata.go) differ in the endpoint only.
+// deliberate, refer, health and the tiles of XDR's dashboard (tiles.go, tiledata.go) differ in the endpoint
+// only.
 //
 // Each step is a call that returns. Handlers return data, an error, or both; only finish writes to the
 // connection.

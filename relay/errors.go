@@ -62,8 +62,8 @@ const (
 	noMemory   = "The relay had no memory left for the whole answer. " + sendFewer
 	sendFewer  = "Send fewer observables, or lower CTR_ENTITIES_LIMIT."
 	unexpected = "Unexpected response from Qualys IOC: "
-	checkHint  = ". Check that the account may use the API, that its subscription has the EDR module, and that " +
-		"Qualys accepts the relay's address."
+	checkHint  = ". Check that the account may use the API, that its subscription has the EDR module, and " +
+		"that Qualys accepts the relay's address."
 	rateLimited = "Too many requests to Qualys IOC have been made. Please try again later."
 
 	maxErrorBytes = 512 << 10 // of all errors in one answer
@@ -114,7 +114,8 @@ func translate(err error, observable ctim.Observable, gateway string) *Error {
 		return warning(CodeInvalidArgument, err, "The "+about+" cannot be searched: it is blank, or holds a "+
 			"control character or all three quotation marks that a Qualys query knows.")
 	case errors.Is(err, search.ErrTooLong):
-		return warning(CodeInvalidArgument, err, "The "+about+" cannot be searched: it is too long for a Qualys query.")
+		return warning(CodeInvalidArgument, err,
+			"The "+about+" cannot be searched: it is too long for a Qualys query.")
 	}
 	return fatal(CodeUnknown, err, ownFault)
 }
@@ -137,10 +138,11 @@ func translateQualys(e *qualys.Error, about, gateway string) *Error {
 		}
 		return warning(CodeInvalidArgument, e, "Qualys IOC refused to search for the "+about+": "+e.Message)
 	case qualys.KindNotFound:
-		return fatal(CodeUnknown, e, unexpected+strings.TrimSuffix(e.Message, ".")+". The events API was not found: "+
-			"check API_PATH, and that the subscription has the EDR module.")
+		return fatal(CodeUnknown, e, unexpected+strings.TrimSuffix(e.Message, ".")+". The events API was not "+
+			"found: check API_PATH, and that the subscription has the EDR module.")
 	case qualys.KindConnect, qualys.KindReset:
-		return failure(CodeConnection, e, "Unable to connect to Qualys IOC, validate the configured API URL: "+gateway)
+		return failure(CodeConnection, e,
+			"Unable to connect to Qualys IOC, validate the configured API URL: "+gateway)
 	case qualys.KindTLS:
 		return fatal(CodeUnknown, e, "Unable to verify SSL certificate: "+e.Message)
 	case qualys.KindTimeout:
@@ -189,16 +191,17 @@ func truncatedResult(result search.Result, shown int) error {
 	text := fmt.Sprintf("There are more results for the %s than the %d newest that are shown.",
 		named(result.Observable), shown)
 	if shown == len(result.Events) && result.Examined > 0 {
-		text = fmt.Sprintf("There may be more results for the %s: Qualys IOC has many events that are only similar. "+
-			"%d events were looked at, and %d of them are about it.", named(result.Observable), result.Examined, shown)
+		text = fmt.Sprintf("There may be more results for the %s: Qualys IOC has many events that are only "+
+			"similar. %d events were looked at, and %d of them are about it.",
+			named(result.Observable), result.Examined, shown)
 	}
 	return warning(CodeTruncated, nil, text)
 }
 
 // fullAnswer says where an answer that takes no more has ended.
 func fullAnswer(o ctim.Observable, shown int) error {
-	return warning(CodeTruncated, nil, fmt.Sprintf("The answer is full: it holds %d results for the %s, and none for "+
-		"the observables after it. %s", shown, named(o), sendFewer))
+	return warning(CodeTruncated, nil, fmt.Sprintf("The answer is full: it holds %d results for the %s, and "+
+		"none for the observables after it. %s", shown, named(o), sendFewer))
 }
 
 // named is an observable as a message names it: SHA256 "0123…".
@@ -218,8 +221,8 @@ func quoted(value string) string {
 	return `"` + value + `"`
 }
 
-// log puts an error of the answer into the log line: no word of Qualys, no value of an observable, and a stack
-// where the failure is the relay's own.
+// log puts an error of the answer into the log line: no word of Qualys, no value of an observable, and a
+// stack where the failure is the relay's own.
 func (r *request) log(e *Error) {
 	line := accesslog.Error{Code: string(e.Code), Cause: string(e.Code), Level: slog.LevelInfo}
 	if e.cause != nil {

@@ -10,8 +10,8 @@ import (
 // The memory of the process is divided by what it is for, in shares of the limit (GOMEMLIMIT). What is
 // small is free, so that a request waits only where it is one of many large ones:
 //
-//	events    3/8   pages of Qualys that are read, events that are not yet in an answer, bodies that are decoded.
-//	                The first 256 KiB of a page and the first 64 KiB of a body are free
+//	events    3/8   pages of Qualys that are read, events that are not yet in an answer, bodies that are
+//	                decoded. The first 256 KiB of a page and the first 64 KiB of a body are free
 //	answers   1/4   encoded answers. The first 256 KiB of each are free
 //	cache     1/16  recent answers of Qualys
 //
@@ -25,9 +25,7 @@ type budget struct {
 }
 
 const (
-	// maxAnswer is the most bytes of entities in one answer: Cloud Run sends no more than 32 MB, and the
-	// errors need room.
-	maxAnswer      = 29 << 20
+	maxAnswer      = 29 << 20  // bytes of entities: Cloud Run sends no more than 32 MB, and errors need room
 	freeAnswer     = 256 << 10 // bytes of an answer that need no share of the budget
 	likelyEntities = 6 << 10   // bytes of one event's entities, about
 	maxUnread      = 16 << 20  // bytes of events from Qualys that one request holds beside its answer

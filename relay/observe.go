@@ -36,9 +36,9 @@ func (s *Service) search(
 	limit := r.account.Limit
 	for result := range s.searcher.Search(r.Context(), r.account.Tenant, observables, limit, &r.stats) {
 		e.addErrors(result)
-		// What is found links to the page of the Qualys console that shows the search, where it is known.
-		page := qualys.HuntingURL(r.account.PlatformURL, result.Filter)
-		if !add(e, result, mapping.New(result.Observable, page)) {
+		// The page of the Qualys console that shows the search, where it is known.
+		huntingURL := qualys.HuntingURL(r.account.PlatformURL, result.Filter)
+		if !add(e, result, mapping.New(result.Observable, huntingURL)) {
 			break
 		}
 	}
@@ -80,8 +80,9 @@ func (e *entities) addResult(result search.Result, mapper *mapping.Mapper) bool 
 		shown++
 	}
 	if undated > 0 {
-		e.request.fail(warning(CodeUnknown, nil, fmt.Sprintf("%s%d events about the %s have no time that could be "+
-			"read. They have no sighting in the answer.", unexpected, undated, named(result.Observable))), result.Observable)
+		e.request.fail(warning(CodeUnknown, nil, fmt.Sprintf(
+			"%s%d events about the %s have no time that could be read. They have no sighting in the answer.",
+			unexpected, undated, named(result.Observable))), result.Observable)
 	}
 	if truncated && (shown > 0 || len(result.Errs) == 0) { // otherwise the error says it
 		e.request.fail(truncatedResult(result, shown), result.Observable)

@@ -24,7 +24,8 @@ const (
 )
 
 // errShutdown ends the contexts of the requests in flight.
-var errShutdown = warning(CodeTimeout, nil, "The relay was shut down. The answer holds what was found until then.")
+var errShutdown = warning(CodeTimeout, nil,
+	"The relay was shut down. The answer holds what was found until then.")
 
 // requests are the requests in flight. New ones are turned away when there are too many or when the process
 // is about to end.

@@ -147,9 +147,9 @@ func disagrees(c dividedClass) bool { return !agree(c.sum, c.n) }
 // agree tells whether the sum of parts is a number. Events may come between two calls, so that large numbers
 // may differ by a hundredth.
 //
-// Qualys documents that its time buckets ignore all of a filter but the times, and does not document groupBy at
-// all. A gateway that ignores either one counts other events than those that were asked for, and nothing in
-// its answer says so: only the sum does.
+// Qualys documents that its time buckets ignore all of a filter but the times, and does not document groupBy
+// at all. A gateway that ignores either one counts other events than those that were asked for, and nothing
+// in its answer says so: only the sum does.
 func agree(sum, n int64) bool { return max(n-sum, sum-n) <= n/100 }
 
 // chart is each class along the period. Where Qualys ignores the score, it is all events, if those add
@@ -209,11 +209,11 @@ func (q *tileQuery) donut() *tileData {
 		return nil
 	}
 	var verdicts []string
-	var plain []tileNumber
+	var alone []tileNumber // the verdicts
 	var types []string
 	for i, c := range known {
 		verdicts = append(verdicts, c.label)
-		plain = append(plain, tileNumber{Key: i, Value: c.n, Link: q.link(q.filter(c.class))})
+		alone = append(alone, tileNumber{Key: i, Value: c.n, Link: q.link(q.filter(c.class))})
 		for _, part := range c.parts {
 			types = append(types, part.Type)
 		}
@@ -223,7 +223,7 @@ func (q *tileQuery) donut() *tileData {
 			q.request.fail(warning(CodeUnknown, nil, "Qualys IOC does not divide its numbers by the type of the "+
 				"event. The tile shows the verdicts alone."), ctim.Observable{})
 		}
-		return &tileData{Labels: [][]string{verdicts}, Data: plain}
+		return &tileData{Labels: [][]string{verdicts}, Data: alone}
 	}
 	slices.Sort(types)
 	types = slices.Compact(types)

@@ -29,8 +29,8 @@ type tile struct {
 }
 
 const aboutCounts = " Every occurrence in the history of the endpoints counts. Qualys publishes no search " +
-	"field for verdicts, so these are ranges of the score: malicious 8 to 10, suspicious 2 to 7, remediated 1. " +
-	"An event with several scores can count more than once."
+	"field for verdicts, so these are ranges of the score: malicious 8 to 10, suspicious 2 to 7, " +
+	"remediated 1. An event with several scores can count more than once."
 
 // dashboard is the table of tiles. To add one is to add an entry.
 func dashboard() []tile {
@@ -85,9 +85,7 @@ func tilePeriods() []tilePeriod {
 }
 
 // tiles lists the tiles.
-func (s *Service) tiles(*request) (any, error) {
-	return dashboard(), nil
-}
+func (s *Service) tiles(*request) (any, error) { return dashboard(), nil }
 
 // tile describes one tile.
 func (s *Service) tile(r *request) (any, error) {
@@ -117,8 +115,8 @@ func (s *Service) tileData(r *request) (any, error) {
 	return data, nil
 }
 
-// decodeTile reads {"tile_id": "…"}, with a "period" where withPeriod says so. The error names each key that
-// is wrong.
+// decodeTile reads {"tile_id": "…"}, with a "period" where withPeriod says so. The error names each key
+// that is wrong.
 func decodeTile(r *request, withPeriod bool) (t tile, p tilePeriod, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, freeBody))
 	if err != nil {

@@ -2,8 +2,7 @@ package relay
 
 import "fmt"
 
-// maxHealthCheck is the most bytes of a Health-Check header: anybody may send one.
-const maxHealthCheck = 1 << 10
+const maxHealthCheck = 1 << 10 // bytes of a Health-Check header: anybody may send one
 
 // watchdog gives back the Health-Check header, as Cisco's relays do for their own monitoring.
 func (s *Service) watchdog(r *request) (any, error) {

@@ -30,11 +30,11 @@ func first(values ...string) string {
 // would not show or would turn the text around it (control and format characters such as right-to-left
 // overrides, line separators, invalid bytes) becomes U+FFFD.
 func clean(s string, n int) string {
-	plain := len(s) <= n // as nearly every value is
-	for i := 0; plain && i < len(s); i++ {
-		plain = s[i] >= ' ' && s[i] <= '~'
+	stays := len(s) <= n // as nearly every value does
+	for i := 0; stays && i < len(s); i++ {
+		stays = s[i] >= ' ' && s[i] <= '~'
 	}
-	if plain {
+	if stays {
 		return s
 	}
 	runes := []rune(s)

@@ -87,9 +87,9 @@ type Stats struct {
 
 // Search finds the events about each supported observable. The results come in the order in which they were
 // asked, each as soon as it and those before it are there. Exact duplicates are left out; spellings of one
-// value are searched once and have a result each. The events must not be kept beyond the loop's turn. limit is
-// the most events of each result, 1 to 1000. When ctx ends, the results that are left hold what was found until
-// then and the context's error. What the search cost is added to stats, which is not to be read before the end.
+// value are searched once and have a result each. The events must not be kept beyond the loop's turn. limit
+// is the most events of each result, 1 to 1000. When ctx ends, the results that are left hold what was found
+// until then and the context's error. What the search cost is added to stats: read them after the loop.
 func (s *Searcher) Search(
 	ctx context.Context, account qualys.Tenant, asked []ctim.Observable, limit int, stats *Stats,
 ) iter.Seq[Result] {

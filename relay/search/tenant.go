@@ -87,8 +87,8 @@ func (t *tenant) note(work func()) {
 	work()
 }
 
-// join makes a request wait for a lookup, and returns the one that it waits for: a new one, or one that others
-// wait for already.
+// join makes a request wait for a lookup, and returns the one that it waits for: a new one, or one that
+// others wait for already.
 func (t *tenant) join(r *request, wanted lookup) *lookup {
 	wanted.key.tenant = t.key
 	l := t.lookups[wanted.key]
@@ -127,8 +127,8 @@ func (t *tenant) takeCached(r *request, l *lookup) bool {
 	return true
 }
 
-// wait returns the answer to a lookup. Where the request ends before, or a rate limit's wait is longer than it
-// has time, it is what was found so far, with an error. Called without the mutex.
+// wait returns the answer to a lookup. Where the request ends before, or a rate limit's wait is longer than
+// it has time, it is what was found so far, with an error. Called without the mutex.
 func (t *tenant) wait(r *request, l *lookup) Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -160,8 +160,8 @@ func (t *tenant) leave(r *request, lookups ...*lookup) {
 	t.drop(lookups...)
 }
 
-// drop gives lookups up that nobody waits for any more, and gives back the memory of those that nobody wants. It
-// returns the others.
+// drop gives up lookups that nobody waits for any more, and gives back the memory of those that nobody wants.
+// It returns the others.
 func (t *tenant) drop(lookups ...*lookup) (wanted []*lookup) {
 	for _, l := range lookups {
 		if l.wanted() {

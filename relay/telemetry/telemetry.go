@@ -91,7 +91,8 @@ func (t *Telemetry) record(traces trace.TracerProvider, metrics metric.MeterProv
 	t.waits, _ = meter.Int64Counter("relay.upstream.rate_limit_waits",
 		are("Waits that Qualys's rate limit asked for"))
 	t.latency, _ = meter.Float64Histogram("relay.request.duration", seconds, are("Time from request to answer"))
-	t.upstream, _ = meter.Float64Histogram("relay.upstream.duration", seconds, are("Time of each call to Qualys"))
+	t.upstream, _ = meter.Float64Histogram("relay.upstream.duration", seconds,
+		are("Time of each call to Qualys"))
 	t.batches, _ = meter.Float64Histogram("relay.search.batch_size",
 		metric.WithUnit("{observable}"), are("Observables in one query"))
 }

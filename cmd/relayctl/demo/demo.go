@@ -83,7 +83,8 @@ curl -sX POST RELAY/version
 curl -s RELAY/watchdog -H 'Health-Check: hello'
 `
 
-// WriteCommands writes commands to paste for the relay at base. Where jq is installed, it indents the answers.
+// WriteCommands writes commands to paste for the relay at base. Where jq is installed, it indents the
+// answers.
 func WriteCommands(w io.Writer, base *url.URL, token secret.Value) {
 	end := "\n"
 	if _, err := exec.LookPath("jq"); err == nil {

@@ -22,9 +22,10 @@ var (
 	// name; a word of prose, in group 2; an option or another path; the end of a sentence.
 	pathStop = regexp.MustCompile(`(` + fileEnding + `)(?:[–')\]}:]|\*\*|` + remark + `|[.!?]*(?: |$))|` +
 		` (` + prose + `)| (?:[/%$~\\]|-[^ ]|[A-Za-z]:)|(?:[.!?)\]}\\/]|'s) `)
-	joins      = regexp.MustCompile(` (?:` + oneOf("joining") + `)(?: |$)`)
-	joinsLast  = regexp.MustCompile(` (?:` + oneOf("joining") + `)? ?$`)
-	deeper     = regexp.MustCompile(`^[\\/]?[^\\/]*[^\\/ ][\\/]`)               // there is more of a path behind the prose
+	joins     = regexp.MustCompile(` (?:` + oneOf("joining") + `)(?: |$)`)
+	joinsLast = regexp.MustCompile(` (?:` + oneOf("joining") + `)? ?$`)
+	// deeper matches more of a path behind the prose.
+	deeper     = regexp.MustCompile(`^[\\/]?[^\\/]*[^\\/ ][\\/]`)
 	wordsBelow = regexp.MustCompile(`^(?: [\pL\pN(][^\s/\\"':,;]{0,63}){2,4}/`) // more of a folder's name
 	firstTwo   = regexp.MustCompile(`^[^ ]* [^ ]*`)
 	// goesOn matches what may be more of a path, though it cannot be read: a placeholder that is not closed,
